@@ -15,23 +15,23 @@ use actix_web::{App, test, web};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use personio_scim::auth::{Access, Caller, Client, Rules, Token};
+use personio_scim::auth::{Authenticator, ClientName, Client, AuthSettings, TokenHash};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source,
-    SourceError, Told,
+    Directory, Freshness, LoadedDirectory, SourceLogin, MalformedWebhook, MaxChange, SyncState, LoadProgress, DirectorySource,
+    SourceError, WebhookEffect,
 };
-use personio_scim::scim::filter::{Filter, Limits};
+use personio_scim::scim::filter::{Filter, FilterLimits};
 use personio_scim::scim::{
-    CursorKey, ListQuery, Paging, ResourceTypes, Resources, SearchRequest, User, Vocabulary,
+    CursorKey, ListQuery, PageRequest, ResourceTypes, ResourceSet, SearchRequest, User, SchemaRegistry,
 };
 use personio_scim::server;
-use personio_scim::server::{Pages, Parts, State};
+use personio_scim::server::{OptionalEndpoints, StateParts, State};
 use tokio::runtime::Runtime;
 
 mod made;
 
-use made::{SIZES, resources, user, vocabulary};
+use made::{SIZES, resources, user, schema_registry};
 
 const SIMPLE: &str = "active eq false";
 const COMPLEX: &str = "(title co \"engineer\" or not (name.familyName sw \"mü\")) and \
@@ -72,7 +72,7 @@ const TOKEN: &str = "a-token-for-benchmarks";
 fn parse(criterion: &mut Criterion) {
     for (name, text) in [("simple", SIMPLE), ("complex", COMPLEX)] {
         criterion.bench_function(&format!("parse/{name}"), |bencher| {
-            bencher.iter(|| Filter::parse(black_box(text), Limits::default()));
+            bencher.iter(|| Filter::parse(black_box(text), FilterLimits::default()));
         });
     }
 }
@@ -82,7 +82,7 @@ fn filtered(filter: &str) -> SearchRequest {
 }
 
 fn select(criterion: &mut Criterion) {
-    let types = vocabulary().types;
+    let types = schema_registry().types;
     let mut group = criterion.benchmark_group("select");
     group.sample_size(20);
     for size in SIZES {
@@ -95,9 +95,9 @@ fn select(criterion: &mut Criterion) {
             ("sorted", SearchRequest { sort_by: by_name, ..SearchRequest::default() }),
             ("everybody", SearchRequest::default()),
         ] {
-            let paging = Paging::after(size - 100, 100);
+            let paging = PageRequest::at_offset(size - 100, 100);
             let query =
-                ListQuery::new(&request, &[&types.user], Limits::default(), paging).unwrap();
+                ListQuery::new(&request, &[&types.user], FilterLimits::default(), paging).unwrap();
             group.bench_with_input(BenchmarkId::new(name, size), &users, |bencher, users| {
                 bencher.iter(|| black_box(query.select(&[users])));
             });
@@ -107,8 +107,8 @@ fn select(criterion: &mut Criterion) {
 
 /// Binds a search for users. The page is the first 100 of them.
 fn first_page(request: &SearchRequest, types: &ResourceTypes) -> ListQuery {
-    let paging = Paging::after(0, 100);
-    ListQuery::new(request, &[&types.user], Limits::default(), paging).unwrap()
+    let paging = PageRequest::at_offset(0, 100);
+    ListQuery::new(request, &[&types.user], FilterLimits::default(), paging).unwrap()
 }
 
 /// Returns a filter of as many tests as 10 kB hold.
@@ -116,7 +116,7 @@ fn chain(test: &str) -> String {
     let mut text = test.replace('#', "0");
     for number in 1.. {
         let more = format!(" or {}", test.replace('#', &number.to_string()));
-        if text.len() + more.len() > Limits::default().length {
+        if text.len() + more.len() > FilterLimits::default().max_bytes {
             break;
         }
         text.push_str(&more);
@@ -127,7 +127,7 @@ fn chain(test: &str) -> String {
 /// Benchmarks the most expensive filters. A filter from `SENSIBLE` must take at most 20 ms, and a
 /// filter made to overload the server must not take seconds.
 fn hard(criterion: &mut Criterion) {
-    let types = vocabulary().types;
+    let types = schema_registry().types;
     let users = resources(&types, 100_000);
     let mut group = criterion.benchmark_group("hard");
     group.sample_size(10);
@@ -158,7 +158,7 @@ fn hard(criterion: &mut Criterion) {
 
 /// Benchmarks the first query after a start, before any column is built.
 fn first(criterion: &mut Criterion) {
-    let types = vocabulary().types;
+    let types = schema_registry().types;
     let mut group = criterion.benchmark_group("first");
     group.sample_size(10);
     for size in SIZES {
@@ -168,7 +168,7 @@ fn first(criterion: &mut Criterion) {
             let query = first_page(&request, &types);
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_batched_ref(
-                    || Resources::new(&types.user, all.clone()),
+                    || ResourceSet::new(&types.user, all.clone()),
                     |users| query.select(&[users]).to_json(),
                     BatchSize::PerIteration,
                 );
@@ -178,26 +178,26 @@ fn first(criterion: &mut Criterion) {
 }
 
 /// Source that returns all users at once.
-struct Made(usize, Arc<Vocabulary>);
+struct Made(usize, Arc<SchemaRegistry>);
 
-impl Source for Made {
-    fn vocabulary(&self) -> Arc<Vocabulary> {
+impl DirectorySource for Made {
+    fn schema_registry(&self) -> Arc<SchemaRegistry> {
         Arc::clone(&self.1)
     }
 
-    fn load<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>> {
+    fn load<'a>(&'a self, _: &'a LoadProgress) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
         let users = (0..self.0).map(user).collect();
-        let vocabulary = self.vocabulary();
-        async { Ok(Loaded { users, ..Loaded::nobody(vocabulary) }) }.boxed()
+        let vocabulary = self.schema_registry();
+        async { Ok(LoadedDirectory { users, ..LoadedDirectory::empty(vocabulary) }) }.boxed()
     }
 
-    fn again(&self, _: &Arc<dyn Memory>) -> Option<Loaded> {
+    fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
         None
     }
 
-    fn served(&self, _: &Arc<dyn Memory>) {}
+    fn restore_current(&self, _: &Arc<dyn SyncState>) {}
 
-    fn recall(&self, _: &[u8]) -> Result<Loaded, SourceError> {
+    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, SourceError> {
         Err(SourceError::new("remembers nothing".to_owned()))
     }
 
@@ -205,12 +205,12 @@ impl Source for Made {
         async { Ok(None) }.boxed()
     }
 
-    fn login(&self) -> Option<Login> {
+    fn login(&self) -> Option<SourceLogin> {
         None
     }
 
-    fn told(&self, _: &[u8]) -> Result<Told, Malformed> {
-        Ok(Told::Nothing)
+    fn handle_webhook(&self, _: &[u8]) -> Result<WebhookEffect, MalformedWebhook> {
+        Ok(WebhookEffect::Ignored)
     }
 }
 
@@ -222,26 +222,26 @@ fn state(size: usize, uploads: &Runtime) -> State {
         refresh_wait: day,
         refresh_every: None,
         max_stale: day,
-        pause: day,
-        soon: day,
+        cool_down: day,
+        refresh_debounce: day,
     };
     let clock = Arc::new(SystemClock::default());
     let handle = uploads.handle().clone();
-    let source = Arc::new(Made(size, Arc::new(vocabulary())));
+    let source = Arc::new(Made(size, Arc::new(schema_registry())));
     let directory = Directory::new(source, freshness, MaxChange(1.0), None, clock.clone(), handle);
-    let client = Client::unrestricted(Caller::parse("client").unwrap(), Token::of(TOKEN.as_bytes()));
-    let rules = Rules { clients: vec![client], ..Rules::default() };
-    State::new(Parts {
+    let client = Client::unrestricted(ClientName::parse("client").unwrap(), TokenHash::from_token(TOKEN.as_bytes()));
+    let rules = AuthSettings { clients: vec![client], ..AuthSettings::default() };
+    State::new(StateParts {
         directory,
-        access: Access::new(rules, clock, uploads.handle().clone()).unwrap(),
+        access: Authenticator::new(rules, clock, uploads.handle().clone()).unwrap(),
         cursor_key: CursorKey::new(b"secret"),
         announces_pagination: true,
         max_results: 10_000,
-        filter_limits: Limits::default(),
+        filter_limits: FilterLimits::default(),
         base_url: "http://127.0.0.1/scim/v2".to_owned(),
         settings: Arc::default(),
-        pages: Pages { status: false, metrics: true },
-        register: Box::new(|_: &mut _| {}),
+        optional_endpoints: OptionalEndpoints { status: false, metrics: true },
+        register_metrics: Box::new(|_: &mut _| {}),
     })
 }
 

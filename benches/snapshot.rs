@@ -12,10 +12,10 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::SignedDuration;
 use personio_scim::clock::SystemClock;
-use personio_scim::directory::{Earlier, Loaded, Snapshot};
-use personio_scim::scim::filter::Limits;
+use personio_scim::directory::{PreviousState, LoadedDirectory, Snapshot};
+use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{
-    Content, ListQuery, Paging, Resource, Resources, SearchRequest, User, Vocabulary,
+    ResourceContent, ListQuery, PageRequest, Resource, ResourceSet, SearchRequest, User, SchemaRegistry,
 };
 
 mod made;
@@ -25,12 +25,12 @@ use made::{SIZES, resources, user, vocabulary};
 /// Benchmarks the work for one user.
 fn one(criterion: &mut Criterion) {
     let types = vocabulary().types;
-    let users: Vec<User> = (0..1000).map(|number| user(number).versioned().unwrap()).collect();
+    let users: Vec<User> = (0..1000).map(|number| user(number).with_version().unwrap()).collect();
     let mut next = users.iter().cycle();
     criterion.bench_function("one/version", |bencher| {
         bencher.iter_batched(
             || next.next().unwrap().clone(),
-            User::versioned,
+            User::with_version,
             BatchSize::SmallInput,
         );
     });
@@ -39,11 +39,11 @@ fn one(criterion: &mut Criterion) {
     });
 }
 
-fn loaded(vocabulary: &Arc<Vocabulary>, users: &[User]) -> Loaded {
-    Loaded { users: users.to_vec(), ..Loaded::nobody(Arc::clone(vocabulary)) }
+fn loaded(vocabulary: &Arc<SchemaRegistry>, users: &[User]) -> LoadedDirectory {
+    LoadedDirectory { users: users.to_vec(), ..LoadedDirectory::empty(Arc::clone(vocabulary)) }
 }
 
-fn snapshot(load: Loaded, earlier: Earlier<'_>, clock: &SystemClock) -> Snapshot {
+fn snapshot(load: LoadedDirectory, earlier: PreviousState<'_>, clock: &SystemClock) -> Snapshot {
     Snapshot::new(load, earlier, SignedDuration::ZERO, clock).unwrap()
 }
 
@@ -58,11 +58,11 @@ fn refresh(criterion: &mut Criterion) {
         for user in changed.iter_mut().step_by(100) {
             user.active = !user.active;
         }
-        let earlier = snapshot(loaded(&vocabulary, &users), Earlier::Unknown, &clock);
+        let earlier = snapshot(loaded(&vocabulary, &users), PreviousState::Unknown, &clock);
         for (name, users, earlier) in [
-            ("first", &users, Earlier::Unknown),
-            ("no change", &users, Earlier::Served(&earlier)),
-            ("1 % changed", &changed, Earlier::Served(&earlier)),
+            ("first", &users, PreviousState::Unknown),
+            ("no change", &users, PreviousState::Snapshot(&earlier)),
+            ("1 % changed", &changed, PreviousState::Snapshot(&earlier)),
         ] {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_batched(
@@ -84,13 +84,13 @@ fn set(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("indexes", size), |bencher| {
             bencher.iter_batched(
                 || users.all().to_vec(),
-                |all| Resources::new(&types.user, all),
+                |all| ResourceSet::new(&types.user, all),
                 BatchSize::PerIteration,
             );
         });
-        let paging = Paging::after(size / 2, 100);
+        let paging = PageRequest::at_offset(size / 2, 100);
         let request = SearchRequest::default();
-        let query = ListQuery::new(&request, &[&types.user], Limits::default(), paging).unwrap();
+        let query = ListQuery::new(&request, &[&types.user], FilterLimits::default(), paging).unwrap();
         group.bench_function(BenchmarkId::new("page of 100", size), |bencher| {
             bencher.iter(|| black_box(query.select(&[&users]).to_json()));
         });

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use personio_scim::cli;
-use personio_scim::cli::Failure;
+use personio_scim::cli::CommandError;
 use personio_scim::config;
-use personio_scim::config::Asked;
+use personio_scim::config::CommandLineRequest;
 
 /// Global allocator. The system's allocator retains much of the memory that a load has freed,
 /// because other threads allocated it.
@@ -25,10 +25,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<(), Failure> {
-    match config::ask()? {
-        Asked::Help(help) => cli::help(&help),
-        Asked::Command(asked) => {
+fn start() -> Result<(), CommandError> {
+    match config::parse_command_line()? {
+        CommandLineRequest::Help(help) => cli::help(&help),
+        CommandLineRequest::Command(asked) => {
             let (command, matches) = *asked;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let ended = runtime.block_on(cli::run(command, &matches));

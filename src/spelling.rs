@@ -10,7 +10,7 @@ const MIN_NAME_LENGTH: usize = 3;
 /// or additional letter, or two swapped neighbours. Returns `None` when there are too many mistakes
 /// for a misspelling.
 #[must_use]
-pub fn slips(written: &str, name: &str) -> Option<usize> {
+pub fn count_mistakes(written: &str, name: &str) -> Option<usize> {
     if written == name {
         return Some(0);
     }
@@ -23,12 +23,12 @@ pub fn slips(written: &str, name: &str) -> Option<usize> {
         return None;
     }
     let slips = strsim::damerau_levenshtein(written, name);
-    if slips > most { None } else { Some(slips) }
+    if count_mistakes > most { None } else { Some(count_mistakes) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::slips;
+    use super::count_mistakes;
 
     #[test]
     fn one_mistake_in_four_letters_is_accepted() {
@@ -53,7 +53,7 @@ mod tests {
             ("", "a", None),
             (&"a".repeat(1_000_000), "users", None),
         ] {
-            assert_eq!(slips(written, name), expected, "{name}");
+            assert_eq!(count_mistakes(written, name), expected, "{name}");
         }
     }
 }

@@ -42,7 +42,7 @@ fn every_test_named_by_a_table_exists() {
                 .filter(|part| part.contains("::"))
                 .collect();
             assert!(!names.is_empty(), "{document}: this row names no test: {row}");
-            names.iter().for_each(|name| is_there(root, name));
+            names.iter().for_each(|name| assert_test_exists(root, name));
         }
     }
 }
@@ -56,7 +56,7 @@ fn every_test_named_by_a_client_page_exists() {
     for page in fs::read_dir(root.join("docs/clients")).unwrap() {
         let text = fs::read_to_string(page.unwrap().path()).unwrap();
         for name in text.split('`').filter(|part| part.starts_with("clients::")) {
-            is_there(root, name);
+            assert_test_exists(root, name);
             count += 1;
         }
     }
@@ -65,7 +65,7 @@ fn every_test_named_by_a_client_page_exists() {
 
 /// Asserts that `file::name` is a test in `tests/api/`, in `tests/` or, with the path of its
 /// module, in `src/`.
-fn is_there(root: &Path, test: &str) {
+fn assert_test_exists(root: &Path, test: &str) {
     let (module, name) = test.rsplit_once("::").unwrap_or_default();
     let file = module.replace("::", "/");
     let places = ["tests/api", "tests", "src"]
@@ -280,7 +280,7 @@ fn every_module_and_file_that_a_document_for_developers_names_exists() {
                 let is_there_as_module =
                     root.join(&module).is_dir() || root.join(format!("{module}.rs")).exists();
                 if !is_there_as_module {
-                    is_there(root, name);
+                    assert_test_exists(root, name);
                 }
             } else {
                 continue;

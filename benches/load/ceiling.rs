@@ -14,7 +14,7 @@ type Bodies = HashMap<String, Bytes>;
 
 /// Returns the file of this name. The rest of the path is ignored, so that clients can make each
 /// URL different.
-async fn answer(path: Path<(String, String)>, bodies: Data<Bodies>) -> HttpResponse {
+async fn respond(path: Path<(String, String)>, bodies: Data<Bodies>) -> HttpResponse {
     match bodies.get(&path.0) {
         Some(body) => HttpResponse::Ok().content_type("application/scim+json").body(body.clone()),
         None => HttpResponse::NotFound().finish(),
@@ -40,7 +40,7 @@ async fn main() -> io::Result<()> {
     };
     let bodies = Data::new(bodies(&folder)?);
     let server = HttpServer::new(move || {
-        App::new().app_data(Data::clone(&bodies)).route("/{name}/{rest}", web::get().to(answer))
+        App::new().app_data(Data::clone(&bodies)).route("/{name}/{rest}", web::get().to(respond))
     });
     server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).bind(address)?.run().await
 }

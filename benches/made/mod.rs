@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use personio_scim::scim::{
-    Email, EnterpriseUser, Extension, Locations, Manager, Membership, Meta, Name, Resource,
-    ResourceTypes, Resources, User, Vocabulary,
+    Email, EnterpriseUser, ExtensionAttributes, ResourceUrls, Manager, GroupMembership, ResourceMeta, PersonName, Resource,
+    ResourceTypes, ResourceSet, User, SchemaRegistry,
 };
 
 pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
 
 const FAMILIES: &[&str] = &["Müller", "Meyer", "Østergård", "Rossi", "Nowak", "García", "O'Brien"];
 
-pub(crate) fn vocabulary() -> Vocabulary {
-    Vocabulary::new(&Locations::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap()
+pub(crate) fn schema_registry() -> SchemaRegistry {
+    SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap()
 }
 
 pub(crate) fn user(number: usize) -> User {
@@ -21,14 +21,14 @@ pub(crate) fn user(number: usize) -> User {
     let id = (1_200_000 + number).to_string();
     let location = format!("https://scim.example.com/scim/v2/Users/{id}");
     let names: [Arc<str>; 3] = ["employmentStatus".into(), "hireDate".into(), "office".into()];
-    let mut extension = Extension::default();
+    let mut extension = ExtensionAttributes::default();
     for (name, value) in names.iter().zip(["ACTIVE", "2021-04-01", "München"]) {
         extension.push(name, value.into());
     }
     User {
         external_id: id.clone(),
         user_name: format!("person.{number}@example.com"),
-        name: Name {
+        name: PersonName {
             formatted: Some(format!("Anna {family}")),
             family_name: Some(family.clone()),
             given_name: Some("Anna".to_owned()),
@@ -59,7 +59,7 @@ pub(crate) fn user(number: usize) -> User {
             }),
         },
         extension,
-        meta: Meta::of_user(location, day(number), day(number / 7)),
+        meta: ResourceMeta::of_user(location, day(number), day(number / 7)),
         id,
     }
 }
@@ -74,9 +74,9 @@ fn day(number: usize) -> Option<Timestamp> {
     format!("2025-{month:02}-{day:02}T08:00:00Z").parse().ok()
 }
 
-fn membership(number: usize) -> Membership {
+fn membership(number: usize) -> GroupMembership {
     let id = format!("department-{number}");
-    Membership {
+    GroupMembership {
         reference: format!("https://scim.example.com/scim/v2/Groups/{id}"),
         display: format!("Department {number}"),
         kind: "direct",
@@ -84,10 +84,10 @@ fn membership(number: usize) -> Membership {
     }
 }
 
-pub(crate) fn resources(types: &ResourceTypes, size: usize) -> Resources {
+pub(crate) fn resources(types: &ResourceTypes, size: usize) -> ResourceSet {
     let mut all = Vec::with_capacity(size);
     for number in 0..size {
         all.push(Arc::new(Resource::new(&types.user, &user(number)).unwrap()));
     }
-    Resources::new(&types.user, all)
+    ResourceSet::new(&types.user, all)
 }

@@ -19,33 +19,33 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-pub use crate::app::reader::{Reader, survey};
-pub use crate::app::reload_handle::Live;
+pub use crate::app::reader::{OneShotReader, preflight};
+pub use crate::app::reload_handle::ReloadHandle;
 
-use crate::auth::Access;
+use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config;
-use crate::config::{Config, Told};
+use crate::config::{Config, EffectiveSetting};
 use crate::connections;
-use crate::connections::{Listening, OpenFiles, Registry};
+use crate::connections::{ServerSocket, OpenFiles, ConnectionRegistry};
 use crate::directory;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
-use crate::personio::{Client, Limits, Retry, Settings, Traffic};
-use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
+use crate::personio::{PersonioClient, ReadLimits, RetryPolicy, Settings, UpstreamMetrics};
+use crate::scim::{InvalidSchemaDocument, CursorKey, ResourceUrls, SchemaRegistry};
 use crate::server;
-use crate::server::Pages;
-use crate::sync::source::{Recency, Source};
+use crate::server::OptionalEndpoints;
+use crate::sync::source::{RecordLifetimes, PersonioSource};
 use crate::telemetry;
-use crate::tls::Served;
+use crate::tls::ServedCertificate;
 
 /// Time limit for a request to Personio.
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 /// Cool-down after a failed load.
-const PAUSE: Duration = Duration::from_secs(15);
+const COOL_DOWN: Duration = Duration::from_secs(15);
 /// Time between a webhook and the load that it causes. Personio reports one change with several
 /// webhooks.
-const SOON: Duration = Duration::from_secs(5);
+const REFRESH_DEBOUNCE: Duration = Duration::from_secs(5);
 /// Time between two reads of the certificate files. A renewed certificate is found without a
 /// signal.
 const CERTIFICATE_READ_INTERVAL: Duration = Duration::from_secs(10);
@@ -55,17 +55,17 @@ const RESERVED_CONNECTIONS: usize = 64;
 /// Minimum number of connections with which a server works, for clients and for others each.
 const MIN_CONNECTIONS: usize = 8;
 /// Limits on connections to the metrics address, which few programs use.
-const METRICS_LIMITS: connections::Limits =
-    connections::Limits { known: 0, reserved: 64, overflow: 0, unknown_per_address: 32 };
+const METRICS_LIMITS: connections::ConnectionLimits =
+    connections::ConnectionLimits { known: 0, reserved: 64, overflow: 0, unknown_per_address: 32 };
 /// Number of open files for requests to issuers and for webhooks, in addition to those for requests
 /// to Personio.
 const OTHER_UPSTREAM_FILES: usize = 16;
 /// Setting of the SCIM address, for error messages.
-const LISTEN: &str = "--listen, SCIM_LISTEN";
+const LISTEN_SETTING: &str = "--listen, SCIM_LISTEN";
 /// Setting of the metrics address, for error messages.
 const METRICS_LISTEN_SETTING: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
 /// Time in seconds for which running requests may continue after the stop signal.
-const GRACE: u64 = 8;
+const SHUTDOWN_TIMEOUT_SECS: u64 = 8;
 /// Time in seconds for which running requests for metrics may continue after the stop signal.
 const METRICS_SHUTDOWN_TIMEOUT_SECS: u64 = 1;
 
@@ -90,7 +90,7 @@ pub enum StartError {
     Tls(#[from] rustls::Error),
     /// A schema document that is compiled into the program is invalid.
     #[error("invalid discovery document: {0}")]
-    Discovery(#[from] BrokenDocument),
+    Discovery(#[from] InvalidSchemaDocument),
     /// The HTTP server cannot be started.
     #[error("the server cannot be started: {0}")]
     Server(io::Error),
@@ -102,9 +102,9 @@ pub struct Tuning {
     /// Time limit for a request to Personio.
     pub upstream_timeout: Duration,
     /// Retries of failed requests to Personio.
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// Limits on the data that is read from Personio.
-    pub limits: Limits,
+    pub limits: ReadLimits,
     /// Cool-down after a failed load.
     pub cool_down: Duration,
     /// Time between a webhook and the load that it causes.
@@ -117,7 +117,7 @@ impl Tuning {
     /// Returns values for a command that a person waits for: one retry and a short timeout.
     #[must_use]
     pub fn interactive() -> Self {
-        let retry = Retry { times: 1, ..Retry::default() };
+        let retry = RetryPolicy { max_retries: 1, ..RetryPolicy::default() };
         Self { upstream_timeout: Duration::from_secs(10), retry, ..Self::default() }
     }
 }
@@ -126,10 +126,10 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             upstream_timeout: UPSTREAM_TIMEOUT,
-            retry: Retry::default(),
-            limits: Limits::default(),
-            cool_down: PAUSE,
-            refresh_debounce: SOON,
+            retry: RetryPolicy::default(),
+            limits: ReadLimits::default(),
+            cool_down: COOL_DOWN,
+            refresh_debounce: REFRESH_DEBOUNCE,
             certificate_read_interval: CERTIFICATE_READ_INTERVAL,
         }
     }
@@ -139,7 +139,7 @@ impl Default for Tuning {
 pub struct Application {
     server: Server,
     metrics: Option<(Server, SocketAddr)>,
-    reload_handle: Live,
+    reload_handle: ReloadHandle,
     directory: Directory,
     address: SocketAddr,
     base_url: String,
@@ -159,8 +159,8 @@ impl Application {
         let Config { personio, scim } = config;
         let open_files = connections::raise_limit();
         let upstream_files = personio.max_concurrency.saturating_add(OTHER_UPSTREAM_FILES);
-        let limits = limits(&scim, open_files, upstream_files);
-        let (listener, address) = bind(LISTEN, scim.listen)?;
+        let limits = connection_limits(&scim, open_files, upstream_files);
+        let (listener, address) = bind(LISTEN_SETTING, scim.listen)?;
         let metrics_socket = match scim.metrics_listen {
             None => None,
             Some(address) => Some(bind(METRICS_LISTEN_SETTING, address)?),
@@ -171,16 +171,16 @@ impl Application {
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let reading_side = ReadingSide::build(personio, &scim, &base_url, &clock, tuning)?;
         let ReadingSide { source, directory, locations, traffic } = reading_side;
-        let tls = scim.tls.map(|pair| Served::new(pair, Arc::clone(&clock)));
-        let access = Access::new(scim.rules, clock, Handle::current());
+        let tls = scim.tls.map(|pair| ServedCertificate::new(pair, Arc::clone(&clock)));
+        let access = Authenticator::new(scim.rules, clock, Handle::current());
         let access = access.map_err(StartError::Client)?;
         let registry = registry(limits, &access);
-        directory.recall();
+        directory.restore();
         directory.warm_up();
-        directory.keep_fresh();
+        directory.start_tasks();
 
-        let settings = Arc::new(ArcSwap::from_pointee(told(scim.told)));
-        let live = Live {
+        let settings = Arc::new(ArcSwap::from_pointee(displayed_settings(scim.effective_settings)));
+        let live = ReloadHandle {
             settings: Arc::clone(&settings),
             tls: tls.clone(),
             access: access.clone(),
@@ -189,17 +189,17 @@ impl Application {
             urls: locations,
             max_results: scim.max_results,
         };
-        let state = web::Data::new(server::State::new(server::Parts {
+        let state = web::Data::new(server::State::new(server::StateParts {
             directory: directory.clone(),
             access,
             cursor_key,
-            announces_pagination: scim.announces_pagination,
+            announces_pagination: scim.announce_pagination,
             max_results: scim.max_results,
             filter_limits: scim.filter_limits,
             base_url: base_url.clone(),
             settings,
-            pages: Pages { status: scim.status_page, metrics: metrics_socket.is_none() },
-            register: register_parts(traffic, Arc::clone(&registry), open_files),
+            optional_endpoints: OptionalEndpoints { status: scim.status_page, metrics: metrics_socket.is_none() },
+            register_metrics: register_parts(traffic, Arc::clone(&registry), open_files),
         }));
         let metrics = match metrics_socket {
             None => None,
@@ -235,7 +235,7 @@ impl Application {
 
     /// Returns the handle that applies new settings to this server.
     #[must_use]
-    pub fn reload_handle(&self) -> Live {
+    pub fn reload_handle(&self) -> ReloadHandle {
         self.reload_handle.clone()
     }
 
@@ -254,7 +254,7 @@ impl Application {
             Some(ended) = running.join_next() => return ended.map_err(io::Error::other)?,
             () = stop => {}
         }
-        tracing::info!("stopping: running requests have up to {GRACE} s to end");
+        tracing::info!("stopping: running requests have up to {SHUTDOWN_TIMEOUT_SECS} s to end");
         // Stopping one server after the other would take the sum of their times.
         join_all(handles.iter().map(|handle| handle.stop(true))).await;
         while let Some(ended) = running.join_next().await {
@@ -266,32 +266,32 @@ impl Application {
 
 /// Parts that read Personio and own the current snapshot.
 struct ReadingSide {
-    source: Arc<Source>,
+    source: Arc<PersonioSource>,
     directory: Directory,
-    locations: Locations,
-    traffic: Traffic,
+    locations: ResourceUrls,
+    traffic: UpstreamMetrics,
 }
 
 impl ReadingSide {
     /// Builds the parts. They send no request yet.
     fn build(
-        personio: config::Personio,
-        scim: &config::Scim,
+        personio: config::PersonioSettings,
+        scim: &config::ServerSettings,
         base_url: &str,
         clock: &Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
-        let locations = Locations::new(base_url);
-        let attributes = scim.policy.served_attributes();
-        let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &attributes)?);
+        let locations = ResourceUrls::new(base_url);
+        let attributes = scim.policy.custom_attribute_definitions();
+        let vocabulary = Arc::new(SchemaRegistry::new(&locations, scim.max_results, &attributes)?);
         let state_file = scim
             .state
             .as_ref()
             .map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
-        let client = client(personio, clock, tuning)?;
-        let traffic = client.traffic().clone();
-        let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
-        let source = Arc::new(Source::new(
+        let client = personio_client(personio, clock, tuning)?;
+        let traffic = client.metrics().clone();
+        let recency = RecordLifetimes { recheck_interval: scim.employment_recheck, max_valid_age: scim.max_stale };
+        let source = Arc::new(PersonioSource::new(
             client,
             scim.policy.clone(),
             vocabulary,
@@ -300,7 +300,7 @@ impl ReadingSide {
             recency,
         ));
         let directory = Directory::new(
-            Arc::clone(&source) as Arc<dyn directory::Source>,
+            Arc::clone(&source) as Arc<dyn directory::DirectorySource>,
             freshness(scim, tuning),
             MaxChange(scim.max_change),
             state_file,
@@ -312,7 +312,7 @@ impl ReadingSide {
 }
 
 /// Returns the URL under which clients reach a server that listens on `address`.
-fn public_url(scim: &config::Scim, address: SocketAddr) -> String {
+fn public_url(scim: &config::ServerSettings, address: SocketAddr) -> String {
     match &scim.public_url {
         Some(url) => url.to_string(),
         None if scim.tls.is_some() => format!("https://{address}"),
@@ -321,43 +321,43 @@ fn public_url(scim: &config::Scim, address: SocketAddr) -> String {
 }
 
 /// Creates the registry of connections. Trusted proxies are exempt from the limit for each address.
-fn registry(limits: connections::Limits, access: &Access) -> Arc<Registry> {
+fn registry(limits: connections::ConnectionLimits, access: &Authenticator) -> Arc<ConnectionRegistry> {
     let access = access.clone();
-    Registry::new(limits, Box::new(move |address| access.is_trusted_proxy(address)))
+    ConnectionRegistry::new(limits, Box::new(move |address| access.is_trusted_proxy(address)))
 }
 
 /// Returns the callback that registers the metrics of parts that the endpoints do not know.
 fn register_parts(
-    traffic: Traffic,
-    connections: Arc<Registry>,
+    traffic: UpstreamMetrics,
+    connections: Arc<ConnectionRegistry>,
     open_files: OpenFiles,
-) -> server::Register {
+) -> server::RegisterMetrics {
     Box::new(move |registry| {
         traffic.register(registry);
         connections.register(registry);
         open_files.register(registry);
         let about =
             "Lines of the log that were dropped because standard error was not read in time";
-        registry.register("log_lines_dropped", about, dropped_lines());
+        registry.register("log_lines_dropped", about, dropped_lines_counter());
     })
 }
 
-fn freshness(scim: &config::Scim, tuning: Tuning) -> Freshness {
+fn freshness(scim: &config::ServerSettings, tuning: Tuning) -> Freshness {
     Freshness {
         cache_ttl: scim.cache_ttl,
         refresh_wait: scim.refresh_wait,
         refresh_every: scim.refresh_every,
         max_stale: scim.max_stale,
-        pause: tuning.cool_down,
-        soon: tuning.refresh_debounce,
+        cool_down: tuning.cool_down,
+        refresh_debounce: tuning.refresh_debounce,
     }
 }
 
-fn client(
-    personio: config::Personio,
+fn personio_client(
+    personio: config::PersonioSettings,
     clock: &Arc<dyn Clock>,
     tuning: Tuning,
-) -> Result<Client, StartError> {
+) -> Result<PersonioClient, StartError> {
     let settings = Settings {
         base_url: personio.base_url,
         client_id: personio.client_id,
@@ -368,7 +368,7 @@ fn client(
         retry: tuning.retry,
         limits: tuning.limits,
     };
-    Client::new(settings, Arc::clone(clock)).map_err(StartError::Client)
+    PersonioClient::new(settings, Arc::clone(clock)).map_err(StartError::Client)
 }
 
 /// Returns the base URL of SCIM resources on a server at `public_url`.
@@ -376,16 +376,16 @@ fn base_url(public_url: &str) -> String {
     format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
 
-fn dropped_lines() -> Counter {
+fn dropped_lines_counter() -> Counter {
     let counter = Counter::default();
     counter.inc_by(telemetry::dropped_lines());
     counter
 }
 
-fn told(settings: Vec<Told>) -> Vec<server::Setting> {
+fn displayed_settings(settings: Vec<EffectiveSetting>) -> Vec<server::DisplayedSetting> {
     let mut shown = Vec::with_capacity(settings.len());
-    for Told { flag, value, is_chosen } in settings {
-        shown.push(server::Setting { name: flag, value, is_chosen });
+    for EffectiveSetting { flag, value, is_given: is_chosen } in settings {
+        shown.push(server::DisplayedSetting { name: flag, value, is_chosen });
     }
     shown
 }
@@ -432,13 +432,13 @@ fn try_bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 /// Returns the limits on connections of clients, as far as the limit on open files allows.
-fn limits(
-    scim: &config::Scim,
+fn connection_limits(
+    scim: &config::ServerSettings,
     open_files: OpenFiles,
     upstream_files: usize,
-) -> connections::Limits {
+) -> connections::ConnectionLimits {
     let reserved = RESERVED_CONNECTIONS.min(scim.max_connections.max(MIN_CONNECTIONS));
-    let wanted = connections::Limits {
+    let wanted = connections::ConnectionLimits {
         known: scim.max_connections,
         reserved,
         overflow: reserved / 2,
@@ -461,24 +461,24 @@ fn limits(
         wanted.known,
         wanted.reserved
     );
-    connections::Limits { known, reserved, overflow, ..wanted }
+    connections::ConnectionLimits { known, reserved, overflow, ..wanted }
 }
 
 fn serve(
     listener: TcpListener,
     state: web::Data<server::State>,
-    registry: Arc<Registry>,
-    tls: Option<&Arc<Served>>,
+    registry: Arc<ConnectionRegistry>,
+    tls: Option<&Arc<ServedCertificate>>,
     tuning: Tuning,
 ) -> Result<Server, StartError> {
     let tls = match tls {
         None => None,
         Some(served) => {
-            served.keep_fresh(tuning.certificate_read_interval);
+            served.watch_files(tuning.certificate_read_interval);
             Some(served.server_config()?)
         }
     };
-    let listening = Listening { listener, tls, registry, workers: None, shutdown_timeout: GRACE };
+    let listening = ServerSocket { listener, tls, registry, workers: None, shutdown_timeout: SHUTDOWN_TIMEOUT_SECS };
     let started = connections::start(listening, move || {
         // The middleware that is added last is the outermost. Each response is therefore counted
         // and logged, and carries its request id.
@@ -486,7 +486,7 @@ fn serve(
             .app_data(web::Data::clone(&state))
             .configure(|service| server::configure(service, &state))
             .wrap(NormalizePath::trim())
-            .wrap(from_fn(server::watch))
+            .wrap(from_fn(server::log_client_requests))
     });
     started.map_err(StartError::Server)
 }
@@ -497,10 +497,10 @@ fn serve_metrics(
     state: &web::Data<server::State>,
 ) -> io::Result<(Server, SocketAddr)> {
     let state = web::Data::clone(state);
-    let listening = Listening {
+    let listening = ServerSocket {
         listener,
         tls: None,
-        registry: Registry::new(METRICS_LIMITS, Box::new(|_| false)),
+        registry: ConnectionRegistry::new(METRICS_LIMITS, Box::new(|_| false)),
         workers: Some(1),
         shutdown_timeout: METRICS_SHUTDOWN_TIMEOUT_SECS,
     };
@@ -509,7 +509,7 @@ fn serve_metrics(
             .app_data(web::Data::clone(&state))
             .configure(server::configure_metrics)
             .wrap(NormalizePath::trim())
-            .wrap(from_fn(server::watch_metrics))
+            .wrap(from_fn(server::log_metrics_requests))
     })?;
     Ok((server, address))
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::{StartError, Tuning, base_url, client};
+use crate::app::{StartError, Tuning, base_url, personio_client};
 use crate::clock::Clock;
-use crate::config::{Checking, Reading};
-use crate::diagnostics::preflight::Survey;
-use crate::directory::{MaxChange, Progress, Snapshot, Source as _, SourceError};
-use crate::scim::{Locations, ResourceTypes, Vocabulary};
-use crate::sync::source::{Recency, Source};
+use crate::config::{CheckSettings, ReadingSettings};
+use crate::diagnostics::preflight::Preflight;
+use crate::directory::{MaxChange, LoadProgress, Snapshot, DirectorySource as _, SourceError};
+use crate::scim::{ResourceUrls, ResourceTypes, SchemaRegistry};
+use crate::sync::source::{RecordLifetimes, PersonioSource};
 
 /// Reader that loads the directory once.
-pub struct Reader {
-    source: Source,
-    schema_registry: Arc<Vocabulary>,
+pub struct OneShotReader {
+    source: PersonioSource,
+    schema_registry: Arc<SchemaRegistry>,
     max_change: MaxChange,
     clock: Arc<dyn Clock>,
 }
@@ -24,35 +24,35 @@ pub struct Reader {
 ///
 /// # Errors
 /// Returns an error when no HTTPS client can be built.
-pub fn survey(
-    checking: Checking,
+pub fn preflight(
+    checking: CheckSettings,
     clock: Arc<dyn Clock>,
     tuning: Tuning,
-) -> Result<Survey, StartError> {
-    let Checking { reading, max_results, credential, .. } = checking;
-    let locations = Locations::new(&base_url(reading.public_url.as_str()));
-    let client = client(reading.personio, &clock, tuning)?;
+) -> Result<Preflight, StartError> {
+    let CheckSettings { reading, max_results, credential, .. } = checking;
+    let locations = ResourceUrls::new(&base_url(reading.public_url.as_str()));
+    let client = personio_client(reading.personio, &clock, tuning)?;
     let guards = reading.max_change < 1.0;
-    Ok(Survey::new(client, reading.policy, locations, clock, guards, max_results, credential))
+    Ok(Preflight::new(client, reading.policy, locations, clock, guards, max_results, credential))
 }
 
-impl Reader {
+impl OneShotReader {
     /// Creates a reader. It sends no request yet.
     ///
     /// # Errors
     /// Returns an error when a schema document is invalid or no HTTPS client can be built.
     pub fn new(
-        reading: Reading,
+        reading: ReadingSettings,
         clock: Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
-        let locations = Locations::new(&base_url(reading.public_url.as_str()));
-        let attributes = reading.policy.served_attributes();
-        let vocabulary = Arc::new(Vocabulary::new(&locations, 0, &attributes)?);
-        let client = client(reading.personio, &clock, tuning)?;
+        let locations = ResourceUrls::new(&base_url(reading.public_url.as_str()));
+        let attributes = reading.policy.custom_attribute_definitions();
+        let vocabulary = Arc::new(SchemaRegistry::new(&locations, 0, &attributes)?);
+        let client = personio_client(reading.personio, &clock, tuning)?;
         // There are no records of an earlier load whose age could matter.
-        let recency = Recency { recheck: Duration::ZERO, trusted: Duration::ZERO };
-        let source = Source::new(
+        let recency = RecordLifetimes { recheck_interval: Duration::ZERO, max_valid_age: Duration::ZERO };
+        let source = PersonioSource::new(
             client,
             reading.policy,
             Arc::clone(&vocabulary),
@@ -73,9 +73,9 @@ impl Reader {
     ///
     /// # Errors
     /// Returns an error when the load fails, or when a server would not serve its result.
-    pub async fn read(&self, progress: &Progress) -> Result<Snapshot, SourceError> {
+    pub async fn read(&self, progress: &LoadProgress) -> Result<Snapshot, SourceError> {
         self.source.sign_in().await?;
         let loaded = self.source.load(progress).await?;
-        Snapshot::alone(loaded, self.max_change, &*self.clock)
+        Snapshot::of_single_load(loaded, self.max_change, &*self.clock)
     }
 }

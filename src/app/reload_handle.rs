@@ -6,52 +6,52 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::app::{StartError, told};
-use crate::auth::Access;
+use crate::app::{StartError, displayed_settings};
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::scim::{Locations, Vocabulary};
+use crate::scim::{ResourceUrls, SchemaRegistry};
 use crate::server;
-use crate::sync::source::Source;
-use crate::tls::Served;
+use crate::sync::source::PersonioSource;
+use crate::tls::ServedCertificate;
 
 /// Parts of a running server that accept new settings.
 #[derive(Clone)]
-pub struct Live {
-    pub(super) access: Access,
-    pub(super) tls: Option<Arc<Served>>,
-    pub(super) source: Arc<Source>,
+pub struct ReloadHandle {
+    pub(super) access: Authenticator,
+    pub(super) tls: Option<Arc<ServedCertificate>>,
+    pub(super) source: Arc<PersonioSource>,
     pub(super) directory: Directory,
-    pub(super) urls: Locations,
+    pub(super) urls: ResourceUrls,
     pub(super) max_results: usize,
-    pub(super) settings: Arc<ArcSwap<Vec<server::Setting>>>,
+    pub(super) settings: Arc<ArcSwap<Vec<server::DisplayedSetting>>>,
 }
 
-impl Live {
+impl ReloadHandle {
     /// Applies new settings, as far as they can change while the server runs.
     ///
     /// # Errors
     /// Returns an error when the new settings cannot be applied. The old ones stay in force then.
     pub fn apply(&self, config: Config) -> Result<(), StartError> {
         let Config { personio, scim } = config;
-        let attributes = scim.policy.served_attributes();
-        let vocabulary = Vocabulary::new(&self.urls, self.max_results, &attributes)?;
+        let attributes = scim.policy.custom_attribute_definitions();
+        let vocabulary = SchemaRegistry::new(&self.urls, self.max_results, &attributes)?;
         let clients = scim.rules.clients.len();
         let issuers = scim.rules.issuers.len();
         self.access.replace_settings(scim.rules).map_err(StartError::Client)?;
-        self.settings.store(Arc::new(told(scim.told)));
+        self.settings.store(Arc::new(displayed_settings(scim.effective_settings)));
         if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
-            served.adopt(pair);
+            served.replace(pair);
         }
-        let has_new_secret = self.source.adopt_secret(&personio.client_secret);
-        let has_new_mapping = !self.source.has(&scim.policy);
+        let has_new_secret = self.source.set_client_secret(&personio.client_secret);
+        let has_new_mapping = !self.source.has_policy(&scim.policy);
         if has_new_mapping {
-            self.source.adopt(scim.policy, Arc::new(vocabulary));
+            self.source.set_mapping(scim.policy, Arc::new(vocabulary));
         }
         if has_new_secret || has_new_mapping {
             // The next load applies the new mapping to all users. It also shows now whether a new
             // secret is valid, and not only when the current access token ends.
-            self.directory.refresh_soon();
+            self.directory.schedule_load();
         }
         tracing::info!(
             clients,

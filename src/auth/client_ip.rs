@@ -12,7 +12,7 @@ pub struct Networks(Vec<IpNet>);
 
 /// Error for a text that does not name a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotANetwork {
+pub enum InvalidNetwork {
     /// Text that is neither a network nor an address.
     #[error(
         "invalid network `{0}`: expected for example 192.0.2.0/24, 2001:db8::/32 or one address"
@@ -24,7 +24,7 @@ pub enum NotANetwork {
 }
 
 /// Length in bits of the prefix of IPv4-mapped IPv6 addresses (`::ffff:0:0/96`).
-const MAPPED: u8 = 96;
+const IPV4_MAPPED_PREFIX_BITS: u8 = 96;
 
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,10 +44,10 @@ impl Networks {
     ///
     /// # Errors
     /// Returns an error when a text is neither, or when an address has bits set beyond its prefix.
-    pub fn parse(names: &[String]) -> Result<Self, NotANetwork> {
+    pub fn parse(names: &[String]) -> Result<Self, InvalidNetwork> {
         let mut networks = Vec::with_capacity(names.len());
         for name in names {
-            networks.push(network(name)?);
+            networks.push(parse_network(name)?);
         }
         Ok(Self(networks))
     }
@@ -70,24 +70,24 @@ impl Networks {
                 if !self.contains(origin) {
                     return Some(origin);
                 }
-                origin = address(std::str::from_utf8(entry).ok()?.trim())?;
+                origin = parse_address(std::str::from_utf8(entry).ok()?.trim())?;
             }
         }
         Some(origin)
     }
 }
 
-fn network(name: &str) -> Result<IpNet, NotANetwork> {
+fn parse_network(name: &str) -> Result<IpNet, InvalidNetwork> {
     let name = name.trim();
     let Some(network) = parse_network(name) else {
-        return Err(NotANetwork::Malformed(name.to_owned()));
+        return Err(InvalidNetwork::Malformed(name.to_owned()));
     };
     if network.addr() != network.network() {
-        return Err(NotANetwork::HostBitsSet(name.to_owned(), network.trunc()));
+        return Err(InvalidNetwork::HostBitsSet(name.to_owned(), network.trunc()));
     }
     match unmapped(network) {
         Some(network) => Ok(network),
-        None => Err(NotANetwork::Malformed(name.to_owned())),
+        None => Err(InvalidNetwork::Malformed(name.to_owned())),
     }
 }
 
@@ -105,13 +105,13 @@ fn unmapped(network: IpNet) -> Option<IpNet> {
     if address == network.addr() {
         return Some(network);
     }
-    let prefix = network.prefix_len().checked_sub(MAPPED)?;
+    let prefix = network.prefix_len().checked_sub(IPV4_MAPPED_PREFIX_BITS)?;
     IpNet::new(address, prefix).ok()
 }
 
 /// Parses an address as proxies write it: with or without a port, an IPv6 address with or without
 /// brackets.
-fn address(text: &str) -> Option<IpAddr> {
+fn parse_address(text: &str) -> Option<IpAddr> {
     let address = match without_brackets(text).parse::<IpAddr>() {
         Ok(address) => address,
         Err(_) => text.parse::<SocketAddr>().ok()?.ip(),

@@ -10,26 +10,26 @@ const LONGEST: usize = 64;
 /// Configured name of a client or an issuer. There are few names, and a name contains nothing of a
 /// token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Caller(Arc<str>);
+pub struct ClientName(Arc<str>);
 
 /// Error for a text that is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores, and is not `none`"
 )]
-pub struct NotAName;
+pub struct InvalidClientName;
 
-impl Caller {
+impl ClientName {
     /// Checks a name.
     ///
     /// # Errors
     /// Returns an error when the name is empty, too long, contains other characters or is `none`.
-    pub fn parse(name: &str) -> Result<Self, NotAName> {
+    pub fn parse(name: &str) -> Result<Self, InvalidClientName> {
         // Metrics use `none` as the name for requests without a client.
         let is_none = name.eq_ignore_ascii_case("none");
         let has_valid_length = (1..=LONGEST).contains(&name.len());
         if is_none || !has_valid_length || !name.bytes().all(is_allowed) {
-            return Err(NotAName);
+            return Err(InvalidClientName);
         }
         Ok(Self(name.into()))
     }
@@ -52,7 +52,7 @@ fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-impl fmt::Display for Caller {
+impl fmt::Display for ClientName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -13,63 +13,63 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
 /// Number of wrong tokens at which delays begin. A few wrong tokens are normal.
-const FREE: u32 = 5;
+const UNDELAYED_FAILURES: u32 = 5;
 /// First delay. Each further one is twice as long.
-const FIRST: Duration = Duration::from_secs(1);
+const INITIAL_DELAY: Duration = Duration::from_secs(1);
 /// Maximum delay.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_DELAY: Duration = Duration::from_secs(60);
 /// Time after the last counted wrong token at which an address is forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(900);
+const ENTRY_LIFETIME: Duration = Duration::from_secs(900);
 /// Maximum number of addresses that are remembered.
-const ADDRESSES: u64 = 10_000;
+const MAX_ADDRESSES: u64 = 10_000;
 /// Length in bits of the IPv6 prefix that counts as one address, because a subscriber usually has
 /// all addresses below it.
-const OWN: u32 = 64;
+const SUBSCRIBER_BITS: u32 = 64;
 
 /// Failed attempts by address.
-pub(super) struct Slow(Cache<IpAddr, Wrong>);
+pub(super) struct FailedAuthThrottle(Cache<IpAddr, FailedAttempts>);
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Wrong {
+struct FailedAttempts {
     count: u32,
     /// End of the delay, on the monotonic clock.
     blocked_until: Duration,
 }
 
-impl Slow {
+impl FailedAuthThrottle {
     pub(super) fn new() -> Self {
         let addresses =
-            Cache::builder().max_capacity(ADDRESSES).eviction_policy(EvictionPolicy::lru());
-        Self(addresses.time_to_live(FORGOTTEN).build())
+            Cache::builder().max_capacity(MAX_ADDRESSES).eviction_policy(EvictionPolicy::lru());
+        Self(addresses.time_to_live(ENTRY_LIFETIME).build())
     }
 
     /// Records a wrong token. Returns the rest of the delay if the address is still within one;
     /// such a token is not counted.
     pub(super) async fn record_failure(&self, address: IpAddr, now: Duration) -> Option<Duration> {
         let mut rest = None;
-        let noted = self.0.entry(shared(address)).and_compute_with(|earlier| {
+        let noted = self.0.entry(throttled_prefix(address)).and_compute_with(|earlier| {
             let earlier = earlier.map(|entry| *entry.value()).unwrap_or_default();
             if now < earlier.blocked_until {
                 rest = Some(earlier.blocked_until.saturating_sub(now));
                 return std::future::ready(Op::Nop);
             }
             let count = earlier.count.saturating_add(1);
-            let until = now.saturating_add(pause(count));
-            std::future::ready(Op::Put(Wrong { count, blocked_until: until }))
+            let until = now.saturating_add(delay_after(count));
+            std::future::ready(Op::Put(FailedAttempts { count, blocked_until: until }))
         });
         noted.await;
         rest
     }
 }
 
-fn pause(count: u32) -> Duration {
-    let Some(beyond) = count.checked_sub(FREE) else { return Duration::ZERO };
-    FIRST.saturating_mul(2_u32.saturating_pow(beyond)).min(LONGEST)
+fn delay_after(count: u32) -> Duration {
+    let Some(beyond) = count.checked_sub(UNDELAYED_FAILURES) else { return Duration::ZERO };
+    INITIAL_DELAY.saturating_mul(2_u32.saturating_pow(beyond)).min(MAX_DELAY)
 }
 
-fn shared(address: IpAddr) -> IpAddr {
+fn throttled_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << OWN)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into(),
         address @ IpAddr::V4(_) => address,
     }
 }
@@ -80,10 +80,10 @@ mod tests {
 
     #[tokio::test]
     async fn delays_grow_for_each_address_after_five_wrong_tokens() {
-        let slow = Slow::new();
+        let slow = FailedAuthThrottle::new();
         let (guesser, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let seconds = Duration::from_secs;
-        for _ in 0..FREE {
+        for _ in 0..UNDELAYED_FAILURES {
             assert_eq!(slow.record_failure(guesser, seconds(1)).await, None);
         }
         let mut now = seconds(1);
@@ -99,12 +99,12 @@ mod tests {
 
     #[tokio::test]
     async fn number_of_remembered_addresses_is_bounded() {
-        let slow = Slow::new();
+        let slow = FailedAuthThrottle::new();
         for number in 0..100_000_u32 {
             slow.record_failure(std::net::Ipv4Addr::from_bits(number).into(), Duration::from_secs(1)).await;
         }
         slow.0.run_pending_tasks().await;
-        assert!((1..=ADDRESSES).contains(&slow.0.entry_count()), "{}", slow.0.entry_count());
+        assert!((1..=MAX_ADDRESSES).contains(&slow.0.entry_count()), "{}", slow.0.entry_count());
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
             ("192.0.2.1", "192.0.2.2", false),
         ] {
             assert_eq!(
-                shared(one.parse().unwrap()) == shared(other.parse().unwrap()),
+                throttled_prefix(one.parse().unwrap()) == throttled_prefix(other.parse().unwrap()),
                 same,
                 "{one} {other}"
             );

@@ -21,14 +21,14 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::auth::{Algorithm, Inner, Refusal};
+use crate::auth::{Algorithm, AuthenticatorInner, FailureReason};
 use crate::clock::Clock;
 
 /// Age at which keys are fetched again before they are used, because the issuer may have withdrawn
 /// one.
-const FRESH: Duration = Duration::from_secs(3600);
+const REFRESH_AGE: Duration = Duration::from_secs(3600);
 /// Age up to which keys are used when they cannot be fetched again.
-const USABLE: Duration = Duration::from_secs(24 * 3600);
+const MAX_KEY_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Time in which one more fetch becomes available. Also the minimum time between two fetches for
 /// the same key id, and the minimum time after a failed fetch.
 const FETCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -36,18 +36,18 @@ const FETCH_INTERVAL: Duration = Duration::from_secs(30);
 /// with a key id that does not exist could use up the fetch that a new key needs.
 const MAX_FETCH_BURST: u32 = 4;
 /// Time limit for the issuer's response. Requests wait for it.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum size of a response that is read, in bytes.
-const BODY_LIMIT: usize = 256 * 1024;
+const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Maximum number of keys of an issuer that are cached.
-const KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 
 /// HTTP client for one issuer.
-pub(super) struct Way(reqwest::Client);
+pub(super) struct JwksClient(reqwest::Client);
 
 /// Key that a token names in its header.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct KeySelector<'a> {
     /// Key id. Without one, every key with the algorithm may be the key.
     pub(super) id: Option<&'a str>,
     pub(super) algorithm: Algorithm,
@@ -57,21 +57,21 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Cached keys of one issuer.
-pub(super) struct Keys {
+pub(super) struct JwksCache {
     url: Url,
-    client: Way,
+    client: JwksClient,
     clock: Arc<dyn Clock>,
-    cached: ArcSwapOption<Read>,
+    cached: ArcSwapOption<CachedKeys>,
     /// Lock that is held while the keys are fetched.
-    fetches: Mutex<Fetches>,
+    fetches: Mutex<FetchState>,
     /// Number of fetches that have ended.
     fetch_count: AtomicU64,
 }
 
 /// State of the fetch limits. All times are on the monotonic clock.
-struct Fetches {
+struct FetchState {
     /// Outcome of the last fetch.
-    last: Fetched,
+    last: FetchOutcome,
     /// Number of fetches that may begin now.
     allowance: u32,
     /// Time up to which `allowance` has been refilled.
@@ -83,7 +83,7 @@ struct Fetches {
 
 /// Outcome of an attempt to fetch the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fetched {
+pub(super) enum FetchOutcome {
     /// The cache holds the keys that the issuer publishes now.
     UpToDate,
     /// No fetch was allowed. One is allowed after this time.
@@ -92,25 +92,25 @@ pub(super) enum Fetched {
     Failed(Duration),
 }
 
-struct Read {
-    keys: Vec<Key>,
+struct CachedKeys {
+    keys: Vec<VerificationKey>,
     /// Time of the fetch, on the monotonic clock.
     fetched_at: Duration,
 }
 
-struct Key {
+struct VerificationKey {
     id: Option<String>,
     algorithm: Algorithm,
     key: DecodingKey,
 }
 
-impl Way {
+impl JwksClient {
     /// Creates a client for requests to this URL. It does not follow redirects.
     pub(super) fn for_url(url: &Url) -> Result<Self, reqwest::Error> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
-            .timeout(TIMEOUT);
+            .timeout(FETCH_TIMEOUT);
         let builder = if url.scheme() == "http" {
             // Plain HTTP is configured for this machine only. It needs neither a proxy nor
             // certificates.
@@ -128,7 +128,7 @@ impl Way {
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
                 return Err("its response is too large");
             }
             body.extend_from_slice(&chunk);
@@ -141,9 +141,9 @@ fn unreachable(error: reqwest::Error) -> &'static str {
     if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" }
 }
 
-impl Keys {
+impl JwksCache {
     /// Creates an empty cache.
-    pub(super) fn new(url: Url, way: Way, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(url: Url, way: JwksClient, clock: Arc<dyn Clock>) -> Self {
         Self {
             url,
             client: way,
@@ -157,22 +157,22 @@ impl Keys {
     /// Returns the keys that a token may have been signed with: at least one.
     pub(super) async fn find_keys(
         self: &Arc<Self>,
-        wanted: Wanted<'_>,
-        access: &Inner,
-    ) -> Result<Vec<DecodingKey>, Refusal> {
-        if let Some(known) = self.cached_keys(wanted, FRESH) {
+        wanted: KeySelector<'_>,
+        access: &AuthenticatorInner,
+    ) -> Result<Vec<DecodingKey>, FailureReason> {
+        if let Some(known) = self.cached_keys(wanted, REFRESH_AGE) {
             return Ok(known);
         }
         let fetched = self.fetch(wanted, access).await;
-        if let Some(known) = self.cached_keys(wanted, USABLE) {
+        if let Some(known) = self.cached_keys(wanted, MAX_KEY_AGE) {
             return Ok(known);
         }
         match fetched {
-            Fetched::UpToDate => Err(Refusal::Unknown),
+            FetchOutcome::UpToDate => Err(FailureReason::Unknown),
             // A client takes a 401 for a lost credential. The server returns it only when it is
             // certain that the key does not exist.
-            Fetched::NotBefore(at) => Err(Refusal::KeyNotCached(self.time_until(at))),
-            Fetched::Failed(at) => Err(Refusal::IssuerUnavailable(self.time_until(at))),
+            FetchOutcome::NotBefore(at) => Err(FailureReason::KeyNotCached(self.time_until(at))),
+            FetchOutcome::Failed(at) => Err(FailureReason::IssuerUnavailable(self.time_until(at))),
         }
     }
 
@@ -182,13 +182,13 @@ impl Keys {
     }
 
     /// Fetches the keys because of a key id, unless the limits forbid it.
-    pub(super) async fn fetch(self: &Arc<Self>, wanted: Wanted<'_>, access: &Inner) -> Fetched {
+    pub(super) async fn fetch(self: &Arc<Self>, wanted: KeySelector<'_>, access: &AuthenticatorInner) -> FetchOutcome {
         let keys = Arc::clone(self);
         let id = wanted.id.map(Box::from);
         let seen = wanted.seen;
         // A connection belongs to the runtime that opened it.
         let fetched = access.runtime.spawn(async move { keys.fetch_once(id, seen).await });
-        fetched.await.unwrap_or_else(|_| Fetched::Failed(self.clock.monotonic()))
+        fetched.await.unwrap_or_else(|_| FetchOutcome::Failed(self.clock.monotonic()))
     }
 
     /// Returns the time from now to a time on the monotonic clock, at least a second.
@@ -197,7 +197,7 @@ impl Keys {
     }
 
     /// Fetches the keys, unless another task has fetched them since `seen` fetches had ended.
-    async fn fetch_once(&self, id: Option<Box<str>>, seen: u64) -> Fetched {
+    async fn fetch_once(&self, id: Option<Box<str>>, seen: u64) -> FetchOutcome {
         let mut fetches = self.fetches.lock().await;
         if self.fetch_count.load(Relaxed) > seen {
             return fetches.last;
@@ -206,17 +206,17 @@ impl Keys {
         if let Some(refused) = fetches.begin_fetch(id, now) {
             return refused;
         }
-        match self.client.get(&self.url).await.and_then(|body| keys(&body)) {
+        match self.client.get(&self.url).await.and_then(|body| parse_jwk_set(&body)) {
             Ok(keys) => {
-                self.cached.store(Some(Arc::new(Read { keys, fetched_at: now })));
-                fetches.last = Fetched::UpToDate;
+                self.cached.store(Some(Arc::new(CachedKeys { keys, fetched_at: now })));
+                fetches.last = FetchOutcome::UpToDate;
             }
             Err(reason) => {
                 let host = self.url.host_str().unwrap_or_default();
                 tracing::warn!(
                     "the keys of the issuer at {host} (jwks_url) cannot be read: {reason}"
                 );
-                fetches.last = Fetched::Failed(now + FETCH_INTERVAL);
+                fetches.last = FetchOutcome::Failed(now + FETCH_INTERVAL);
             }
         }
         self.fetch_count.fetch_add(1, Relaxed);
@@ -224,7 +224,7 @@ impl Keys {
     }
 
     /// Returns the cached keys that match, if there are any and they are not older than `age`.
-    fn cached_keys(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
+    fn cached_keys(&self, wanted: KeySelector<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
         let read = self.cached.load();
         let read = read.as_ref()?;
         if self.clock.monotonic().saturating_sub(read.fetched_at) > age {
@@ -240,17 +240,17 @@ impl Keys {
     }
 }
 
-impl Key {
-    fn matches(&self, wanted: Wanted<'_>) -> bool {
+impl VerificationKey {
+    fn matches(&self, wanted: KeySelector<'_>) -> bool {
         let has_id = wanted.id.is_none() || self.id.as_deref() == wanted.id;
         self.algorithm == wanted.algorithm && has_id
     }
 }
 
-impl Default for Fetches {
+impl Default for FetchState {
     fn default() -> Self {
         Self {
-            last: Fetched::UpToDate,
+            last: FetchOutcome::UpToDate,
             allowance: MAX_FETCH_BURST,
             refilled: Duration::ZERO,
             by_id: HashMap::new(),
@@ -258,17 +258,17 @@ impl Default for Fetches {
     }
 }
 
-impl Fetches {
+impl FetchState {
     /// Counts a fetch for a key id. Returns the reason if no fetch is allowed now.
-    fn begin_fetch(&mut self, id: Option<Box<str>>, now: Duration) -> Option<Fetched> {
-        if let Fetched::Failed(again) = self.last
+    fn begin_fetch(&mut self, id: Option<Box<str>>, now: Duration) -> Option<FetchOutcome> {
+        if let FetchOutcome::Failed(again) = self.last
             && now < again
         {
             return Some(self.last);
         }
         self.by_id.retain(|_, at| now.saturating_sub(*at) < FETCH_INTERVAL);
         if let Some(at) = self.by_id.get(&id) {
-            return Some(Fetched::NotBefore(*at + FETCH_INTERVAL));
+            return Some(FetchOutcome::NotBefore(*at + FETCH_INTERVAL));
         }
         while self.allowance < MAX_FETCH_BURST && self.refilled + FETCH_INTERVAL <= now {
             self.allowance += 1;
@@ -278,7 +278,7 @@ impl Fetches {
             self.refilled = now;
         }
         let Some(left) = self.allowance.checked_sub(1) else {
-            return Some(Fetched::NotBefore(self.refilled + FETCH_INTERVAL));
+            return Some(FetchOutcome::NotBefore(self.refilled + FETCH_INTERVAL));
         };
         self.allowance = left;
         self.by_id.insert(id, now);
@@ -287,21 +287,21 @@ impl Fetches {
 }
 
 /// Parses a JWK Set and returns its keys of the supported types.
-fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
+fn parse_jwk_set(body: &[u8]) -> Result<Vec<VerificationKey>, &'static str> {
     /// JWK Set whose keys are not parsed yet. A key of an unknown type must not make the others
     /// unusable (RFC 7517 §5).
     #[derive(Deserialize)]
-    struct Document {
+    struct JwkSet {
         keys: Vec<serde_json::Value>,
     }
-    let Ok(document) = serde_json::from_slice::<Document>(body) else {
+    let Ok(document) = serde_json::from_slice::<JwkSet>(body) else {
         return Err("its response is not a JWK Set");
     };
     let mut keys = Vec::new();
     for value in document.keys {
         let Ok(jwk) = serde_json::from_value::<Jwk>(value) else { continue };
-        keys.extend(key(&jwk));
-        if keys.len() == KEYS {
+        keys.extend(parse_jwk(&jwk));
+        if keys.len() == MAX_KEYS {
             break;
         }
     }
@@ -312,7 +312,7 @@ fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
-fn key(jwk: &Jwk) -> Option<Key> {
+fn parse_jwk(jwk: &Jwk) -> Option<VerificationKey> {
     let (algorithm, named) = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => (Algorithm::Rs256, KeyAlgorithm::RS256),
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
@@ -327,7 +327,7 @@ fn key(jwk: &Jwk) -> Option<Key> {
         return None;
     }
     let key = DecodingKey::from_jwk(jwk).ok()?;
-    Some(Key { id: jwk.common.key_id.clone(), algorithm, key })
+    Some(VerificationKey { id: jwk.common.key_id.clone(), algorithm, key })
 }
 
 /// Reports whether a key may be used to verify signatures with `algorithm`. A member that is
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn random_key_ids_are_remembered_no_more_often_than_keys_are_fetched() {
-        let mut fetches = Fetches::default();
+        let mut fetches = FetchState::default();
         let mut count = 0;
         let mut most = 0;
         let mut now = Duration::from_secs(1000);

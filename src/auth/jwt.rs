@@ -11,17 +11,17 @@ use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use url::Url;
 
-use crate::auth::jwks::{Fetched, Keys, Wanted};
-use crate::auth::{Caller, Inner, Networks, Refusal};
+use crate::auth::jwks::{FetchOutcome, JwksCache, KeySelector};
+use crate::auth::{ClientName, AuthenticatorInner, Networks, FailureReason};
 
 /// Accepted difference between the issuer's clock and this one, in seconds.
-const LEEWAY: f64 = 60.0;
+const CLOCK_LEEWAY_SECS: f64 = 60.0;
 
 /// Issuer whose tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// Name for all clients with a token of this issuer. The subject of a token is not read.
-    pub name: Caller,
+    pub name: ClientName,
     /// Required value of `iss`.
     pub issuer: String,
     /// Required value of `aud`.
@@ -67,7 +67,7 @@ impl Algorithm {
 
 /// Issuer named by a token whose signature has not been verified.
 #[derive(Deserialize)]
-struct Claimed {
+struct UnverifiedClaims {
     iss: String,
 }
 
@@ -110,7 +110,7 @@ impl Scopes {
 }
 
 /// Result of the verification of a token with one key.
-enum Signed {
+enum SignatureCheck {
     /// The signature does not match the key.
     OtherKey,
     /// The signature matches, but the token is malformed or meant for another issuer or audience.
@@ -124,7 +124,7 @@ impl Issuer {
     /// verified.
     pub(super) fn may_have_issued(&self, token: &str) -> bool {
         token.split('.').count() == 3
-            && insecure_decode_claims::<Claimed>(token)
+            && insecure_decode_claims::<UnverifiedClaims>(token)
                 .is_ok_and(|claimed| claimed.iss == self.issuer)
     }
 
@@ -133,21 +133,21 @@ impl Issuer {
     pub(super) async fn verify(
         &self,
         token: &str,
-        keys: &Arc<Keys>,
+        keys: &Arc<JwksCache>,
         seen: u64,
-        access: &Inner,
-    ) -> Result<(), Refusal> {
-        let header = decode_header(token).map_err(|_| Refusal::Unknown)?;
+        access: &AuthenticatorInner,
+    ) -> Result<(), FailureReason> {
+        let header = decode_header(token).map_err(|_| FailureReason::Unknown)?;
         // A recipient must refuse a token with critical header parameters that it does not
         // understand (RFC 7515 §4.1.11). This server understands none.
         if header.crit.is_some() {
-            return Err(Refusal::Unknown);
+            return Err(FailureReason::Unknown);
         }
         let mut algorithms = self.algorithms.iter();
         let Some(&algorithm) = algorithms.find(|it| it.to_jsonwebtoken() == header.alg) else {
-            return Err(Refusal::Unknown);
+            return Err(FailureReason::Unknown);
         };
-        let wanted = Wanted { id: header.kid.as_deref(), algorithm, seen };
+        let wanted = KeySelector { id: header.kid.as_deref(), algorithm, seen };
         for key in keys.find_keys(wanted, access).await? {
             if let Some(verdict) = self.verify_with_key(token, algorithm, &key, access) {
                 return verdict;
@@ -162,9 +162,9 @@ impl Issuer {
             }
         }
         Err(match fetched {
-            Fetched::UpToDate => Refusal::Unknown,
-            Fetched::NotBefore(at) => Refusal::KeyNotCached(keys.time_until(at)),
-            Fetched::Failed(at) => Refusal::IssuerUnavailable(keys.time_until(at)),
+            FetchOutcome::UpToDate => FailureReason::Unknown,
+            FetchOutcome::NotBefore(at) => FailureReason::KeyNotCached(keys.time_until(at)),
+            FetchOutcome::Failed(at) => FailureReason::IssuerUnavailable(keys.time_until(at)),
         })
     }
 
@@ -173,16 +173,16 @@ impl Issuer {
         token: &str,
         algorithm: Algorithm,
         key: &DecodingKey,
-        access: &Inner,
-    ) -> Option<Result<(), Refusal>> {
+        access: &AuthenticatorInner,
+    ) -> Option<Result<(), FailureReason>> {
         match self.verify_signature(token, algorithm, key) {
-            Signed::OtherKey => None,
-            Signed::Unacceptable => Some(Err(Refusal::Unknown)),
-            Signed::Valid(claims) => Some(self.check_claims(&claims, access.clock.now())),
+            SignatureCheck::OtherKey => None,
+            SignatureCheck::Unacceptable => Some(Err(FailureReason::Unknown)),
+            SignatureCheck::Valid(claims) => Some(self.check_claims(&claims, access.clock.now())),
         }
     }
 
-    fn verify_signature(&self, token: &str, algorithm: Algorithm, key: &DecodingKey) -> Signed {
+    fn verify_signature(&self, token: &str, algorithm: Algorithm, key: &DecodingKey) -> SignatureCheck {
         let mut validation = Validation::new(algorithm.to_jsonwebtoken());
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
@@ -191,26 +191,26 @@ impl Issuer {
         // instead.
         validation.validate_exp = false;
         match decode::<Claims>(token, key, &validation) {
-            Ok(token) => Signed::Valid(token.claims),
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Signed::OtherKey,
+            Ok(token) => SignatureCheck::Valid(token.claims),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => SignatureCheck::OtherKey,
             Err(error) => {
-                let reason = fault(error.kind());
+                let reason = describe_error(error.kind());
                 tracing::info!(issuer = %self.name, "a signed token is not accepted: {reason}");
-                Signed::Unacceptable
+                SignatureCheck::Unacceptable
             }
         }
     }
 
-    fn check_claims(&self, claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
+    fn check_claims(&self, claims: &Claims, now: Timestamp) -> Result<(), FailureReason> {
         let now = now.as_second() as f64;
-        if now >= claims.exp + LEEWAY {
-            return Err(Refusal::Expired);
+        if now >= claims.exp + CLOCK_LEEWAY_SECS {
+            return Err(FailureReason::Expired);
         }
-        if claims.nbf.is_some_and(|nbf| now < nbf - LEEWAY) {
-            return Err(Refusal::NotYetValid);
+        if claims.nbf.is_some_and(|nbf| now < nbf - CLOCK_LEEWAY_SECS) {
+            return Err(FailureReason::NotYetValid);
         }
         match &self.scope {
-            Some(scope) if !claims.have_scope(scope) => Err(Refusal::Scope),
+            Some(scope) if !claims.have_scope(scope) => Err(FailureReason::Scope),
             Some(_) | None => Ok(()),
         }
     }
@@ -218,7 +218,7 @@ impl Issuer {
 
 /// Describes the fault without quoting the token.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
-fn fault(kind: &ErrorKind) -> &'static str {
+fn describe_error(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidAudience => "it is for another audience",
         ErrorKind::InvalidIssuer => "it is of another issuer",

@@ -22,19 +22,19 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use url::Url;
 
-pub use crate::auth::client_ip::{Networks, NotANetwork};
-pub use crate::auth::client_name::{Caller, NotAName};
-use crate::auth::failed_auth_throttle::Slow;
-use crate::auth::jwks::{Keys, Way};
+pub use crate::auth::client_ip::{Networks, InvalidNetwork};
+pub use crate::auth::client_name::{ClientName, InvalidClientName};
+use crate::auth::failed_auth_throttle::FailedAuthThrottle;
+use crate::auth::jwks::{JwksCache, JwksClient};
 pub use crate::auth::jwt::{Algorithm, Issuer};
 pub use crate::auth::token_format::{Wrapping, unwrap_token};
-pub use crate::auth::token_hash::Token;
+pub use crate::auth::token_hash::TokenHash;
 
 use crate::clock::Clock;
 
 /// Settings of authentication.
 #[derive(Debug, Clone, Default)]
-pub struct Rules {
+pub struct AuthSettings {
     /// Clients with a token of their own.
     pub clients: Vec<Client>,
     /// Issuers whose signed tokens are accepted.
@@ -42,10 +42,10 @@ pub struct Rules {
     /// Proxies whose `X-Forwarded-For` is used.
     pub trusted_proxies: Networks,
     /// Token that webhooks must present. Without it, webhooks are off.
-    pub webhook_token: Option<Token>,
+    pub webhook_token: Option<TokenHash>,
 }
 
-impl Rules {
+impl AuthSettings {
     /// Reports whether any client can present an accepted token.
     #[must_use]
     pub fn has_clients(&self) -> bool {
@@ -57,9 +57,9 @@ impl Rules {
 #[derive(Debug, Clone)]
 pub struct Client {
     /// Name in logs and metrics.
-    pub name: Caller,
+    pub name: ClientName,
     /// Hash of the token that the client presents.
-    pub token: Token,
+    pub token: TokenHash,
     /// Time from which the token is not accepted.
     pub expires: Option<Timestamp>,
     /// Networks from which the token is accepted. Without them, it is accepted from every address.
@@ -68,7 +68,7 @@ pub struct Client {
 
 /// Reason why a request is refused. The text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum FailureReason {
     /// The request has no token.
     #[error("a valid bearer token is required")]
     Missing,
@@ -101,7 +101,7 @@ pub enum Refusal {
     IssuerUnavailable(Duration),
 }
 
-impl Refusal {
+impl FailureReason {
     /// Returns the reason in one to four words, for the request log.
     #[must_use]
     pub fn short_reason(self) -> &'static str {
@@ -121,48 +121,48 @@ impl Refusal {
 
 /// Refused request: the client and its address, as far as they are known, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct AuthFailure {
     /// Client that the token belongs to.
-    pub client: Option<Caller>,
+    pub client: Option<ClientName>,
     /// Address of the client, as far as proxies are trusted.
     pub address: Option<IpAddr>,
     /// Reason of the refusal.
-    pub reason: Refusal,
+    pub reason: FailureReason,
 }
 
 /// Authenticator of clients. Clones share their state.
 #[derive(Clone)]
-pub struct Access(Arc<Inner>);
+pub struct Authenticator(Arc<AuthenticatorInner>);
 
-struct Inner {
-    active: ArcSwap<Active>,
-    throttle: Slow,
+struct AuthenticatorInner {
+    active: ArcSwap<ActiveSettings>,
+    throttle: FailedAuthThrottle,
     clock: Arc<dyn Clock>,
     /// Runtime on which keys are fetched.
     runtime: Handle,
 }
 
 /// Settings in force and the keys of their issuers.
-struct Active {
-    settings: Rules,
-    jwks_caches: HashMap<Url, Arc<Keys>>,
+struct ActiveSettings {
+    settings: AuthSettings,
+    jwks_caches: HashMap<Url, Arc<JwksCache>>,
 }
 
-impl Access {
+impl Authenticator {
     /// Creates an authenticator with these settings. Keys of issuers are fetched on `runtime` when
     /// they are first needed.
     ///
     /// # Errors
     /// Returns an error when there is an issuer and no HTTP client can be built for it.
     pub fn new(
-        rules: Rules,
+        rules: AuthSettings,
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Result<Self, reqwest::Error> {
-        let active = Active::new(rules, &HashMap::new(), &clock)?;
-        Ok(Self(Arc::new(Inner {
+        let active = ActiveSettings::new(rules, &HashMap::new(), &clock)?;
+        Ok(Self(Arc::new(AuthenticatorInner {
             active: ArcSwap::from_pointee(active),
-            throttle: Slow::new(),
+            throttle: FailedAuthThrottle::new(),
             clock,
             runtime,
         })))
@@ -173,8 +173,8 @@ impl Access {
     /// # Errors
     /// Returns an error when no HTTP client can be built for an issuer. The old settings stay in
     /// force then.
-    pub fn replace_settings(&self, rules: Rules) -> Result<(), reqwest::Error> {
-        let active = Active::new(rules, &self.0.active.load().jwks_caches, &self.0.clock)?;
+    pub fn replace_settings(&self, rules: AuthSettings) -> Result<(), reqwest::Error> {
+        let active = ActiveSettings::new(rules, &self.0.active.load().jwks_caches, &self.0.clock)?;
         self.0.active.store(Arc::new(active));
         Ok(())
     }
@@ -208,11 +208,11 @@ impl Access {
         presented: &[Vec<u8>],
         peer: Option<IpAddr>,
         forwarded: &[&[u8]],
-    ) -> Result<Caller, Refused> {
+    ) -> Result<ClientName, AuthFailure> {
         let active = self.0.active.load_full();
         let address = peer.and_then(|peer| active.settings.trusted_proxies.client_address(peer, forwarded));
         if presented.is_empty() {
-            return Err(Refused { client: None, address, reason: Refusal::Missing });
+            return Err(AuthFailure { client: None, address, reason: FailureReason::Missing });
         }
         // Hashes are compared first, which is fast. Verification of a JWT may take long, and its
         // future is large and therefore boxed.
@@ -224,37 +224,37 @@ impl Access {
         let Some(recognised) = recognised else {
             // When the client's address is unknown, the attempt counts against the proxy.
             let why = self.wrong_token(address.or(peer)).await;
-            return Err(Refused { client: None, address, reason: why });
+            return Err(AuthFailure { client: None, address, reason: why });
         };
         let caller = recognised.caller.clone();
         match recognised.verdict {
             Ok(()) if recognised.is_accepted_from(address) => Ok(caller),
-            Ok(()) => Err(Refused { client: Some(caller), address, reason: Refusal::Network }),
-            Err(why) => Err(Refused { client: Some(caller), address, reason: why }),
+            Ok(()) => Err(AuthFailure { client: Some(caller), address, reason: FailureReason::Network }),
+            Err(why) => Err(AuthFailure { client: Some(caller), address, reason: why }),
         }
     }
 
     /// Counts a wrong token against an address, and returns the reason of the refusal.
-    async fn wrong_token(&self, address: Option<IpAddr>) -> Refusal {
-        let Some(address) = address else { return Refusal::Unknown };
+    async fn wrong_token(&self, address: Option<IpAddr>) -> FailureReason {
+        let Some(address) = address else { return FailureReason::Unknown };
         let now = self.0.clock.monotonic();
         match Box::pin(self.0.throttle.record_failure(address, now)).await {
-            Some(delay) => Refusal::Throttled(delay),
-            None => Refusal::Unknown,
+            Some(delay) => FailureReason::Throttled(delay),
+            None => FailureReason::Unknown,
         }
     }
 }
 
 /// Token of a known client or issuer.
-struct Recognised<'a> {
+struct TokenOwner<'a> {
     /// Client or issuer that the token belongs to.
-    caller: &'a Caller,
+    caller: &'a ClientName,
     /// Networks from which the token is accepted.
     networks: Option<&'a Networks>,
-    verdict: Result<(), Refusal>,
+    verdict: Result<(), FailureReason>,
 }
 
-impl Recognised<'_> {
+impl TokenOwner<'_> {
     /// Reports whether the token is accepted from an address.
     fn is_accepted_from(&self, address: Option<IpAddr>) -> bool {
         match (self.networks, address) {
@@ -265,10 +265,10 @@ impl Recognised<'_> {
     }
 }
 
-impl Active {
+impl ActiveSettings {
     fn new(
-        rules: Rules,
-        known: &HashMap<Url, Arc<Keys>>,
+        rules: AuthSettings,
+        known: &HashMap<Url, Arc<JwksCache>>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
         let mut keys = HashMap::new();
@@ -277,7 +277,7 @@ impl Active {
             // that time.
             let of_issuer = match known.get(url) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(Keys::new(url.clone(), Way::for_url(url)?, Arc::clone(clock))),
+                None => Arc::new(JwksCache::new(url.clone(), JwksClient::for_url(url)?, Arc::clone(clock))),
             };
             keys.insert(url.clone(), of_issuer);
         }
@@ -292,16 +292,16 @@ impl Active {
     }
 
     /// Returns the client that one of these tokens belongs to.
-    fn find_client(&self, presented: &[Vec<u8>], clock: &dyn Clock) -> Option<Recognised<'_>> {
+    fn find_client(&self, presented: &[Vec<u8>], clock: &dyn Clock) -> Option<TokenOwner<'_>> {
         let client = presented.iter().find_map(|token| self.client_with_token(token))?;
         let expired = client.has_expired(clock.now());
-        let verdict = if expired { Err(Refusal::Expired) } else { Ok(()) };
+        let verdict = if expired { Err(FailureReason::Expired) } else { Ok(()) };
         let networks = client.networks.as_ref();
-        Some(Recognised { caller: &client.name, networks, verdict })
+        Some(TokenOwner { caller: &client.name, networks, verdict })
     }
 
     /// Returns the issuer that has signed one of these tokens.
-    async fn find_issuer(&self, presented: &[Vec<u8>], access: &Inner) -> Option<Recognised<'_>> {
+    async fn find_issuer(&self, presented: &[Vec<u8>], access: &AuthenticatorInner) -> Option<TokenOwner<'_>> {
         for token in presented {
             let Ok(token) = std::str::from_utf8(token) else { continue };
             let found = self.find_issuer_of_token(token, access).await;
@@ -313,7 +313,7 @@ impl Active {
     }
 
     /// Returns the issuer that has signed this token.
-    async fn find_issuer_of_token(&self, token: &str, access: &Inner) -> Option<Recognised<'_>> {
+    async fn find_issuer_of_token(&self, token: &str, access: &AuthenticatorInner) -> Option<TokenOwner<'_>> {
         let mut found = None;
         let mut seen = HashMap::new();
         for (url, keys) in &self.jwks_caches {
@@ -327,11 +327,11 @@ impl Active {
             let seen = seen.get(&issuer.jwks_url).copied().unwrap_or_default();
             let verdict = issuer.verify(token, keys, seen, access).await;
             // The same issuer may be configured several times, for several audiences.
-            if verdict == Err(Refusal::Unknown) {
+            if verdict == Err(FailureReason::Unknown) {
                 continue;
             }
             let networks = issuer.networks.as_ref();
-            found = Some(Recognised { caller: &issuer.name, networks, verdict });
+            found = Some(TokenOwner { caller: &issuer.name, networks, verdict });
             if verdict.is_ok() {
                 break;
             }
@@ -342,7 +342,7 @@ impl Active {
     /// Returns the client with this token. The token is compared with that of every client, so that
     /// the response time does not reveal which one it resembles.
     fn client_with_token(&self, presented: &[u8]) -> Option<&Client> {
-        let presented = Token::of(presented);
+        let presented = TokenHash::from_token(presented);
         let mut found = None;
         for client in &self.settings.clients {
             if client.token == presented {
@@ -356,7 +356,7 @@ impl Active {
 impl Client {
     /// Creates a client whose token does not expire and is accepted from every address.
     #[must_use]
-    pub fn unrestricted(caller: Caller, token: Token) -> Self {
+    pub fn unrestricted(caller: ClientName, token: TokenHash) -> Self {
         Self { name: caller, token, expires: None, networks: None }
     }
 

@@ -28,14 +28,14 @@ pub fn unwrap_token(written: &[u8]) -> (&[u8], Option<Wrapping>) {
     let mut bare = written.trim_ascii();
     let mut outermost = None;
     for _ in 0..MAX_LAYERS {
-        let Some((inner, wrapping)) = without_layer(bare) else { break };
+        let Some((inner, wrapping)) = strip_layer(bare) else { break };
         bare = inner.trim_ascii();
         outermost = outermost.or(Some(wrapping));
     }
     (bare, outermost)
 }
 
-fn without_layer(text: &[u8]) -> Option<(&[u8], Wrapping)> {
+fn strip_layer(text: &[u8]) -> Option<(&[u8], Wrapping)> {
     if let Some(rest) =
         text.strip_prefix(BYTE_ORDER_MARK).or_else(|| text.strip_suffix(BYTE_ORDER_MARK))
     {

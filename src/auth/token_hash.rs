@@ -6,17 +6,17 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
-const LENGTH: usize = 32;
+const HASH_BYTES: usize = 32;
 
 /// SHA-256 hash of a token.
 #[derive(Clone, Copy)]
-pub struct Token([u8; LENGTH]);
+pub struct TokenHash([u8; HASH_BYTES]);
 
-impl Token {
+impl TokenHash {
     /// Hashes a token as a client presents it.
     #[must_use]
-    pub fn of(token: &[u8]) -> Self {
-        let mut hash = [0; LENGTH];
+    pub fn from_token(token: &[u8]) -> Self {
+        let mut hash = [0; HASH_BYTES];
         hash.copy_from_slice(digest(&SHA256, token).as_ref());
         Self(hash)
     }
@@ -24,10 +24,10 @@ impl Token {
     /// Parses a hash of 64 hexadecimal digits.
     #[must_use]
     pub fn from_hash(hash: &str) -> Option<Self> {
-        if hash.len() != 2 * LENGTH || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if hash.len() != 2 * HASH_BYTES || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
-        let mut bytes = [0; LENGTH];
+        let mut bytes = [0; HASH_BYTES];
         for (place, byte) in bytes.iter_mut().enumerate() {
             *byte = u8::from_str_radix(hash.get(2 * place..2 * place + 2)?, 16).ok()?;
         }
@@ -37,19 +37,19 @@ impl Token {
     /// Reports whether `presented` is this token.
     #[must_use]
     pub fn matches(&self, presented: &[u8]) -> bool {
-        *self == Self::of(presented)
+        *self == Self::from_token(presented)
     }
 }
 
-impl PartialEq for Token {
+impl PartialEq for TokenHash {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
 
-impl Eq for Token {}
+impl Eq for TokenHash {}
 
-impl fmt::Debug for Token {
+impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
@@ -57,14 +57,14 @@ impl fmt::Debug for Token {
 
 #[cfg(test)]
 mod tests {
-    use super::Token;
+    use super::TokenHash;
 
     #[test]
     fn hash_matches_only_its_token() {
         // Output of `printf %s 0123456789abcdef | sha256sum`.
         let hash = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
-        let token = Token::from_hash(hash).unwrap();
-        assert!(Token::from_hash(&hash.to_uppercase()).unwrap() == token);
+        let token = TokenHash::from_hash(hash).unwrap();
+        assert!(TokenHash::from_hash(&hash.to_uppercase()).unwrap() == token);
         assert!(token.matches(b"0123456789abcdef"));
         for other in ["0123456789abcdeg", "0123456789abcde", "0123456789abcdef0", "", hash] {
             assert!(!token.matches(other.as_bytes()), "{other}");
@@ -77,7 +77,7 @@ mod tests {
             &hash.replace('9', "g"),
             &hash.replace("9f", "ä"),
         ] {
-            assert!(Token::from_hash(text).is_none(), "{text}");
+            assert!(TokenHash::from_hash(text).is_none(), "{text}");
         }
         assert_eq!(format!("{token:?}"), "Token(…)");
     }

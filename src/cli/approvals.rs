@@ -12,12 +12,12 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::directory::{Approval, Directory};
+use crate::directory::{ApprovalOutcome, Directory};
 
 /// Request of `approve`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Request {
+pub(super) enum ApprovalRequest {
     /// Request for the held change.
     Show,
     /// Request to publish the change with this id.
@@ -27,9 +27,9 @@ pub(super) enum Request {
 /// Response of the server.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Answer {
+pub(super) enum ApprovalResponse {
     /// The held change.
-    Held(HeldChange),
+    Held(HeldChangeReport),
     /// No change is held.
     NothingHeld,
     /// The change is published. This is the number of users.
@@ -42,19 +42,19 @@ pub(super) enum Answer {
 
 /// Held change, without any value of a user.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct HeldChange {
+pub(super) struct HeldChangeReport {
     pub(super) id: String,
     /// Number of users that this change would affect, by kind of loss.
     pub(super) own: String,
     /// Number of users that the guard counted, by kind of loss: those of this change and of the
     /// last hours.
     pub(super) losses: String,
-    pub(super) users: Vec<AffectedUser>,
+    pub(super) users: Vec<AffectedUserReport>,
 }
 
 /// User that a held change would affect, and the losses of this user.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct AffectedUser {
+pub(super) struct AffectedUserReport {
     pub(super) id: String,
     pub(super) changes: String,
 }
@@ -70,7 +70,7 @@ pub(super) fn listen(directory: Directory) -> io::Result<()> {
                 continue;
             };
             // Requests are answered one at a time, because there is one operator.
-            if let Err(error) = answer(stream, &directory).await {
+            if let Err(error) = respond(stream, &directory).await {
                 tracing::warn!("a request of `approve` was not answered: {error}");
             }
         }
@@ -78,33 +78,33 @@ pub(super) fn listen(directory: Directory) -> io::Result<()> {
     Ok(())
 }
 
-async fn answer(mut stream: UnixStream, directory: &Directory) -> io::Result<()> {
+async fn respond(mut stream: UnixStream, directory: &Directory) -> io::Result<()> {
     require_own_user(&stream)?;
     let request = wire::read(&mut stream, wire::TIMEOUT).await?;
     let answer = match request {
-        Request::Show => show(directory),
-        Request::Approve(id) => match directory.approve(&id).await {
-            Approval::Published(users) => Answer::Published(users),
-            Approval::NothingHeld => Answer::NothingHeld,
-            Approval::Another(id) => Answer::Another(id.to_string()),
-            Approval::Failed(reason) => Answer::Failed(reason),
+        ApprovalRequest::Show => held_change(directory),
+        ApprovalRequest::Approve(id) => match directory.approve(&id).await {
+            ApprovalOutcome::Published(users) => ApprovalResponse::Published(users),
+            ApprovalOutcome::NothingHeld => ApprovalResponse::NothingHeld,
+            ApprovalOutcome::AnotherHeld(id) => ApprovalResponse::Another(id.to_string()),
+            ApprovalOutcome::Failed(reason) => ApprovalResponse::Failed(reason),
         },
     };
     wire::write(&mut stream, &answer).await
 }
 
-fn show(directory: &Directory) -> Answer {
-    let Some(held) = directory.held_back() else { return Answer::NothingHeld };
+fn held_change(directory: &Directory) -> ApprovalResponse {
+    let Some(held) = directory.held_change() else { return ApprovalResponse::NothingHeld };
     // Another change has replaced the held change just now.
     let Some(affected) = directory.affected_users(held.id) else {
-        return Answer::Another(held.id.to_string());
+        return ApprovalResponse::Another(held.id.to_string());
     };
     let mut users = Vec::with_capacity(affected.len());
     for user in affected {
-        let changes: Vec<&str> = user.kinds.iter().map(|kind| kind.words()).collect();
-        users.push(AffectedUser { id: user.id.into(), changes: changes.join(", ") });
+        let changes: Vec<&str> = user.kinds.iter().map(|kind| kind.description()).collect();
+        users.push(AffectedUserReport { id: user.id.into(), changes: changes.join(", ") });
     }
-    Answer::Held(HeldChange {
+    ApprovalResponse::Held(HeldChangeReport {
         id: held.id.to_string(),
         own: held.own.to_string(),
         losses: held.losses.to_string(),

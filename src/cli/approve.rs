@@ -6,39 +6,39 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::Failure;
+use crate::cli::CommandError;
 use crate::cli::approvals;
-use crate::cli::approvals::{Answer, HeldChange, Request, wire};
-use crate::cli::healthcheck::ask;
+use crate::cli::approvals::{ApprovalResponse, HeldChangeReport, ApprovalRequest, wire};
+use crate::cli::healthcheck::request;
 use crate::config::ApproveArgs;
 
 /// Time limit for the server to publish a change.
-const PUBLISHING: Duration = Duration::from_secs(60);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
-    let pid = pid(&args.server.url()?).await?;
+pub(super) async fn run(args: &ApproveArgs) -> Result<(), CommandError> {
+    let pid = fetch_process_id(&args.server.url()?).await?;
     let mut out = io::stdout();
-    let held = match exchange(pid, &Request::Show).await? {
-        Answer::Held(held) => held,
-        Answer::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
-        other @ (Answer::Published(_) | Answer::Another(_) | Answer::Failed(_)) => {
-            return Err(unexpected(&other));
+    let held = match exchange(pid, &ApprovalRequest::Show).await? {
+        ApprovalResponse::Held(held) => held,
+        ApprovalResponse::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
+        other @ (ApprovalResponse::Published(_) | ApprovalResponse::Another(_) | ApprovalResponse::Failed(_)) => {
+            return Err(unexpected_response(&other));
         }
     };
     print(&held, args.show, &mut out)?;
-    if !is_meant(&held, args, &mut out)? {
+    if !is_confirmed(&held, args, &mut out)? {
         return Ok(writeln!(out, "Not approved.")?);
     }
-    match exchange(pid, &Request::Approve(held.id)).await? {
-        Answer::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
-        Answer::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
-        other @ (Answer::Held(_) | Answer::Another(_) | Answer::Failed(_)) => {
-            Err(unexpected(&other))
+    match exchange(pid, &ApprovalRequest::Approve(held.id)).await? {
+        ApprovalResponse::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
+        ApprovalResponse::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
+        other @ (ApprovalResponse::Held(_) | ApprovalResponse::Another(_) | ApprovalResponse::Failed(_)) => {
+            Err(unexpected_response(&other))
         }
     }
 }
 
-fn print(held: &HeldChange, with_users: bool, out: &mut impl Write) -> io::Result<()> {
+fn print(held: &HeldChangeReport, with_users: bool, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Change {}: {}", held.id, held.own)?;
     if held.losses != held.own {
         writeln!(out, "With the losses of the last two hours: {}", held.losses)?;
@@ -53,15 +53,15 @@ fn print(held: &HeldChange, with_users: bool, out: &mut impl Write) -> io::Resul
 
 /// Reports whether the operator confirms this change: by its id, by `--yes` or at a prompt on a
 /// terminal.
-fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Result<bool, Failure> {
+fn is_confirmed(held: &HeldChangeReport, args: &ApproveArgs, out: &mut impl Write) -> Result<bool, CommandError> {
     if let Some(id) = &args.id {
-        return if *id == held.id { Ok(true) } else { Err(other_change(&held.id)) };
+        return if *id == held.id { Ok(true) } else { Err(change_was_replaced(&held.id)) };
     }
     if args.yes {
         return Ok(true);
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "standard input is no terminal, so the change cannot be confirmed: name it \
              (`personio-scim approve {}`) or use --yes",
             held.id
@@ -74,52 +74,52 @@ fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Resu
     Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-fn other_change(id: &str) -> Failure {
-    Failure::Failed(format!(
+fn change_was_replaced(id: &str) -> CommandError {
+    CommandError::Failed(format!(
         "not approved: the change that is held back is now {id}; run `personio-scim approve` again"
     ))
 }
 
-fn unexpected(answer: &Answer) -> Failure {
+fn unexpected_response(answer: &ApprovalResponse) -> CommandError {
     match answer {
-        Answer::Another(id) => other_change(id),
-        Answer::Failed(reason) => {
-            Failure::Failed(format!("the change could not be published: {reason}"))
+        ApprovalResponse::Another(id) => change_was_replaced(id),
+        ApprovalResponse::Failed(reason) => {
+            CommandError::Failed(format!("the change could not be published: {reason}"))
         }
-        Answer::Held(_) | Answer::NothingHeld | Answer::Published(_) => {
-            Failure::Failed("the server sent an unexpected response".to_owned())
+        ApprovalResponse::Held(_) | ApprovalResponse::NothingHeld | ApprovalResponse::Published(_) => {
+            CommandError::Failed("the server sent an unexpected response".to_owned())
         }
     }
 }
 
-async fn exchange(pid: u32, request: &Request) -> Result<Answer, Failure> {
+async fn exchange(pid: u32, request: &ApprovalRequest) -> Result<ApprovalResponse, CommandError> {
     match try_exchange(pid, request).await {
         Ok(answer) => Ok(answer),
-        Err(error) => Err(Failure::Failed(format!(
+        Err(error) => Err(CommandError::Failed(format!(
             "process {pid} accepts no approval from this user ({error}); run this command where \
              the server runs and as its user, for example in its container"
         ))),
     }
 }
 
-async fn try_exchange(pid: u32, request: &Request) -> io::Result<Answer> {
+async fn try_exchange(pid: u32, request: &ApprovalRequest) -> io::Result<ApprovalResponse> {
     let mut stream = approvals::connect(pid)?;
     wire::write(&mut stream, request).await?;
-    wire::read(&mut stream, PUBLISHING).await
+    wire::read(&mut stream, PUBLISH_TIMEOUT).await
 }
 
 /// Returns the process id of the server, which its health response contains.
-async fn pid(server: &str) -> Result<u32, Failure> {
+async fn fetch_process_id(server: &str) -> Result<u32, CommandError> {
     let url = format!("{server}/health/ready");
     // The response of a server that is not ready contains the process id as well.
-    let (_, text) = ask(&url).await?;
+    let (_, text) = request(&url).await?;
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();
     if let Some(pid) = answer.get("pid").and_then(Value::as_u64)
         && let Ok(pid) = u32::try_from(pid)
     {
         return Ok(pid);
     }
-    Err(Failure::Failed(format!(
+    Err(CommandError::Failed(format!(
         "the response of {url} is not that of a personio-scim server: it contains no process id"
     )))
 }
@@ -154,14 +154,14 @@ mod tests {
         answers.extend(["", "null", "{\"id\": 1}", "<html>", "[1]"].map(str::to_owned));
         for answer in answers {
             let (_server, address) = server(&answer).await;
-            let failure = pid(&address).await.unwrap_err().to_string();
+            let failure = fetch_process_id(&address).await.unwrap_err().to_string();
             assert!(failure.contains("is not that of a personio-scim server"), "{answer}");
         }
     }
 
     #[tokio::test]
     async fn error_names_the_address_of_an_unreachable_server() {
-        let failure = pid("http://127.0.0.1:1").await.unwrap_err().to_string();
+        let failure = fetch_process_id("http://127.0.0.1:1").await.unwrap_err().to_string();
         assert!(
             failure.starts_with("http://127.0.0.1:1/health/ready does not answer"),
             "{failure}"
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn error_names_a_process_without_an_approval_socket() {
-        let failure = exchange(std::process::id(), &Request::Show).await.unwrap_err().to_string();
+        let failure = exchange(std::process::id(), &ApprovalRequest::Show).await.unwrap_err().to_string();
         assert!(failure.contains("accepts no approval from this user"), "{failure}");
     }
 }

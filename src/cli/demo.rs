@@ -11,19 +11,19 @@ use url::Url;
 
 use crate::app::{Application, Tuning};
 use crate::cli::simulator::world;
-use crate::cli::{Failure, approval_signal, pass_on, start_logs, stop_signal, token};
+use crate::cli::{CommandError, approval_signal, handle_approvals, start_logs, stop_signal, token};
 use crate::clock::SystemClock;
-use crate::config::{Config, DemoArgs, Personio, Scim};
-use crate::simulator::{Options, Rate, Simulator};
+use crate::config::{Config, DemoArgs, PersonioSettings, ServerSettings};
+use crate::simulator::{SimulatorOptions, SimulatedRateLimit, Simulator};
 
 /// Rate limit of the simulator: high enough for a demonstration without delays, but not unlimited.
-const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
+const SIMULATOR_RATE: SimulatedRateLimit = SimulatedRateLimit { per_second: 2000.0, burst: 4000.0 };
 
 /// Maximum number of concurrent requests to the simulator: the default of `serve`.
 const MAX_CONCURRENCY: usize = 16;
 
-pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let (scim, token) = Scim::demo(args, matches, &token::random()?.into())?;
+pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), CommandError> {
+    let (scim, token) = ServerSettings::for_demo(args, matches, &token::random_token()?.into())?;
     let has_status_page = scim.status_page;
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
@@ -31,7 +31,7 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     let stop = stop_signal()?;
     let approvals = approval_signal()?;
 
-    let options = Options { rate: Some(RATE), ..Options::default() };
+    let options = SimulatorOptions { rate: Some(SIMULATOR_RATE), ..SimulatorOptions::default() };
     let client_id = options.client_id.clone();
     let client_secret = options.client_secret.clone().into();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -40,8 +40,8 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     tokio::spawn(upstream);
 
     let base_url = Url::parse(&simulator.base_url());
-    let base_url = base_url.map_err(|error| Failure::Failed(error.to_string()))?;
-    let personio = Personio {
+    let base_url = base_url.map_err(|error| CommandError::Failed(error.to_string()))?;
+    let personio = PersonioSettings {
         base_url,
         client_id,
         client_secret,
@@ -50,11 +50,11 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     };
     let config = Config { personio, scim };
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
-    pass_on(approvals, &application);
+    handle_approvals(approvals, &application);
     let base_url = application.base_url();
     let status_page = has_status_page.then(|| base_url.trim_end_matches("/scim/v2"));
     let persons = args.population.persons;
-    greet(&mut std::io::stdout(), persons, base_url, token.expose_secret(), status_page)?;
+    print_instructions(&mut std::io::stdout(), persons, base_url, token.expose_secret(), status_page)?;
     application.run(stop).await?;
     upstream_handle.stop(false).await;
     #[cfg(feature = "otlp")]
@@ -62,7 +62,7 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     Ok(())
 }
 
-fn greet(
+fn print_instructions(
     out: &mut impl Write,
     persons: u32,
     base_url: &str,

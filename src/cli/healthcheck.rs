@@ -6,37 +6,37 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 
-use crate::cli::Failure;
+use crate::cli::CommandError;
 use crate::config::HealthcheckArgs;
 
 /// Time limit for the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), CommandError> {
     let probe = if args.ready { "ready" } else { "live" };
     let url = format!("{}/health/{probe}", args.server.url()?);
-    let (status, body) = ask(&url).await?;
+    let (status, body) = request(&url).await?;
     if status.is_success() {
         return Ok(());
     }
-    Err(Failure::Failed(format!("{url} answers {status}: {body}")))
+    Err(CommandError::Failed(format!("{url} answers {status}: {body}")))
 }
 
 /// Returns the response of the server on this machine.
-pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
+pub(super) async fn request(url: &str) -> Result<(StatusCode, String), CommandError> {
     let reason = match get(url).await {
         // A server that speaks TLS responds to plain HTTP with 400.
-        Ok((StatusCode::BAD_REQUEST, body)) => match other_protocol(url).await {
+        Ok((StatusCode::BAD_REQUEST, body)) => match advice_on_protocol(url).await {
             None => return Ok((StatusCode::BAD_REQUEST, body)),
             Some(advice) => advice.to_owned(),
         },
         Ok(answer) => return Ok(answer),
-        Err(error) => match other_protocol(url).await {
+        Err(error) => match advice_on_protocol(url).await {
             None => error.to_string(),
             Some(advice) => advice.to_owned(),
         },
     };
-    Err(Failure::Failed(format!("{url} does not answer: {reason}")))
+    Err(CommandError::Failed(format!("{url} does not answer: {reason}")))
 }
 
 async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
@@ -53,7 +53,7 @@ async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
 
 /// Checks whether the server speaks TLS although `url` is plain HTTP, or the reverse. Returns
 /// advice if so.
-async fn other_protocol(url: &str) -> Option<&'static str> {
+async fn advice_on_protocol(url: &str) -> Option<&'static str> {
     let (other, advice) = match url.split_once("://")? {
         ("http", rest) => (
             format!("https://{rest}"),

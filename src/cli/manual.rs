@@ -3,34 +3,34 @@
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use crate::cli::Failure;
-use crate::cli::stdout::{print, unless_closed};
+use crate::cli::CommandError;
+use crate::cli::stdout::{print, ignore_broken_pipe};
 use crate::config::{Args, CompletionsArgs, ManArgs};
 
-const NAME: &str = "personio-scim";
+const COMMAND_NAME: &str = "personio-scim";
 
 /// Prints the help or the version.
 ///
 /// # Errors
 /// Returns an error when standard output cannot be written, unless its reader has closed it.
-pub fn help(help: &clap::Error) -> Result<(), Failure> {
-    unless_closed(help.print())
+pub fn help(help: &clap::Error) -> Result<(), CommandError> {
+    ignore_broken_pipe(help.print())
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+pub(super) fn completions(args: &CompletionsArgs) -> Result<(), CommandError> {
     // The script is not written to standard output directly, because the crate panics when that is
     // closed.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut script);
+    clap_complete::generate(args.shell, &mut Args::command(), COMMAND_NAME, &mut script);
     print(&script)
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {
-    let command = Args::command().name(NAME);
+pub(super) fn man(args: &ManArgs) -> Result<(), CommandError> {
+    let command = Args::command().name(COMMAND_NAME);
     if let Some(folder) = &args.dir {
         let written = clap_mangen::generate_to(command, folder);
         return written
-            .map_err(|error| Failure::Usage(format!("--dir: {}: {error}", folder.display())));
+            .map_err(|error| CommandError::Usage(format!("--dir: {}: {error}", folder.display())));
     }
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;

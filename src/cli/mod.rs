@@ -19,14 +19,14 @@ use clap::ArgMatches;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app;
-use crate::app::{Application, Live};
+use crate::app::{Application, ReloadHandle};
 use crate::config;
 use crate::config::{Command, Config, LogArgs};
 use crate::telemetry;
 
 /// Error of a command, with its exit code.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CommandError {
     /// Error in the settings or arguments: exit code 64 (EX_USAGE of sysexits.h).
     #[error("{0}")]
     Usage(String),
@@ -35,7 +35,7 @@ pub enum Failure {
     Failed(String),
 }
 
-impl Failure {
+impl CommandError {
     /// Returns the exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -46,19 +46,19 @@ impl Failure {
     }
 }
 
-impl From<config::Error> for Failure {
+impl From<config::Error> for CommandError {
     fn from(error: config::Error) -> Self {
         Self::Usage(error.to_string())
     }
 }
 
-impl From<app::StartError> for Failure {
+impl From<app::StartError> for CommandError {
     fn from(error: app::StartError) -> Self {
         Self::Failed(error.to_string())
     }
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
     }
@@ -68,7 +68,7 @@ impl From<std::io::Error> for Failure {
 ///
 /// # Errors
 /// Returns an error of one line when the command fails.
-pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), CommandError> {
     let _file_size_signal = file_size_signal()?;
     match command {
         Command::Serve(args) => serve::run(&args, matches).await,
@@ -86,21 +86,21 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
 
 /// Registers a handler for SIGXFSZ, which the system sends when a file would exceed a size limit.
 /// Without a handler, the signal ends the process; with one, the write returns an error.
-fn file_size_signal() -> Result<Signal, Failure> {
+fn file_size_signal() -> Result<Signal, CommandError> {
     Ok(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?)
 }
 
-fn start_logs(args: &LogArgs) -> Result<telemetry::Logs, Failure> {
-    telemetry::start(args.settings()?).map_err(Failure::Usage)
+fn start_logs(args: &LogArgs) -> Result<telemetry::LogGuard, CommandError> {
+    telemetry::start(args.settings()?).map_err(CommandError::Usage)
 }
 
 #[cfg(feature = "otlp")]
-fn start_traces(scim: &config::Scim) -> Result<telemetry::Traces, Failure> {
-    telemetry::Traces::start(scim.otlp_endpoint.as_ref()).map_err(Failure::Failed)
+fn start_traces(scim: &config::ServerSettings) -> Result<telemetry::Traces, CommandError> {
+    telemetry::Traces::start(scim.otlp_endpoint.as_ref()).map_err(CommandError::Failed)
 }
 
 /// Returns a future that completes at SIGTERM or SIGINT.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+fn stop_signal() -> Result<impl Future<Output = ()>, CommandError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -113,13 +113,13 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Registers a handler for SIGUSR1, which approves the change that the log reported last. Without a
 /// handler, the signal ends the process, so this must be called before the process id is published.
-fn approval_signal() -> Result<Signal, Failure> {
+fn approval_signal() -> Result<Signal, CommandError> {
     Ok(signal(SignalKind::user_defined1())?)
 }
 
 /// Passes approvals to the directory for as long as the process runs: those by signal and those by
 /// `approve`.
-fn pass_on(mut approvals: Signal, application: &Application) {
+fn handle_approvals(mut approvals: Signal, application: &Application) {
     let directory = application.directory();
     tokio::spawn(async move {
         while approvals.recv().await.is_some() {
@@ -133,30 +133,30 @@ fn pass_on(mut approvals: Signal, application: &Application) {
 
 /// Handler for SIGHUP, which requests a reload of the settings. Without a handler, the signal ends
 /// the process.
-struct Hangups {
+struct HangupSignal {
     signal: Signal,
     /// Flag that is set if the log goes to a terminal. The system sends the signal when the
     /// terminal is closed, too.
-    had_terminal: bool,
+    logs_to_terminal: bool,
 }
 
-fn hangup_signal() -> Result<Hangups, Failure> {
-    Ok(Hangups { signal: signal(SignalKind::hangup())?, had_terminal: stderr().is_terminal() })
+fn hangup_signal() -> Result<HangupSignal, CommandError> {
+    Ok(HangupSignal { signal: signal(SignalKind::hangup())?, logs_to_terminal: stderr().is_terminal() })
 }
 
 /// Reloads the settings at each SIGHUP, from the same sources as at the start. Returns when the
 /// terminal that the log goes to is closed: the system sends the same signal then, and the server
 /// would run unattended.
-async fn keep_rereading(
-    mut hangups: Hangups,
-    live: Live,
+async fn reload_on_hangup(
+    mut hangups: HangupSignal,
+    live: ReloadHandle,
     read: impl Fn() -> Result<Config, config::Error>,
 ) {
     loop {
         if hangups.signal.recv().await.is_none() {
             return std::future::pending().await;
         }
-        if hangups.had_terminal && !stderr().is_terminal() {
+        if hangups.logs_to_terminal && !stderr().is_terminal() {
             tracing::warn!(
                 "the terminal was closed, so the server stops: to prevent this, run it as a \
                  service, or with its log in a file"
@@ -169,7 +169,7 @@ async fn keep_rereading(
     }
 }
 
-fn reload(live: &Live, read: &impl Fn() -> Result<Config, config::Error>) -> Result<(), Failure> {
+fn reload(live: &ReloadHandle, read: &impl Fn() -> Result<Config, config::Error>) -> Result<(), CommandError> {
     live.apply(read()?)?;
     Ok(())
 }

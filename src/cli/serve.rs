@@ -6,13 +6,13 @@ use clap::ArgMatches;
 
 use crate::app::{Application, Tuning};
 use crate::cli::{
-    Failure, approval_signal, hangup_signal, keep_rereading, pass_on, start_logs, stop_signal,
+    CommandError, approval_signal, hangup_signal, reload_on_hangup, handle_approvals, start_logs, stop_signal,
 };
 use crate::clock::SystemClock;
 use crate::config::{Config, ServeArgs};
 
-pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let config = Config::serve(args, matches)?;
+pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), CommandError> {
+    let config = Config::for_serve(args, matches)?;
     let warnings = config.scim.warnings();
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
@@ -21,7 +21,7 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     let approvals = approval_signal()?;
     let hangups = hangup_signal()?;
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
-    pass_on(approvals, &application);
+    handle_approvals(approvals, &application);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     let ended = async {
         tokio::select! {
             () = stop => {}
-            () = keep_rereading(hangups, live, || Config::serve(args, matches)) => {}
+            () = reload_on_hangup(hangups, live, || Config::for_serve(args, matches)) => {}
         }
     };
     application.run(ended).await?;

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use crate::app::StartError;
-use crate::cli::{Failure, start_logs, stop_signal};
+use crate::cli::{CommandError, start_logs, stop_signal};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::config::{Population, SimulatorArgs};
-use crate::simulator::{Options, Rate, Simulator, World};
+use crate::simulator::{SimulatorOptions, SimulatedRateLimit, Simulator, World};
 
-pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: &SimulatorArgs) -> Result<(), CommandError> {
     let address = config::listen_address(&args.listen)?;
     let _logs = start_logs(&args.logs)?;
     let stop = stop_signal()?;
@@ -18,11 +18,11 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
         Ok(listener) => listener,
         Err(error) => return Err(StartError::Listen { setting: "--listen", address, error }.into()),
     };
-    let options = Options {
+    let options = SimulatorOptions {
         client_id: args.client_id.clone(),
         client_secret: args.client_secret.clone(),
-        rate: Some(Rate { per_second: args.rate.into(), burst: args.burst.into() }),
-        ..Options::default()
+        rate: Some(SimulatedRateLimit { per_second: args.rate.into(), burst: args.burst.into() }),
+        ..SimulatorOptions::default()
     };
     let (simulator, server) = Simulator::start(listener, world(args.population), options)?;
     let mut out = std::io::stdout();
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
     let server = tokio::spawn(server);
     stop.await;
     handle.stop(false).await;
-    server.await.map_err(|error| Failure::Failed(error.to_string()))??;
+    server.await.map_err(|error| CommandError::Failed(error.to_string()))??;
     Ok(())
 }
 
@@ -43,5 +43,5 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
 pub(super) fn world(population: Population) -> World {
     let now = SystemClock::new().now();
     let seed = population.seed;
-    World::generate(population.persons as usize, seed, now).with_changes(seed, now)
+    World::generate(population.persons as usize, seed, now).with_rare_changes(seed, now)
 }

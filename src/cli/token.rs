@@ -7,25 +7,25 @@ use aws_lc_rs::{digest, rand};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::cli::Failure;
+use crate::cli::CommandError;
 use crate::cli::stdout::print;
 use crate::config;
 use crate::config::{TokenAction, TokenArgs, TokenOutput};
 
 /// Number of random bytes in a token: too many to guess.
-const BYTES: usize = 32;
+const TOKEN_BYTES: usize = 32;
 /// Maximum size of a token on standard input in bytes. It bounds the memory for an endless input.
 const MAX_INPUT_BYTES: u64 = 64 * 1024;
 
-pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
     match args.action {
         TokenAction::New(output) => new(output),
         TokenAction::Hash(output) => hash(output),
     }
 }
 
-fn new(output: TokenOutput) -> Result<(), Failure> {
-    let token = random()?;
+fn new(output: TokenOutput) -> Result<(), CommandError> {
+    let token = random_token()?;
     let hash = sha256(&token);
     if output.json {
         return print(format!("{}\n", json!({"token": token, "token_sha256": hash})).as_bytes());
@@ -38,22 +38,22 @@ fn new(output: TokenOutput) -> Result<(), Failure> {
     print(text.as_bytes())
 }
 
-fn hash(output: TokenOutput) -> Result<(), Failure> {
+fn hash(output: TokenOutput) -> Result<(), CommandError> {
     let mut text = String::new();
     if let Err(error) = std::io::stdin().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text) {
         let problem = format!("the token cannot be read from standard input: {error}");
-        return Err(Failure::Usage(problem));
+        return Err(CommandError::Usage(problem));
     }
     if text.len() as u64 > MAX_INPUT_BYTES {
         let problem =
             format!("standard input is longer than {MAX_INPUT_BYTES} bytes: expected one token");
-        return Err(Failure::Usage(problem));
+        return Err(CommandError::Usage(problem));
     }
     // The token is read as the server reads it from a file: without line break, quotes and
     // `Bearer`.
     let Some(token) = config::client_token(&text) else {
         let expected = "at least 16 letters, digits or signs, without spaces";
-        return Err(Failure::Usage(format!("standard input holds no token: {expected}")));
+        return Err(CommandError::Usage(format!("standard input holds no token: {expected}")));
     };
     let hash = sha256(token.expose_secret());
     if output.json {
@@ -63,10 +63,10 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
 }
 
 /// Creates a random token.
-pub(super) fn random() -> Result<String, Failure> {
-    let mut bytes = [0; BYTES];
+pub(super) fn random_token() -> Result<String, CommandError> {
+    let mut bytes = [0; TOKEN_BYTES];
     if rand::fill(&mut bytes).is_err() {
-        return Err(Failure::Failed("cannot generate a random token".to_owned()));
+        return Err(CommandError::Failed("cannot generate a random token".to_owned()));
     }
     Ok(hexadecimal(&bytes))
 }

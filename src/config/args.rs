@@ -159,7 +159,7 @@ pub(super) struct ScimArgs {
 }
 
 /// Default address to listen on. It is reachable from this machine only.
-pub(super) const LISTEN: &str = "127.0.0.1:8080";
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// Persons that the simulator generates.
 #[derive(Debug, Clone, Copy, clap::Args)]

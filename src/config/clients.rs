@@ -10,20 +10,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use crate::auth::{Algorithm, Caller, Client, Issuer, Networks, Rules, Token};
+use crate::auth::{Algorithm, ClientName, Client, Issuer, Networks, AuthSettings, TokenHash};
 use crate::config::parsers;
 use crate::config::parsers::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
 /// Name of the client that presents the token of the settings.
-const SIMPLE: &str = "client";
+const DEFAULT_CLIENT_NAME: &str = "client";
 
 /// Table `[[client]]`, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClientTable {
     name: String,
-    token: Option<Unquoted>,
-    token_sha256: Option<Unquoted>,
+    token: Option<TokenText>,
+    token_sha256: Option<TokenText>,
     expires: Option<Expiry>,
     networks: Option<Vec<String>>,
 }
@@ -45,16 +45,16 @@ pub(super) struct IssuerTable {
 /// wrong type, which may be a token.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Unquoted(toml::Value);
+struct TokenText(toml::Value);
 
-impl std::fmt::Debug for Unquoted {
+impl std::fmt::Debug for TokenText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Unquoted(…)")
     }
 }
 
-impl Unquoted {
-    fn text(&self) -> Option<&str> {
+impl TokenText {
+    fn as_text(&self) -> Option<&str> {
         self.0.as_str()
     }
 }
@@ -66,34 +66,34 @@ impl Unquoted {
     expecting = "expires: expected a date or a time with its offset, for example 2027-12-31"
 )]
 enum Expiry {
-    Moment(Datetime),
+    Time(Datetime),
     Text(String),
 }
 
 /// Checks the clients, issuers and proxies of the file. All names and all tokens must differ.
-pub(super) fn rules(
+pub(super) fn check_tables(
     clients: Vec<ClientTable>,
     issuers: Vec<IssuerTable>,
     trusted_proxies: &[String],
-) -> Result<Rules, String> {
+) -> Result<AuthSettings, String> {
     let mut names = HashSet::new();
     let trusted_proxies =
         Networks::parse(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
-    let mut rules = Rules { trusted_proxies, ..Rules::default() };
+    let mut rules = AuthSettings { trusted_proxies, ..AuthSettings::default() };
     for table in clients {
-        let client = client(table)?;
+        let client = check_client(table)?;
         if let Some(other) = client_with(&rules, &client.token) {
             return Err(format!(
                 "client `{}`: it has the same token as `{}`",
                 client.name, other.name
             ));
         }
-        taken(&mut names, "client", &client.name)?;
+        claim_name(&mut names, "client", &client.name)?;
         rules.clients.push(client);
     }
     for table in issuers {
-        let issuer = issuer(table)?;
-        taken(&mut names, "issuer", &issuer.name)?;
+        let issuer = check_issuer(table)?;
+        claim_name(&mut names, "issuer", &issuer.name)?;
         rules.issuers.push(issuer);
     }
     Ok(rules)
@@ -102,12 +102,12 @@ pub(super) fn rules(
 /// Adds the tokens of the settings. The webhook token must differ from all others, because Personio
 /// stores it where other people can read it, and it must not give access to the directory.
 pub(super) fn with_tokens(
-    mut rules: Rules,
+    mut rules: AuthSettings,
     bearer: Option<&SecretString>,
     webhook: Option<&SecretString>,
-) -> Result<Rules, String> {
+) -> Result<AuthSettings, String> {
     if let Some(bearer) = bearer {
-        let caller = Caller::parse(SIMPLE).map_err(|error| error.to_string())?;
+        let caller = ClientName::parse(DEFAULT_CLIENT_NAME).map_err(|error| error.to_string())?;
         let token = token_of(bearer);
         if let Some(other) = client_with(&rules, &token) {
             return Err(format!(
@@ -117,7 +117,7 @@ pub(super) fn with_tokens(
         }
         if has_name(&rules, &caller) {
             return Err(format!(
-                "the name `{SIMPLE}` is that of the client with {BEARER_TOKEN}: choose another one"
+                "the name `{DEFAULT_CLIENT_NAME}` is that of the client with {BEARER_TOKEN}: choose another one"
             ));
         }
         rules.clients.push(Client::unrestricted(caller, token));
@@ -126,49 +126,49 @@ pub(super) fn with_tokens(
     let webhook = token_of(webhook);
     if let Some(same) = client_with(&rules, &webhook) {
         return Err(match same.name.as_str() {
-            SIMPLE if bearer.is_some() => format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}"),
+            DEFAULT_CLIENT_NAME if bearer.is_some() => format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}"),
             name => format!("{WEBHOOK_TOKEN} is the same as the token of the client `{name}`"),
         });
     }
-    Ok(Rules { webhook_token: Some(webhook), ..rules })
+    Ok(AuthSettings { webhook_token: Some(webhook), ..rules })
 }
 
-fn token_of(secret: &SecretString) -> Token {
-    Token::of(secret.expose_secret().as_bytes())
+fn token_of(secret: &SecretString) -> TokenHash {
+    TokenHash::from_token(secret.expose_secret().as_bytes())
 }
 
 /// Returns the client with this token, if there is one.
-fn client_with<'r>(rules: &'r Rules, token: &Token) -> Option<&'r Client> {
+fn client_with<'r>(rules: &'r AuthSettings, token: &TokenHash) -> Option<&'r Client> {
     rules.clients.iter().find(|client| client.token == *token)
 }
 
 /// Reports whether a client or an issuer has this name.
-fn has_name(rules: &Rules, caller: &Caller) -> bool {
+fn has_name(rules: &AuthSettings, caller: &ClientName) -> bool {
     rules.clients.iter().any(|client| client.name == *caller)
         || rules.issuers.iter().any(|issuer| issuer.name == *caller)
 }
 
 /// Adds a name, unless another client or issuer has it.
-fn taken(names: &mut HashSet<Caller>, kind: &str, caller: &Caller) -> Result<(), String> {
+fn claim_name(names: &mut HashSet<ClientName>, kind: &str, caller: &ClientName) -> Result<(), String> {
     if !names.insert(caller.clone()) {
         return Err(format!("{kind} `{caller}`: this name is taken"));
     }
     Ok(())
 }
 
-fn client(table: ClientTable) -> Result<Client, String> {
+fn check_client(table: ClientTable) -> Result<Client, String> {
     let ClientTable { name, token, token_sha256, expires, networks } = table;
-    let caller = Caller::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
+    let caller = ClientName::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
     let place = format!("client `{caller}`");
     let token = match (token, token_sha256) {
         (Some(token), None) => {
-            let Some(text) = token.text() else {
+            let Some(text) = token.as_text() else {
                 return Err(format!("{place}: token must be a text in quotes"));
             };
             let token = parsers::token(&format_args!("{place}: token"), text.into());
             token_of(&token.map_err(|error| error.0)?)
         }
-        (None, Some(hash)) => match hash.text().and_then(Token::from_hash) {
+        (None, Some(hash)) => match hash.as_text().and_then(TokenHash::from_hash) {
             Some(token) => token,
             None => {
                 return Err(format!(
@@ -183,14 +183,14 @@ fn client(table: ClientTable) -> Result<Client, String> {
     };
     let expires = match &expires {
         None => None,
-        Some(expiry) => Some(moment(expiry).map_err(|error| format!("{place}: {error}"))?),
+        Some(expiry) => Some(parse_expiry(expiry).map_err(|error| format!("{place}: {error}"))?),
     };
-    Ok(Client { networks: networks_of(&place, networks)?, name: caller, token, expires })
+    Ok(Client { networks: check_networks(&place, networks)?, name: caller, token, expires })
 }
 
-fn issuer(table: IssuerTable) -> Result<Issuer, String> {
+fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
     let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
-    let caller = Caller::parse(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
+    let caller = ClientName::parse(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
     let place = format!("issuer `{caller}`");
     let texts =
         [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())];
@@ -211,11 +211,11 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     }
     let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url);
     let jwks_url = jwks_url.map_err(|error| error.0)?;
-    let networks = networks_of(&place, networks)?;
+    let networks = check_networks(&place, networks)?;
     Ok(Issuer { name: caller, issuer, audience, jwks_url, scope, algorithms, networks })
 }
 
-fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
+fn check_networks(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
     let Some(names) = names else { return Ok(None) };
     if names.is_empty() {
         return Err(format!(
@@ -230,9 +230,9 @@ fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Network
 }
 
 /// Returns the time from which on a token is invalid. A date means its first moment in UTC.
-fn moment(expiry: &Expiry) -> Result<Timestamp, String> {
+fn parse_expiry(expiry: &Expiry) -> Result<Timestamp, String> {
     let text = match expiry {
-        Expiry::Moment(moment) => moment.to_string(),
+        Expiry::Time(moment) => moment.to_string(),
         Expiry::Text(text) => text.trim().to_owned(),
     };
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -265,7 +265,7 @@ mod tests {
     const SECRET: &str = "a-secret-of-a-client";
 
     #[test]
-    fn a_full_file_is_understood() {
+    fn full_file_is_parsed() {
         let rules = parse(
             r#"
             time_zone = "Asia/Tokyo"
@@ -289,7 +289,7 @@ mod tests {
             "#,
         )
         .unwrap()
-        .rules;
+        .auth_settings;
         let [okta, c1] = &rules.clients[..] else { panic!("{rules:?}") };
         assert_eq!((okta.name.as_str(), c1.name.as_str()), ("okta", "c1.prod_2-a"));
         assert!(okta.token.matches(b"0123456789abcdef") && c1.token.matches(SECRET.as_bytes()));
@@ -323,7 +323,7 @@ mod tests {
             ));
             match expected {
                 Some(expected) => assert_eq!(
-                    parsed.unwrap().rules.clients[0].expires,
+                    parsed.unwrap().auth_settings.clients[0].expires,
                     expected.parse().ok(),
                     "{text}"
                 ),
@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn equal_tokens_are_refused() {
         let file = || {
-            parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().rules
+            parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().auth_settings
         };
         let secret = |text: &str| SecretString::from(text);
         let (own, webhook) = (secret("0123456789abcdef"), secret("fedcba9876543210"));
@@ -454,7 +454,7 @@ mod tests {
             }
         }
         let named =
-            parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n")).unwrap().rules;
+            parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n")).unwrap().auth_settings;
         assert!(with_tokens(named.clone(), None, None).is_ok());
         assert!(
             with_tokens(named, Some(&own), None)

@@ -3,26 +3,26 @@
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 
-use crate::auth::Rules;
-use crate::mapping::Policy;
+use crate::auth::AuthSettings;
+use crate::mapping::MappingPolicy;
 
 /// Effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct EffectiveSetting {
     /// Flag, such as `--listen`, or key in the configuration file.
     pub flag: String,
     /// Value; `None` if it is not set.
     pub value: Option<String>,
     /// Flag set when the value was given, and not left at its default.
-    pub is_chosen: bool,
+    pub is_given: bool,
 }
 
 /// Text that replaces a secret.
-const SECRET: &str = "(a secret)";
+const REDACTED: &str = "(a secret)";
 
 /// Returns the settings `A` of a command, in the order of its help. Values that the command line
 /// hides as secrets are redacted.
-pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
+pub(super) fn command_settings<A: Args>(matches: &ArgMatches) -> Vec<EffectiveSetting> {
     let command = A::augment_args(Command::default());
     let mut settings = Vec::new();
     for arg in command.get_arguments() {
@@ -30,7 +30,7 @@ pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
         let value = given_value(arg, matches);
         let source = matches.value_source(arg.get_id().as_str());
         let is_chosen = value.is_some() && source != Some(ValueSource::DefaultValue);
-        settings.push(Told { flag: format!("--{flag}"), value, is_chosen });
+        settings.push(EffectiveSetting { flag: format!("--{flag}"), value, is_given: is_chosen });
     }
     settings
 }
@@ -42,22 +42,22 @@ fn given_value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
         return None;
     }
     if arg.is_hide_env_values_set() {
-        return Some(SECRET.to_owned());
+        return Some(REDACTED.to_owned());
     }
     Some(value.to_string_lossy().into_owned())
 }
 
 /// Returns the settings of the configuration file. A token shows only as the name of its client.
-pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
+pub(super) fn file_settings(policy: &MappingPolicy, rules: &AuthSettings) -> Vec<EffectiveSetting> {
     let division = if policy.team_is_division { Some("team".to_owned()) } else { None };
     let require = if policy.require_email { Some("email".to_owned()) } else { None };
     let mut groups = Vec::new();
     for kind in &policy.groups {
-        groups.push(kind.word().to_owned());
+        groups.push(kind.id_prefix().to_owned());
     }
     let mut custom = Vec::new();
-    for attribute in &policy.custom {
-        custom.push(format!("{} as {}", attribute.id, attribute.attribute.name));
+    for attribute in &policy.custom_attributes {
+        custom.push(format!("{} as {}", attribute.id, attribute.definition.name));
     }
     let proxies = rules.trusted_proxies.to_string();
     let proxies = if proxies.is_empty() { None } else { Some(proxies) };
@@ -66,11 +66,11 @@ pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
             "active_before_start_days",
             policy.active_before_start_days.map(|days| days.to_string()),
         ),
-        of_key("active_until", policy.active_until.map(|date| date.word().to_owned())),
-        Told {
+        of_key("active_until", policy.active_until.map(|date| date.as_str().to_owned())),
+        EffectiveSetting {
             flag: "time_zone".to_owned(),
             value: policy.time_zone.iana_name().map(str::to_owned),
-            is_chosen: policy.time_zone != Policy::default().time_zone,
+            is_given: policy.time_zone != MappingPolicy::default().time_zone,
         },
         of_key("employee_number", policy.employee_number.clone()),
         of_key("division", division),
@@ -102,8 +102,8 @@ pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
 }
 
 /// Returns the setting of a key that has no default: it is chosen if it has a value.
-fn of_key(key: &str, value: Option<String>) -> Told {
-    Told { flag: key.to_owned(), is_chosen: value.is_some(), value }
+fn of_key(key: &str, value: Option<String>) -> EffectiveSetting {
+    EffectiveSetting { flag: key.to_owned(), is_given: value.is_some(), value }
 }
 
 /// Returns the texts with commas between them, or `None` if there are none.
@@ -123,7 +123,7 @@ mod tests {
     const VALUE: &str = "what-was-given";
 
     /// Returns the settings of a command and their values, after every setting was given a value.
-    fn told<A: Args>(name: &str) -> Vec<(String, Option<String>)> {
+    fn effective_values<A: Args>(name: &str) -> Vec<(String, Option<String>)> {
         let command = A::augment_args(Command::default());
         let flags: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
         let text = |flag: &&str| {
@@ -132,22 +132,22 @@ mod tests {
         let given = flags.iter().map(|flag| format!("--{flag}={}", text(flag)));
         let words = ["personio-scim".to_owned(), name.to_owned()].into_iter().chain(given);
         let matches = config::Args::command().try_get_matches_from(words).unwrap();
-        let told = settings::<A>(matches.subcommand_matches(name).unwrap());
-        assert!(told.iter().all(|told| told.is_chosen));
+        let told = command_settings::<A>(matches.subcommand_matches(name).unwrap());
+        assert!(told.iter().all(|told| told.is_given));
         assert_eq!(told.len(), flags.len());
         told.into_iter().map(|told| (told.flag, told.value)).collect()
     }
 
     #[test]
     fn secrets_are_redacted() {
-        for (told, least) in [(told::<ServeArgs>("serve"), 4), (told::<DemoArgs>("demo"), 3)] {
+        for (told, least) in [(effective_values::<ServeArgs>("serve"), 4), (effective_values::<DemoArgs>("demo"), 3)] {
             let mut secrets = 0;
             for (flag, value) in told {
                 let is_secret = ["secret", "token", "key"].iter().any(|word| flag.contains(word));
                 // These settings name a file that holds the secret.
                 let is_secret = is_secret && !flag.ends_with("-file") && flag != "--tls-key";
                 secrets += usize::from(is_secret);
-                assert_eq!(value.as_deref() == Some(SECRET), is_secret, "{flag}");
+                assert_eq!(value.as_deref() == Some(REDACTED), is_secret, "{flag}");
             }
             assert!(secrets >= least, "{secrets}");
         }
@@ -155,17 +155,17 @@ mod tests {
 
     #[test]
     fn the_date_rules_of_the_file_are_among_the_settings() {
-        let policy = Policy {
+        let policy = MappingPolicy {
             active_before_start_days: Some(14),
             active_until: Some(ActiveUntil::LastWorkingDay),
-            ..Policy::default()
+            ..MappingPolicy::default()
         };
-        let told = of_file(&policy, &Rules::default());
+        let told = file_settings(&policy, &AuthSettings::default());
         for (key, value) in
             [("active_before_start_days", "14"), ("active_until", "last_working_day")]
         {
             let found = told.iter().find(|told| told.flag == key).unwrap();
-            assert_eq!((found.value.as_deref(), found.is_chosen), (Some(value), true), "{key}");
+            assert_eq!((found.value.as_deref(), found.is_given), (Some(value), true), "{key}");
         }
     }
 
@@ -174,12 +174,12 @@ mod tests {
         let matches = config::Args::command()
             .try_get_matches_from(["personio-scim", "demo", "--config="])
             .unwrap();
-        let told = settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
+        let told = command_settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
         for (flag, value) in
             [("--status-page", Some("on")), ("--config", None), ("--state-key", None)]
         {
             let found = told.iter().find(|told| told.flag == flag).unwrap();
-            assert_eq!((found.value.as_deref(), found.is_chosen), (value, false), "{flag}");
+            assert_eq!((found.value.as_deref(), found.is_given), (value, false), "{flag}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use clap::{Arg, Command, CommandFactory};
 
 use crate::config::suggestion;
-use crate::config::suggestion::PREFIXES;
+use crate::config::suggestion::VARIABLE_PREFIXES;
 use crate::config::{Args, Error};
 
 /// Returns the command without the variables that are empty, in all its subcommands.
@@ -19,12 +19,12 @@ pub(super) fn without_empty_variables(command: Command) -> Command {
 
 fn has_empty_variable(arg: &Arg) -> bool {
     let Some(name) = arg.get_env() else { return false };
-    let Some(value) = variable(name) else { return false };
+    let Some(value) = read_variable(name) else { return false };
     value.to_str().is_some_and(|text| text.trim().is_empty())
 }
 
 #[expect(clippy::disallowed_methods, reason = "configuration is what reads the environment")]
-fn variable(name: &OsStr) -> Option<std::ffi::OsString> {
+fn read_variable(name: &OsStr) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }
 
@@ -41,7 +41,7 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
             variables.push((name, value.to_string_lossy().into_owned()));
         }
     }
-    let mut unknown = unknown(variables.into_iter());
+    let mut unknown = unknown_variables(variables.into_iter());
     unknown.sort();
     if unknown.is_empty() {
         return Ok(());
@@ -71,12 +71,12 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
 }
 
 /// Returns the variables with one of our prefixes that no command has.
-fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
+fn unknown_variables(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let args = Args::command();
     let known = suggestion::variables(&args);
     let mut unknown = Vec::new();
     for (name, value) in variables {
-        let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let is_ours = VARIABLE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if is_ours && !known.contains(&name.as_str()) && !is_service_link(&name, &value) {
             unknown.push(name);
         }
@@ -103,7 +103,7 @@ fn begins_with_port(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::unknown;
+    use super::unknown_variables;
 
     #[test]
     fn only_unknown_variables_with_our_prefixes_are_reported() {
@@ -127,7 +127,7 @@ mod tests {
             (name.to_owned(), value.to_owned())
         });
         assert_eq!(
-            unknown(variables.into_iter()),
+            unknown_variables(variables.into_iter()),
             ["SCIM_PORT", "SCIM_MAXSTALE", "PERSONIO_SECRET"]
         );
     }

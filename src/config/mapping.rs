@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::auth::Rules;
+use crate::auth::AuthSettings;
 use crate::config::clients;
 use crate::config::clients::{ClientTable, IssuerTable};
 use crate::config::{Error, parsers, suggestion};
 use crate::mapping;
-use crate::mapping::{Custom, GroupKind, Policy, personal_data};
+use crate::mapping::{CustomAttributePolicy, GroupKind, MappingPolicy, personal_data};
 use crate::scim;
 use crate::scim::AttributeType;
 
@@ -45,18 +45,18 @@ const TABLE_KEYS: &[(&str, &str)] = &[
 /// Configuration file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     active_before_start_days: Option<u16>,
-    active_until: Option<ActiveUntil>,
+    active_until: Option<ActiveUntilSetting>,
     time_zone: Option<String>,
     employee_number: Option<String>,
-    division: Option<Division>,
+    division: Option<DivisionSource>,
     #[serde(default)]
-    users: Users,
+    users: UsersTable,
     #[serde(default)]
-    groups: Groups,
+    groups: GroupsTable,
     #[serde(default, deserialize_with = "tables")]
-    custom_attribute: Vec<Attribute>,
+    custom_attribute: Vec<CustomAttributeTable>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
     #[serde(default, deserialize_with = "tables")]
@@ -67,7 +67,7 @@ struct File {
 
 /// Reads tables of which there may be several. The parser's own error for `[client]` instead of
 /// `[[client]]` does not say what to write.
-fn tables<'de, D, T>(file: D) -> Result<Vec<T>, D::Error>
+fn deserialize_tables<'de, D, T>(file: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -95,41 +95,41 @@ where
 
 /// Configuration file, checked.
 #[derive(Debug, Default)]
-pub(super) struct Chosen {
-    pub(super) policy: Policy,
-    pub(super) rules: Rules,
+pub(super) struct CheckedConfigFile {
+    pub(super) policy: MappingPolicy,
+    pub(super) auth_settings: AuthSettings,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Division {
+enum DivisionSource {
     Team,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ActiveUntil {
+enum ActiveUntilSetting {
     LastWorkingDay,
     TerminationDate,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Users {
+struct UsersTable {
     #[serde(default)]
-    require: Vec<Required>,
+    require: Vec<RequiredAttribute>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Groups {
+struct GroupsTable {
     #[serde(default)]
-    from: Vec<Unit>,
+    from: Vec<GroupKindSetting>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Unit {
+enum GroupKindSetting {
     Department,
     Team,
     LegalEntity,
@@ -138,25 +138,25 @@ enum Unit {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Required {
+enum RequiredAttribute {
     Email,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Attribute {
+struct CustomAttributeTable {
     id: Option<String>,
     global_id: Option<String>,
     name: String,
     #[serde(default, rename = "type")]
-    kind: Kind,
+    kind: CustomAttributeKind,
     #[serde(default)]
     multi_valued: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum CustomAttributeKind {
     #[default]
     String,
     Boolean,
@@ -165,21 +165,21 @@ enum Kind {
 }
 
 /// Reads and checks the file.
-pub(super) fn read(path: &str) -> Result<Chosen, Error> {
+pub(super) fn read_file(path: &str) -> Result<CheckedConfigFile, Error> {
     let text = parsers::file(path)?;
     parse(&text).map_err(|what| Error(format!("{path}: {}", suggestion::one_line(&what))))
 }
 
-pub(super) fn parse(text: &str) -> Result<Chosen, String> {
-    let mut file: File = toml::from_str(text).map_err(|error| complaint(text, &error))?;
+pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
+    let mut file: ConfigFile = toml::from_str(text).map_err(|error| describe_error(text, &error))?;
     let clients = mem::take(&mut file.client);
     let issuers = mem::take(&mut file.issuer);
-    let rules = clients::rules(clients, issuers, &file.trusted_proxies)?;
-    Ok(Chosen { policy: policy(file)?, rules })
+    let rules = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
+    Ok(CheckedConfigFile { policy: check_policy(file)?, auth_settings: rules })
 }
 
 /// Returns the error with its line and, if possible, the key or word that was probably meant.
-fn complaint(text: &str, error: &toml::de::Error) -> String {
+fn describe_error(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     let Some(span) = error.span() else { return message.to_owned() };
     let before = text.get(..span.start).unwrap_or_default();
@@ -228,14 +228,14 @@ fn last_heading(text: &str) -> Option<&str> {
     None
 }
 
-fn policy(file: File) -> Result<Policy, String> {
-    let mut policy = Policy {
+fn check_policy(file: ConfigFile) -> Result<MappingPolicy, String> {
+    let mut policy = MappingPolicy {
         active_before_start_days: file.active_before_start_days,
         active_until: file.active_until.map(active_until),
-        team_is_division: matches!(file.division, Some(Division::Team)),
-        require_email: file.users.require.iter().any(|Required::Email| true),
+        team_is_division: matches!(file.division, Some(DivisionSource::Team)),
+        require_email: file.users.require.iter().any(|RequiredAttribute::Email| true),
         groups: file.groups.from.into_iter().map(group_kind).collect(),
-        ..Policy::default()
+        ..MappingPolicy::default()
     };
     if let Some(name) = file.time_zone {
         policy.time_zone = time_zone(&name)?;
@@ -245,11 +245,11 @@ fn policy(file: File) -> Result<Policy, String> {
     }
     policy.employee_number = file.employee_number;
     let mut names = HashSet::new();
-    for name in scim::extension_attributes().map_err(|error| error.to_string())? {
+    for name in scim::extension_attribute_names().map_err(|error| error.to_string())? {
         names.insert(name.to_lowercase());
     }
     for attribute in file.custom_attribute {
-        policy.custom.push(custom(attribute, &mut names)?);
+        policy.custom_attributes.push(check_custom_attribute(attribute, &mut names)?);
     }
     Ok(policy)
 }
@@ -264,24 +264,24 @@ fn time_zone(name: &str) -> Result<TimeZone, String> {
     }
 }
 
-fn active_until(date: ActiveUntil) -> mapping::ActiveUntil {
+fn active_until(date: ActiveUntilSetting) -> mapping::ActiveUntil {
     match date {
-        ActiveUntil::LastWorkingDay => mapping::ActiveUntil::LastWorkingDay,
-        ActiveUntil::TerminationDate => mapping::ActiveUntil::TerminationDate,
+        ActiveUntilSetting::LastWorkingDay => mapping::ActiveUntil::LastWorkingDay,
+        ActiveUntilSetting::TerminationDate => mapping::ActiveUntil::TerminationDate,
     }
 }
 
-fn group_kind(unit: Unit) -> GroupKind {
+fn group_kind(unit: GroupKindSetting) -> GroupKind {
     match unit {
-        Unit::Department => GroupKind::Department,
-        Unit::Team => GroupKind::Team,
-        Unit::LegalEntity => GroupKind::LegalEntity,
-        Unit::Office => GroupKind::Office,
+        GroupKindSetting::Department => GroupKind::Department,
+        GroupKindSetting::Team => GroupKind::Team,
+        GroupKindSetting::LegalEntity => GroupKind::LegalEntity,
+        GroupKindSetting::Office => GroupKind::Office,
     }
 }
 
-fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, String> {
-    let Attribute { id, global_id, name, kind, multi_valued } = attribute;
+fn check_custom_attribute(attribute: CustomAttributeTable, names: &mut HashSet<String>) -> Result<CustomAttributePolicy, String> {
+    let CustomAttributeTable { id, global_id, name, kind, multi_valued } = attribute;
     if !scim::is_attribute_name(&name) {
         return Err(format!(
             "custom_attribute: invalid name `{name}`: expected a letter, followed by letters and \
@@ -302,12 +302,12 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
     refuse_personal(&format!("custom_attribute with the id `{id}`: its name"), &name)?;
     let kind = match kind {
-        Kind::String => AttributeType::String,
-        Kind::Boolean => AttributeType::Boolean,
-        Kind::Decimal => AttributeType::Decimal,
-        Kind::Integer => AttributeType::Integer,
+        CustomAttributeKind::String => AttributeType::String,
+        CustomAttributeKind::Boolean => AttributeType::Boolean,
+        CustomAttributeKind::Decimal => AttributeType::Decimal,
+        CustomAttributeKind::Integer => AttributeType::Integer,
     };
-    Ok(Custom { id, attribute: scim::CustomAttribute { name, kind, multi_valued } })
+    Ok(CustomAttributePolicy { id, definition: scim::CustomAttributeDefinition { name, attribute_type: kind, multi_valued } })
 }
 
 /// Refuses a `text` that is recognised as personal data. `part` names the text and its attribute.
@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_file_is_understood() {
+    fn full_file_is_parsed() {
         let policy = parse(
             r#"
             active_before_start_days = 14
@@ -354,13 +354,13 @@ mod tests {
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
-        assert_eq!(policy.wanted_attributes(), ["dynamic_777", "dynamic_778", "job_level"]);
-        let expected = scim::CustomAttribute {
+        assert_eq!(policy.required_custom_attribute_ids(), ["dynamic_777", "dynamic_778", "job_level"]);
+        let expected = scim::CustomAttributeDefinition {
             name: "badges".into(),
-            kind: AttributeType::Integer,
+            attribute_type: AttributeType::Integer,
             multi_valued: true,
         };
-        assert_eq!(policy.served_attributes().first(), Some(&expected));
+        assert_eq!(policy.custom_attribute_definitions().first(), Some(&expected));
         assert!(parse("").is_ok());
     }
 
@@ -373,10 +373,10 @@ mod tests {
         .concat();
         let examples: Vec<&str> =
             pages.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        let chosen: Vec<Chosen> = examples.iter().map(|example| parse(example).unwrap()).collect();
+        let chosen: Vec<CheckedConfigFile> = examples.iter().map(|example| parse(example).unwrap()).collect();
         let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
-        assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
-        assert_eq!(mapping.policy.custom.len(), 1);
+        assert_eq!((clients.auth_settings.clients.len(), clients.auth_settings.issuers.len()), (1, 1));
+        assert_eq!(mapping.policy.custom_attributes.len(), 1);
         // Both examples belong to one file, in which keys without a table come first.
         assert!(
             examples.iter().all(|example| !example.trim_start().starts_with('[')),

@@ -34,28 +34,28 @@ pub use crate::config::args::{
 };
 use crate::config::args::{PersonioArgs, ScimArgs};
 pub use crate::config::command::{Args, Command};
-pub use crate::config::effective_setting::Told;
-use crate::config::mapping::Chosen;
-pub use crate::config::parse_args::{CheckArgs, Checking, ExportArgs, Format, Reading};
-use crate::config::parsers::Setting;
+pub use crate::config::effective_setting::EffectiveSetting;
+use crate::config::mapping::CheckedConfigFile;
+pub use crate::config::parse_args::{CheckArgs, CheckSettings, ExportArgs, ExportFormat, ReadingSettings};
+use crate::config::parsers::SettingSource;
 pub use crate::config::parsers::is_loopback;
 pub use crate::config::proxy::{Proxy, http_only_proxy, proxy};
-pub use crate::config::state_file::State;
+pub use crate::config::state_file::StateFileSettings;
 
-use crate::auth::Rules;
-use crate::mapping::Policy;
+use crate::auth::AuthSettings;
+use crate::mapping::MappingPolicy;
 use crate::scim::filter;
 use crate::telemetry;
-use crate::tls::Pair;
+use crate::tls::CertifiedKeyPair;
 
 /// Accepted numbers of concurrent requests to Personio. Each takes memory for a response, and
 /// perhaps a connection.
-const CONCURRENCY: RangeInclusive<usize> = 1..=256;
+const CONCURRENCY_RANGE: RangeInclusive<usize> = 1..=256;
 /// Shortest interval of background refreshes. Each refresh lists all persons, and Personio limits
 /// the rate of requests.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// Accepted numbers of open connections.
-const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
+const CONNECTIONS_RANGE: RangeInclusive<usize> = 1..=100_000;
 /// Accepted values for the length of the longest filter, in bytes. A longer filter fits into no
 /// request.
 const FILTER_LENGTH_RANGE: RangeInclusive<usize> = 100..=100_000;
@@ -71,14 +71,14 @@ pub struct Error(pub(crate) String);
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Access to Personio.
-    pub personio: Personio,
+    pub personio: PersonioSettings,
     /// SCIM server.
-    pub scim: Scim,
+    pub scim: ServerSettings,
 }
 
 /// Checked configuration of the access to Personio.
 #[derive(Debug, Clone)]
-pub struct Personio {
+pub struct PersonioSettings {
     /// Base URL without `/v2`.
     pub base_url: Url,
     /// Client id of the API credential.
@@ -93,15 +93,15 @@ pub struct Personio {
 
 /// Checked configuration of the SCIM server.
 #[derive(Debug, Clone)]
-pub struct Scim {
+pub struct ServerSettings {
     /// Address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
     /// Certificate and key for TLS; without them clients speak plain HTTP.
-    pub tls: Option<Pair>,
+    pub tls: Option<CertifiedKeyPair>,
     /// URL under which clients reach this server; without it, the listen address.
     pub public_url: Option<Url>,
     /// Clients, issuers and trusted proxies.
-    pub rules: Rules,
+    pub rules: AuthSettings,
     /// Age from which on a request triggers a refresh.
     pub cache_ttl: Duration,
     /// Longest time that a request waits for a refresh.
@@ -118,13 +118,13 @@ pub struct Scim {
     /// Maximum number of resources on one page.
     pub max_results: usize,
     /// Flag for the block `pagination` in `/ServiceProviderConfig`.
-    pub announces_pagination: bool,
+    pub announce_pagination: bool,
     /// Limits for filters.
-    pub filter_limits: filter::Limits,
+    pub filter_limits: filter::FilterLimits,
     /// Mapping policy of the company.
-    pub policy: Policy,
+    pub policy: MappingPolicy,
     /// State file, if one is configured.
-    pub state: Option<State>,
+    pub state: Option<StateFileSettings>,
     /// Address for metrics, if they have one of their own.
     pub metrics_listen: Option<SocketAddr>,
     /// Maximum number of connections of authenticated clients.
@@ -137,11 +137,11 @@ pub struct Scim {
     #[cfg(feature = "otlp")]
     pub otlp_endpoint: Option<Url>,
     /// All effective settings.
-    pub told: Vec<Told>,
+    pub effective_settings: Vec<EffectiveSetting>,
 }
 
 /// Request of the command line.
-pub enum Asked {
+pub enum CommandLineRequest {
     /// Command to run, with the source of each of its settings.
     Command(Box<(Command, ArgMatches)>),
     /// Help or version to print.
@@ -152,19 +152,19 @@ pub enum Asked {
 ///
 /// # Errors
 /// Returns an error when either cannot be parsed.
-pub fn ask() -> Result<Asked, Error> {
+pub fn parse_command_line() -> Result<CommandLineRequest, Error> {
     let command = environment::without_empty_variables(Args::command());
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(Error(format!("a command is required: {}; see --help", commands())));
+            return Err(Error(format!("a command is required: {}; see --help", command_names())));
         }
         Err(error) if error.use_stderr() => return Err(invalid_arguments(error)),
         // Help lists every variable, including the empty ones, so it is made from the unchanged
         // command.
         Err(help) => {
             let complete_help = Args::command().try_get_matches().err();
-            return Ok(Asked::Help(complete_help.unwrap_or(help)));
+            return Ok(CommandLineRequest::Help(complete_help.unwrap_or(help)));
         }
     };
     let args = Args::from_arg_matches(&matches).map_err(invalid_arguments)?;
@@ -172,16 +172,16 @@ pub fn ask() -> Result<Asked, Error> {
         Some((_, matches)) => matches.clone(),
         None => ArgMatches::default(),
     };
-    Ok(Asked::Command(Box::new((args.command, matches))))
+    Ok(CommandLineRequest::Command(Box::new((args.command, matches))))
 }
 
 /// Returns the error of a command line as an error of one line.
 fn invalid_arguments(error: clap::Error) -> Error {
-    Error(suggestion::complaint(&error))
+    Error(suggestion::describe_error(&error))
 }
 
 /// Returns the names of all commands, as a list for a sentence.
-fn commands() -> String {
+fn command_names() -> String {
     let args = Args::command();
     let mut names: Vec<&str> = args.get_subcommands().map(clap::Command::get_name).collect();
     let last = names.pop().unwrap_or_default();
@@ -193,32 +193,32 @@ impl Config {
     ///
     /// # Errors
     /// Returns an error when a setting is missing or invalid.
-    pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
+    pub fn for_serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
         environment::refuse_unknown()?;
         // The configuration file may define clients instead.
-        let needs_token = parsers::given("config", matches).is_none();
+        let needs_token = parsers::optional_text("config", matches).is_none();
         refuse_missing(&args.personio, needs_token, matches)?;
-        let personio = personio(&args.personio, matches)?;
+        let personio = personio_settings(&args.personio, matches)?;
         let token = parsers::secret(parsers::BEARER_TOKEN, matches)?;
-        let scim = scim::<ServeArgs>(&args.scim, matches, token)?;
+        let scim = server_settings::<ServeArgs>(&args.scim, matches, token)?;
         if !scim.rules.has_clients() {
             return Err(Error(format!(
                 "{} is required: {}",
                 parsers::BEARER_TOKEN,
-                no_open_server()
+                missing_token_advice()
             )));
         }
         Ok(Self { personio, scim })
     }
 }
 
-impl Scim {
+impl ServerSettings {
     /// Returns the checked configuration of `demo` and its token, which is `spare` unless one is
     /// given.
     ///
     /// # Errors
     /// Returns an error when a setting is invalid.
-    pub fn demo(
+    pub fn for_demo(
         args: &DemoArgs,
         matches: &ArgMatches,
         spare: &SecretString,
@@ -226,7 +226,7 @@ impl Scim {
         environment::refuse_unknown()?;
         let given = parsers::secret(parsers::BEARER_TOKEN, matches)?;
         let token = given.unwrap_or_else(|| spare.clone());
-        let scim = scim::<DemoArgs>(&args.scim, matches, Some(token.clone()))?;
+        let scim = server_settings::<DemoArgs>(&args.scim, matches, Some(token.clone()))?;
         Ok((scim, token))
     }
 }
@@ -251,23 +251,23 @@ fn refuse_missing(
     }
     let Some(last) = missing.pop() else { return Ok(()) };
     let hint = if lacks_token {
-        format!(". The token is your choice: {}", no_open_server())
+        format!(". The token is your choice: {}", missing_token_advice())
     } else {
         String::new()
     };
     if missing.is_empty() {
         return Err(Error(format!("{last} is required{hint}")));
     }
-    let others: Vec<String> = missing.iter().map(Setting::to_string).collect();
+    let others: Vec<String> = missing.iter().map(SettingSource::to_string).collect();
     Err(Error(format!("{} and {last} are required{hint}", others.join(", "))))
 }
 
-fn lacks_secret(setting: Setting, matches: &ArgMatches) -> Result<bool, Error> {
+fn lacks_secret(setting: SettingSource, matches: &ArgMatches) -> Result<bool, Error> {
     Ok(parsers::secret(setting, matches)?.is_none())
 }
 
 /// Returns the advice for an operator who starts a server without a token.
-fn no_open_server() -> String {
+fn missing_token_advice() -> String {
     format!(
         "make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}",
         parsers::CONFIG
@@ -275,14 +275,14 @@ fn no_open_server() -> String {
 }
 
 /// Returns the value of a required setting.
-fn required<T>(setting: Setting, value: Option<T>) -> Result<T, Error> {
+fn required<T>(setting: SettingSource, value: Option<T>) -> Result<T, Error> {
     value.ok_or_else(|| Error(format!("{setting} is required")))
 }
 
-fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error> {
-    let client_id = parsers::filled(parsers::CLIENT_ID, args.personio_client_id.as_deref())?;
+fn personio_settings(args: &PersonioArgs, matches: &ArgMatches) -> Result<PersonioSettings, Error> {
+    let client_id = parsers::non_empty(parsers::CLIENT_ID, args.personio_client_id.as_deref())?;
     let client_secret = parsers::secret(parsers::CLIENT_SECRET, matches)?;
-    Ok(Personio {
+    Ok(PersonioSettings {
         base_url: parsers::personio_url(&args.personio_base_url)?,
         client_id: required(parsers::CLIENT_ID, client_id)?,
         client_secret: required(parsers::CLIENT_SECRET, client_secret)?,
@@ -290,17 +290,17 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
         max_concurrency: parsers::number(
             parsers::MAX_CONCURRENCY,
             &args.personio_max_concurrency,
-            CONCURRENCY,
+            CONCURRENCY_RANGE,
         )?,
     })
 }
 
 /// Checks the server's settings among those of the command `A`.
-fn scim<A: clap::Args>(
+fn server_settings<A: clap::Args>(
     args: &ScimArgs,
     matches: &ArgMatches,
     bearer: Option<SecretString>,
-) -> Result<Scim, Error> {
+) -> Result<ServerSettings, Error> {
     let bearer = checked_token(parsers::BEARER_TOKEN, bearer)?;
     let cache_ttl = parsers::duration(parsers::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = parsers::duration(parsers::MAX_STALE, &args.max_stale)?;
@@ -311,15 +311,15 @@ fn scim<A: clap::Args>(
             parsers::CACHE_TTL
         )));
     }
-    let Chosen { policy, rules } = configuration_file(matches)?;
+    let CheckedConfigFile { policy, auth_settings: rules } = configuration_file(matches)?;
     let webhook = parsers::secret(parsers::WEBHOOK_TOKEN, matches)?;
     let webhook = checked_token(parsers::WEBHOOK_TOKEN, webhook)?;
     let rules = clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
-    let mut told = effective_setting::settings::<A>(matches);
-    told.extend(effective_setting::of_file(&policy, &rules));
-    Ok(Scim {
+    let mut told = effective_setting::command_settings::<A>(matches);
+    told.extend(effective_setting::file_settings(&policy, &rules));
+    Ok(ServerSettings {
         listen: listen_address(&args.listen)?,
-        tls: tls::pair(matches)?,
+        tls: tls::certificate_and_key(matches)?,
         public_url: optional_url("public_url", parsers::public_url, matches)?,
         rules,
         cache_ttl,
@@ -332,17 +332,17 @@ fn scim<A: clap::Args>(
         max_change: parsers::percent(parsers::MAX_CHANGE, &args.max_change)?,
         max_stale,
         max_results: parsers::max_results(&args.max_results)?,
-        announces_pagination: parsers::switch(
+        announce_pagination: parsers::switch(
             parsers::ANNOUNCE_PAGINATION,
             &args.announce_pagination,
         )?,
-        filter_limits: filter::Limits {
-            length: parsers::number(
+        filter_limits: filter::FilterLimits {
+            max_bytes: parsers::number(
                 parsers::MAX_FILTER_LENGTH,
                 &args.max_filter_length,
                 FILTER_LENGTH_RANGE,
             )?,
-            depth: parsers::number(
+            max_depth: parsers::number(
                 parsers::MAX_FILTER_DEPTH,
                 &args.max_filter_depth,
                 FILTER_DEPTH_RANGE,
@@ -351,33 +351,33 @@ fn scim<A: clap::Args>(
         max_connections: parsers::number(
             parsers::MAX_CONNECTIONS,
             &args.max_connections,
-            CONNECTIONS,
+            CONNECTIONS_RANGE,
         )?,
         max_connections_per_address: parsers::number(
             parsers::MAX_CONNECTIONS_PER_ADDRESS,
             &args.max_connections_per_address,
-            CONNECTIONS,
+            CONNECTIONS_RANGE,
         )?,
         policy,
-        state: state_file::state(matches)?,
+        state: state_file::state_file_settings(matches)?,
         metrics_listen: metrics_listen(matches)?,
         status_page: parsers::switch(parsers::STATUS_PAGE, &args.status_page)?,
         #[cfg(feature = "otlp")]
         otlp_endpoint: optional_url("otlp_endpoint", parsers::otlp_endpoint, matches)?,
-        told,
+        effective_settings: told,
     })
 }
 
 /// Reads the configuration file, if one is given.
-fn configuration_file(matches: &ArgMatches) -> Result<Chosen, Error> {
-    match parsers::given("config", matches) {
-        Some(path) => mapping::read(path),
-        None => Ok(Chosen::default()),
+fn configuration_file(matches: &ArgMatches) -> Result<CheckedConfigFile, Error> {
+    match parsers::optional_text("config", matches) {
+        Some(path) => mapping::read_file(path),
+        None => Ok(CheckedConfigFile::default()),
     }
 }
 
 fn checked_token(
-    setting: Setting,
+    setting: SettingSource,
     token: Option<SecretString>,
 ) -> Result<Option<SecretString>, Error> {
     match token {
@@ -391,13 +391,13 @@ fn optional_url(
     parse: fn(&str) -> Result<Url, Error>,
     matches: &ArgMatches,
 ) -> Result<Option<Url>, Error> {
-    match parsers::given(id, matches) {
+    match parsers::optional_text(id, matches) {
         Some(url) => Ok(Some(parse(url)?)),
         None => Ok(None),
     }
 }
 
-impl Scim {
+impl ServerSettings {
     /// Returns warnings about settings that may be a mistake, each with the names of the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
@@ -436,14 +436,14 @@ impl Scim {
 }
 
 fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
-    match parsers::given("metrics_listen", matches) {
+    match parsers::optional_text("metrics_listen", matches) {
         Some(text) => Ok(Some(parsers::address(parsers::METRICS_LISTEN_SETTING, text)?)),
         None => Ok(None),
     }
 }
 
 fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
-    let Some(text) = parsers::given("refresh_every", matches) else { return Ok(None) };
+    let Some(text) = parsers::optional_text("refresh_every", matches) else { return Ok(None) };
     let every = parsers::duration(parsers::REFRESH_EVERY, text)?;
     if every < MIN_REFRESH_INTERVAL {
         let shortest = MIN_REFRESH_INTERVAL.as_secs();
@@ -461,7 +461,7 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
 
 /// Returns the name of which `word` is most likely a misspelling.
 #[must_use]
-pub fn nearest<'n>(word: &str, names: &'n [String]) -> Option<&'n str> {
+pub fn suggest_name<'n>(word: &str, names: &'n [String]) -> Option<&'n str> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     suggestion::nearest(word, &names)
 }
@@ -486,18 +486,18 @@ impl LogArgs {
     ///
     /// # Errors
     /// Returns an error when a word is not one of the accepted ones.
-    pub fn settings(&self) -> Result<telemetry::Settings, Error> {
+    pub fn settings(&self) -> Result<telemetry::LogSettings, Error> {
         let level = match &self.log_level {
             None => None,
             Some(text) => Some(parsers::word(parsers::LOG_LEVEL, text, &telemetry::LEVELS)?),
         };
         let formats = ["auto", "text", "json"];
         let format = match parsers::word(parsers::LOG_FORMAT, &self.log_format, &formats)? {
-            "text" => telemetry::Format::Text,
-            "json" => telemetry::Format::Json,
-            _ => telemetry::Format::Auto,
+            "text" => telemetry::LogFormat::Text,
+            "json" => telemetry::LogFormat::Json,
+            _ => telemetry::LogFormat::Auto,
         };
-        Ok(telemetry::Settings { level, format })
+        Ok(telemetry::LogSettings { level, format })
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
 use url::Url;
 
-use crate::config::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
+use crate::config::args::{DEFAULT_LISTEN, LogArgs, PersonioArgs, ScimArgs};
 use crate::config::{
-    Error, Personio, Scim, configuration_file, environment, invalid_arguments, parsers, personio,
-    refuse_missing, scim,
+    Error, PersonioSettings, ServerSettings, configuration_file, environment, invalid_arguments, parsers, personio_settings,
+    refuse_missing, server_settings,
 };
-use crate::mapping::Policy;
+use crate::mapping::MappingPolicy;
 
 /// Settings of the reading side, with the same meaning as for `serve`.
 #[derive(Debug, clap::Args)]
@@ -31,11 +31,11 @@ pub(super) struct ReadingArgs {
 
 /// Checked settings of the reading side.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct ReadingSettings {
     /// Access to Personio.
-    pub personio: Personio,
+    pub personio: PersonioSettings,
     /// Mapping policy of the company.
-    pub policy: Policy,
+    pub policy: MappingPolicy,
     /// Beginning of `meta.location`.
     pub public_url: Url,
     /// Largest share of the users that may lose something; 1 is all users.
@@ -44,9 +44,9 @@ pub struct Reading {
 
 /// Checked settings of `check`.
 #[derive(Debug, Clone)]
-pub struct Checking {
+pub struct CheckSettings {
     /// Settings of the reading side.
-    pub reading: Reading,
+    pub reading: ReadingSettings,
     /// Page size limit of a server with the same environment.
     pub max_results: usize,
     /// Names of the settings that gave the credential.
@@ -63,7 +63,7 @@ pub struct ExportArgs {
     reading: ReadingArgs,
     /// Format of the users
     #[arg(long, value_enum, default_value_t = Format::Ndjson)]
-    pub format: Format,
+    pub format: ExportFormat,
     /// File to write, which appears once it is complete [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -113,7 +113,7 @@ pub struct CheckArgs {
 
 /// Format of the exported users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ExportFormat {
     /// JSON Lines: one user on each line
     Ndjson,
     /// SCIM list response in JSON
@@ -123,25 +123,25 @@ pub enum Format {
     Csv,
 }
 
-impl Reading {
+impl ReadingSettings {
     /// Returns the checked settings of `export`.
     ///
     /// # Errors
     /// Returns an error when a setting is missing or invalid.
-    pub fn export(args: &ExportArgs, matches: &ArgMatches) -> Result<Self, Error> {
-        reading(&args.reading, matches)
+    pub fn for_export(args: &ExportArgs, matches: &ArgMatches) -> Result<Self, Error> {
+        reading_settings(&args.reading, matches)
     }
 
     /// Returns the checked settings of `check`.
     ///
     /// # Errors
     /// Returns an error when a setting is missing or invalid.
-    pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Checking, Error> {
-        let reading = reading(&args.reading, matches)?;
-        let scim = serving(parsers::given("config", matches))?;
+    pub fn for_check(args: &CheckArgs, matches: &ArgMatches) -> Result<CheckSettings, Error> {
+        let reading = reading_settings(&args.reading, matches)?;
+        let scim = server_settings_without_command(parsers::optional_text("config", matches))?;
         let id = parsers::given_name(parsers::CLIENT_ID, matches);
         let secret = parsers::given_name(parsers::CLIENT_SECRET, matches);
-        Ok(Checking {
+        Ok(CheckSettings {
             reading,
             max_results: scim.max_results,
             credential: format!("{id}, {secret}"),
@@ -152,7 +152,7 @@ impl Reading {
 
 /// Returns the settings of a server with the same environment and configuration file. A server
 /// without clients is not an error here.
-fn serving(config: Option<&String>) -> Result<Scim, Error> {
+fn server_settings_without_command(config: Option<&String>) -> Result<ServerSettings, Error> {
     let command =
         environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
     let command = LogArgs::augment_args(command);
@@ -164,18 +164,18 @@ fn serving(config: Option<&String>) -> Result<Scim, Error> {
     LogArgs::from_arg_matches(&matches).map_err(invalid_arguments)?.settings()?;
     let args = ScimArgs::from_arg_matches(&matches).map_err(invalid_arguments)?;
     let token = parsers::secret(parsers::BEARER_TOKEN, &matches)?;
-    scim::<ScimArgs>(&args, &matches, token)
+    server_settings::<ScimArgs>(&args, &matches, token)
 }
 
-fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {
+fn reading_settings(args: &ReadingArgs, matches: &ArgMatches) -> Result<ReadingSettings, Error> {
     environment::refuse_unknown()?;
     refuse_missing(&args.personio, false, matches)?;
-    let public_url = match parsers::given("public_url", matches) {
+    let public_url = match parsers::optional_text("public_url", matches) {
         Some(url) => parsers::public_url(url)?,
-        None => parsers::public_url(&format!("http://{LISTEN}"))?,
+        None => parsers::public_url(&format!("http://{DEFAULT_LISTEN}"))?,
     };
-    Ok(Reading {
-        personio: personio(&args.personio, matches)?,
+    Ok(ReadingSettings {
+        personio: personio_settings(&args.personio, matches)?,
         // The file's clients are not used here, but errors in them are reported.
         policy: configuration_file(matches)?.policy,
         public_url,

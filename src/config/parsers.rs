@@ -18,7 +18,7 @@ use crate::config::{Error, suggestion};
 
 /// Flag and variable of a setting.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Setting {
+pub(super) struct SettingSource {
     flag: &'static str,
     variable: &'static str,
 }
@@ -68,21 +68,21 @@ settings! {
     OTLP_ENDPOINT = "--otlp-endpoint", "SCIM_OTLP_ENDPOINT";
 }
 
-impl Setting {
+impl SettingSource {
     /// Returns the id of the setting among the parsed arguments.
     fn id(self) -> String {
         self.flag.trim_start_matches('-').replace('-', "_")
     }
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.flag, self.variable)
     }
 }
 
 /// Longest accepted duration.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Minimum length of a token. A shorter one can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
 /// Byte order mark, which editors on Windows write at the beginning of a file.
@@ -92,7 +92,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 const MIN_MAX_RESULTS: usize = 1000;
 
 /// Returns the trimmed text of an optional setting, which must not be empty.
-pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<String>, Error> {
+pub(super) fn non_empty(setting: SettingSource, text: Option<&str>) -> Result<Option<String>, Error> {
     match text.map(str::trim) {
         Some("") => Err(Error(format!("{setting} is empty"))),
         text => Ok(text.map(str::to_owned)),
@@ -100,13 +100,13 @@ pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<Stri
 }
 
 /// Returns the text of an optional setting.
-pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String> {
+pub(super) fn optional_text<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String> {
     matches.get_one::<String>(id)
 }
 
 /// Returns the flag or variable that gave a setting, which may be the one for a file.
-pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
-    let Setting { flag, variable } = setting;
+pub(super) fn given_name(setting: SettingSource, matches: &ArgMatches) -> String {
+    let SettingSource { flag, variable } = setting;
     let id = setting.id();
     let file_id = format!("{id}_file");
     // A command without the flag for a file does not know its id.
@@ -125,14 +125,14 @@ pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
 /// Returns a secret that is given by flag or variable, either itself or as the file that holds it.
 /// A flag goes before a variable.
 pub(super) fn secret(
-    setting: Setting,
+    setting: SettingSource,
     matches: &ArgMatches,
 ) -> Result<Option<SecretString>, Error> {
-    let Setting { flag, variable } = setting;
+    let SettingSource { flag, variable } = setting;
     let id = setting.id();
     let file_id = format!("{id}_file");
     let has_flag = is_from_flag(&id, matches);
-    let secret = match (given(&id, matches), given(&file_id, matches)) {
+    let secret = match (optional_text(&id, matches), optional_text(&file_id, matches)) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) if has_flag == is_from_flag(&file_id, matches) => {
             return Err(Error(format!(
@@ -212,11 +212,11 @@ fn is_header(text: &str) -> bool {
 }
 
 /// Parses a duration above zero.
-pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> {
+pub(super) fn duration(setting: SettingSource, text: &str) -> Result<Duration, Error> {
     if let Ok(signed) = text.trim().parse::<SignedDuration>()
         && let Ok(duration) = Duration::try_from(signed)
         && !duration.is_zero()
-        && duration <= LONGEST
+        && duration <= MAX_DURATION
     {
         return Ok(duration);
     }
@@ -227,7 +227,7 @@ pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> 
 }
 
 /// Parses a share in percent, with or without the sign. Returns a fraction of 1.
-pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
+pub(super) fn percent(setting: SettingSource, text: &str) -> Result<f64, Error> {
     let number = text.trim().trim_end_matches('%').trim_end();
     match number.parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
@@ -250,7 +250,7 @@ pub(super) fn max_results(text: &str) -> Result<usize, Error> {
 
 /// Parses a whole number within a range.
 pub(super) fn number(
-    setting: Setting,
+    setting: SettingSource,
     text: &str,
     range: RangeInclusive<usize>,
 ) -> Result<usize, Error> {
@@ -265,7 +265,7 @@ pub(super) fn number(
 }
 
 /// Parses an address to listen on.
-pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error> {
+pub(super) fn address(setting: SettingSource, text: &str) -> Result<SocketAddr, Error> {
     if let Ok(mut addresses) = text.trim().to_socket_addrs()
         && let Some(address) = addresses.next()
     {
@@ -279,7 +279,7 @@ pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error>
 
 /// Parses one of the accepted words, in upper or lower case.
 pub(super) fn word(
-    setting: Setting,
+    setting: SettingSource,
     text: &str,
     words: &[&'static str],
 ) -> Result<&'static str, Error> {
@@ -297,7 +297,7 @@ pub(super) fn word(
 }
 
 /// Parses a switch: on or off.
-pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
+pub(super) fn switch(setting: SettingSource, text: &str) -> Result<bool, Error> {
     match text.trim() {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -307,7 +307,7 @@ pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
 
 /// Parses the value of `X-Personio-App-ID`, the header that names this program to Personio.
 pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
-    let text = filled(APP_ID, Some(text))?.unwrap_or_default();
+    let text = non_empty(APP_ID, Some(text))?.unwrap_or_default();
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     match HeaderValue::from_str(&text) {
         Ok(value) if is_plain => Ok(value),

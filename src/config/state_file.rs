@@ -17,7 +17,7 @@ const MIN_KEY_CHARACTERS: usize = 32;
 
 /// Checked settings of the state file.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct StateFileSettings {
     /// Path of the file, in a folder that is writable.
     pub path: PathBuf,
     /// Key of the encryption.
@@ -25,12 +25,12 @@ pub struct State {
 }
 
 /// Returns the settings of the state file, if it is configured.
-pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
-    let path = parsers::given("state_file", matches);
+pub(super) fn state_file_settings(matches: &ArgMatches) -> Result<Option<StateFileSettings>, Error> {
+    let path = parsers::optional_text("state_file", matches);
     match (path, parsers::secret(STATE_KEY, matches)?) {
         (None, None) => Ok(None),
         (Some(path), Some(key)) => {
-            let state = State { path: checked_path(path)?, key: checked_key(key)? };
+            let state = StateFileSettings { path: check_path(path)?, key: check_key(key)? };
             Ok(Some(state))
         }
         (Some(_), None) => Err(Error(format!(
@@ -43,7 +43,7 @@ pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
     }
 }
 
-fn checked_key(key: SecretString) -> Result<SecretString, Error> {
+fn check_key(key: SecretString) -> Result<SecretString, Error> {
     if key.expose_secret().chars().count() < MIN_KEY_CHARACTERS {
         return Err(Error(format!(
             "{STATE_KEY} is shorter than {MIN_KEY_CHARACTERS} characters; make one with `openssl \
@@ -55,7 +55,7 @@ fn checked_key(key: SecretString) -> Result<SecretString, Error> {
 
 /// Checks that the folder of a path exists and is writable. The file is replaced and not rewritten,
 /// so that its folder counts.
-fn checked_path(text: &str) -> Result<PathBuf, Error> {
+fn check_path(text: &str) -> Result<PathBuf, Error> {
     let path = Path::new(text.trim());
     // A path that is not a file would be set aside. A folder in which a person wants the file must
     // not be moved.
@@ -72,7 +72,7 @@ fn checked_path(text: &str) -> Result<PathBuf, Error> {
     if !folder.is_dir() {
         return Err(refused(folder, "there is no such folder"));
     }
-    if let Err(error) = try_out(path) {
+    if let Err(error) = probe_folder(path) {
         return Err(refused(folder, &format!("the folder cannot be written to: {error}")));
     }
     Ok(path.to_owned())
@@ -84,7 +84,7 @@ fn refused(folder: &Path, reason: &str) -> Error {
 
 /// Checks that a new entry can be created next to the file. Permissions alone do not prove it,
 /// because some file systems refuse for other reasons.
-fn try_out(path: &Path) -> io::Result<()> {
+fn probe_folder(path: &Path) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".check");
     let probe = path.with_file_name(name);

@@ -9,7 +9,7 @@ use crate::config::Args;
 use crate::spelling;
 
 /// Prefixes of variables. They are not compared, because they would make short names look similar.
-pub(super) const PREFIXES: [&str; 2] = ["PERSONIO_", "SCIM_"];
+pub(super) const VARIABLE_PREFIXES: [&str; 2] = ["PERSONIO_", "SCIM_"];
 /// Names that other programs have for our settings.
 const SYNONYMS: &[(&str, &str)] = &[
     ("addr", "listen"),
@@ -32,8 +32,8 @@ const SYNONYMS: &[(&str, &str)] = &[
 
 /// Returns the candidate of which `word` is most likely a misspelling.
 pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
-    let prefix = PREFIXES.iter().find(|prefix| word.starts_with(**prefix));
-    let word = bare(word);
+    let prefix = VARIABLE_PREFIXES.iter().find(|prefix| word.starts_with(**prefix));
+    let word = comparable_letters(word);
     let synonym = synonym(&word);
     let mut best: Option<(usize, &str)> = None;
     for &candidate in candidates {
@@ -44,7 +44,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
         if !is_sibling && is_secret(candidate) {
             continue;
         }
-        let Some(rank) = rank(&word, &bare(candidate), synonym.as_deref()) else { continue };
+        let Some(rank) = rank(&word, &comparable_letters(candidate), synonym.as_deref()) else { continue };
         let rank = if is_sibling { rank } else { rank + 50 };
         if best.is_none_or(|(lowest, _)| rank < lowest) {
             best = Some((rank, candidate));
@@ -56,8 +56,8 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
 /// Returns the name that another program's `word` has here, in the letters that are compared.
 fn synonym(word: &str) -> Option<String> {
     for (other, own) in SYNONYMS {
-        if bare(other) == word {
-            return Some(bare(own));
+        if comparable_letters(other) == word {
+            return Some(comparable_letters(own));
         }
     }
     None
@@ -69,7 +69,7 @@ fn rank(word: &str, candidate: &str, synonym: Option<&str>) -> Option<usize> {
     if synonym.is_some_and(|own| candidate.ends_with(own)) {
         return Some(0);
     }
-    if let Some(slips) = spelling::slips(word, candidate) {
+    if let Some(slips) = spelling::count_mistakes(word, candidate) {
         return Some(slips);
     }
     // Examples: `token` for `bearer_token`, and `warning` for `warn`.
@@ -93,9 +93,9 @@ pub(super) fn question(word: &str, candidates: &[&str]) -> String {
 }
 
 /// Returns the letters that are compared: lower case, without prefix and separators.
-fn bare(name: &str) -> String {
+fn comparable_letters(name: &str) -> String {
     let name = name.trim_start_matches('-');
-    let name = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    let name = VARIABLE_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     let mut bare = String::new();
     for char in name.chars() {
         if !matches!(char, '_' | '-' | '.') {
@@ -106,7 +106,7 @@ fn bare(name: &str) -> String {
 }
 
 /// Returns the error of the arguments as one line, with a suggestion.
-pub(super) fn complaint(error: &clap::Error) -> String {
+pub(super) fn describe_error(error: &clap::Error) -> String {
     let text = error.to_string();
     let about = text.split("\n\n").next().unwrap_or_default();
     let about = about.strip_prefix("error: ").unwrap_or(about);
@@ -118,7 +118,7 @@ pub(super) fn complaint(error: &clap::Error) -> String {
         return format!("{line}{}", advice_on_flag(flag, error));
     }
     if let Some(word) = text_of(error, ContextKind::InvalidSubcommand) {
-        return format!("{line}{}", any_command(word));
+        return format!("{line}{}", suggest_command(word));
     }
     if let (Some(word), Some(ContextValue::Strings(known))) =
         (text_of(error, ContextKind::InvalidValue), error.get(ContextKind::ValidValue))
@@ -141,7 +141,7 @@ fn advice_on_flag(flag: &str, error: &clap::Error) -> String {
     }
     match text_of(error, ContextKind::SuggestedArg) {
         Some(own) => format!("; did you mean `{own}`?"),
-        None => any_flag(flag),
+        None => suggest_flag(flag),
     }
 }
 
@@ -168,7 +168,7 @@ fn commands_with(flag: &str) -> Option<String> {
 }
 
 /// Returns the question for a flag of any command with a similar name.
-fn any_flag(flag: &str) -> String {
+fn suggest_flag(flag: &str) -> String {
     let mut flags = Vec::new();
     for command in Args::command().get_subcommands() {
         for argument in command.get_arguments() {
@@ -182,7 +182,7 @@ fn any_flag(flag: &str) -> String {
 }
 
 /// Returns the question for a command or subcommand with a similar name.
-fn any_command(word: &str) -> String {
+fn suggest_command(word: &str) -> String {
     let args = Args::command();
     let mut names = Vec::new();
     for command in args.get_subcommands() {

@@ -7,13 +7,13 @@ use clap::ArgMatches;
 use crate::config::Error;
 use crate::config::parsers;
 use crate::config::parsers::{TLS_CERT, TLS_KEY};
-use crate::tls::{Files, Pair, Part};
+use crate::tls::{CertificateFiles, CertifiedKeyPair, FileRole};
 
 /// Reads the certificate and its key, if TLS is configured.
-pub(super) fn pair(matches: &ArgMatches) -> Result<Option<Pair>, Error> {
+pub(super) fn certificate_and_key(matches: &ArgMatches) -> Result<Option<CertifiedKeyPair>, Error> {
     let files = match (path("tls_cert", matches), path("tls_key", matches)) {
         (None, None) => return Ok(None),
-        (Some(certificate), Some(key)) => Files { certificate, key },
+        (Some(certificate), Some(key)) => CertificateFiles { certificate, key },
         (Some(_), None) => {
             return Err(Error(format!("{TLS_CERT} is given without {TLS_KEY}: TLS needs both")));
         }
@@ -21,12 +21,12 @@ pub(super) fn pair(matches: &ArgMatches) -> Result<Option<Pair>, Error> {
             return Err(Error(format!("{TLS_KEY} is given without {TLS_CERT}: TLS needs both")));
         }
     };
-    match Pair::read(&files) {
+    match CertifiedKeyPair::read(&files) {
         Ok(pair) => Ok(Some(pair)),
         Err(error) => {
-            let setting = match error.part {
-                Part::Certificate => TLS_CERT,
-                Part::Key => TLS_KEY,
+            let setting = match error.role {
+                FileRole::Certificate => TLS_CERT,
+                FileRole::Key => TLS_KEY,
             };
             Err(Error(format!("{setting}: {error}")))
         }
@@ -34,5 +34,5 @@ pub(super) fn pair(matches: &ArgMatches) -> Result<Option<Pair>, Error> {
 }
 
 fn path(id: &str, matches: &ArgMatches) -> Option<PathBuf> {
-    parsers::given(id, matches).map(|path| PathBuf::from(path.trim()))
+    parsers::optional_text(id, matches).map(|path| PathBuf::from(path.trim()))
 }

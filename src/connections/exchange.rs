@@ -15,8 +15,8 @@ use actix_web::HttpRequest;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::connections::flow::Flow;
-use crate::connections::registry::{Registry, Sending};
+use crate::connections::flow::ConnectionState;
+use crate::connections::registry::{ConnectionRegistry, BodyRegistration};
 
 /// Number of bytes of a large response that the HTTP library gets at once, since it copies them.
 const MAX_PART_BYTES: usize = 32 * 1024;
@@ -31,9 +31,9 @@ const MAX_DISCARD_READS: usize = 8;
 
 /// Connection of a request.
 #[derive(Clone)]
-pub(super) struct Connection {
-    pub(super) flow: Rc<Flow>,
-    pub(super) registry: Arc<Registry>,
+pub(super) struct RequestConnection {
+    pub(super) flow: Rc<ConnectionState>,
+    pub(super) registry: Arc<ConnectionRegistry>,
 }
 
 /// Notes that `request` presents a valid token, so that its connection is known from now on.
@@ -41,7 +41,7 @@ pub(super) struct Connection {
 /// connection is closed after the response.
 #[must_use]
 pub fn accept_token(request: &HttpRequest) -> bool {
-    let Some(connection) = request.conn_data::<Connection>() else { return true };
+    let Some(connection) = request.conn_data::<RequestConnection>() else { return true };
     let has_room = connection.registry.make_known(&connection.flow.slot);
     if !has_room {
         connection.flow.close_after_response();
@@ -51,15 +51,15 @@ pub fn accept_token(request: &HttpRequest) -> bool {
 
 /// Request body that the handler and this module share.
 #[derive(Clone)]
-struct SharedBody(Rc<RefCell<Body>>);
+struct SharedRequestBody(Rc<RefCell<BodyReader>>);
 
-struct Body {
+struct BodyReader {
     payload: Payload,
-    flow: Rc<Flow>,
+    flow: Rc<ConnectionState>,
     is_complete: bool,
 }
 
-impl Stream for SharedBody {
+impl Stream for SharedRequestBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -73,60 +73,60 @@ impl Stream for SharedBody {
 }
 
 /// Response that is being sent.
-pub(super) struct Sent<B> {
-    content: Content<B>,
+pub(super) struct SentBody<B> {
+    content: ResponseContent<B>,
     size: BodySize,
     // These fields are dropped with the response. While an unread body exists, the HTTP library
     // closes the connection after the response instead of reading on.
-    _unread: Option<SharedBody>,
-    _sending: Option<Sending>,
-    _answering: Option<Answering>,
+    _unread: Option<SharedRequestBody>,
+    _sending: Option<BodyRegistration>,
+    _answering: Option<ResponseGuard>,
 }
 
-enum Content<B> {
+enum ResponseContent<B> {
     Whole(Bytes),
     Parts(Pin<Box<B>>),
 }
 
 /// Guard of a request that is being answered. It ends the answer on drop.
-struct Answering(Rc<Flow>);
+struct ResponseGuard(Rc<ConnectionState>);
 
-impl Drop for Answering {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        self.0.end_answer();
+        self.0.end_response();
     }
 }
 
 /// Request whose response is not ready yet.
 pub(super) struct Exchange {
-    connection: Option<Connection>,
-    answering: Option<Answering>,
-    body: Option<SharedBody>,
+    connection: Option<RequestConnection>,
+    answering: Option<ResponseGuard>,
+    body: Option<SharedRequestBody>,
 }
 
 impl Exchange {
     /// Begins to answer `request`. The handler gets a shared body in place of the original one.
     pub(super) fn begin(request: &mut Request) -> Self {
-        let Some(connection) = request.conn_data::<Connection>().cloned() else {
+        let Some(connection) = request.conn_data::<RequestConnection>().cloned() else {
             return Self { connection: None, answering: None, body: None };
         };
         let flow = Rc::clone(&connection.flow);
         let mut body = None;
         if matches!(request.payload(), Payload::None) {
-            flow.begin_answer(Some(0));
+            flow.begin_response(Some(0));
         } else {
-            flow.begin_answer(body_length(request));
+            flow.begin_response(body_length(request));
             let payload = request.take_payload();
-            let content = Body { payload, flow: Rc::clone(&flow), is_complete: false };
-            let shared = SharedBody(Rc::new(RefCell::new(content)));
+            let content = BodyReader { payload, flow: Rc::clone(&flow), is_complete: false };
+            let shared = SharedRequestBody(Rc::new(RefCell::new(content)));
             *request.payload() = Payload::Stream { payload: Box::pin(shared.clone()) };
             body = Some(shared);
         }
-        Self { connection: Some(connection), answering: Some(Answering(flow)), body }
+        Self { connection: Some(connection), answering: Some(ResponseGuard(flow)), body }
     }
 
     /// Prepares the response for sending.
-    pub(super) async fn end<B: MessageBody>(self, mut response: Response<B>) -> Response<Sent<B>> {
+    pub(super) async fn end<B: MessageBody>(self, mut response: Response<B>) -> Response<SentBody<B>> {
         let Self { connection, answering, body } = self;
         let unread = match body {
             Some(mut body) => {
@@ -136,7 +136,7 @@ impl Exchange {
             None => None,
         };
         let must_close = match &connection {
-            Some(connection) => connection.flow.is_last_answer(),
+            Some(connection) => connection.flow.is_last_response(),
             None => false,
         };
         if unread.is_some() || must_close {
@@ -147,23 +147,23 @@ impl Exchange {
             let (content, sending) = match body.try_into_bytes() {
                 Ok(bytes) => {
                     let sending = match connection {
-                        Some(Connection { flow, registry })
+                        Some(RequestConnection { flow, registry })
                             if bytes.len() > MAX_LAST_PART_BYTES =>
                         {
                             Some(registry.send(&flow.slot, &bytes))
                         }
                         Some(_) | None => None,
                     };
-                    (Content::Whole(bytes), sending)
+                    (ResponseContent::Whole(bytes), sending)
                 }
-                Err(body) => (Content::Parts(Box::pin(body)), None),
+                Err(body) => (ResponseContent::Parts(Box::pin(body)), None),
             };
-            Sent { content, size, _unread: unread, _sending: sending, _answering: answering }
+            SentBody { content, size, _unread: unread, _sending: sending, _answering: answering }
         })
     }
 }
 
-impl SharedBody {
+impl SharedRequestBody {
     /// Discards the rest of a body that the handler did not need, if it is small and has arrived.
     /// Reports whether the body is complete.
     async fn discard_received(&mut self) -> bool {
@@ -192,7 +192,7 @@ impl SharedBody {
     }
 }
 
-impl<B: MessageBody> MessageBody for Sent<B> {
+impl<B: MessageBody> MessageBody for SentBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {
@@ -204,12 +204,12 @@ impl<B: MessageBody> MessageBody for Sent<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match &mut self.get_mut().content {
-            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Whole(bytes) if bytes.len() <= MAX_LAST_PART_BYTES => {
+            ResponseContent::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ResponseContent::Whole(bytes) if bytes.len() <= MAX_LAST_PART_BYTES => {
                 Poll::Ready(Some(Ok(std::mem::take(bytes))))
             }
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(MAX_PART_BYTES)))),
-            Content::Parts(body) => body.as_mut().poll_next(context),
+            ResponseContent::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(MAX_PART_BYTES)))),
+            ResponseContent::Parts(body) => body.as_mut().poll_next(context),
         }
     }
 }

@@ -9,27 +9,27 @@ use std::task::{Context, Waker};
 use memchr::memchr;
 use tokio::time::Instant;
 
-use crate::connections::registry::{Activity, Slot};
+use crate::connections::registry::{Activity, ConnectionSlot};
 
 /// Maximum number of bytes of a body of unknown length that are passed on at once. Requests can
 /// follow the body, and the HTTP library queues all that are in these bytes.
 const MAX_UNKNOWN_BODY_BURST_BYTES: usize = 512;
 /// Maximum number of other bytes that are passed on before other connections are read.
-const BURST: usize = 8 * 1024;
+const MAX_BURST_BYTES: usize = 8 * 1024;
 
 /// State that a stream and a request share.
-pub(super) struct Flow {
-    pub(super) slot: Arc<Slot>,
+pub(super) struct ConnectionState {
+    pub(super) slot: Arc<ConnectionSlot>,
     phase: Cell<Phase>,
     wants_body: Cell<bool>,
-    is_last_answer: Cell<bool>,
+    is_last_response: Cell<bool>,
     /// Start of a head whose request is not being answered yet.
     pub(super) head_since: Cell<Option<Instant>>,
     /// Number of bytes of the body that were not passed on yet, if its length is known.
     body_left: Cell<Option<u64>>,
     /// Waker of a reader that waits for permission to pass on bytes which have arrived. A reader for
     /// which nothing has arrived is woken by the socket.
-    held_reader: RefCell<Option<Waker>>,
+    reader_waker: RefCell<Option<Waker>>,
 }
 
 /// Position of the stream in the exchange of a request and its answer.
@@ -40,19 +40,19 @@ pub(super) enum Phase {
     /// A whole head was passed on, and the server has not begun to answer it.
     Parsing,
     /// A request is being answered.
-    Answering,
+    Responding,
 }
 
-impl Flow {
-    pub(super) fn new(slot: Arc<Slot>) -> Rc<Self> {
+impl ConnectionState {
+    pub(super) fn new(slot: Arc<ConnectionSlot>) -> Rc<Self> {
         Rc::new(Self {
             slot,
             phase: Cell::new(Phase::Head),
             wants_body: Cell::new(false),
-            is_last_answer: Cell::new(false),
+            is_last_response: Cell::new(false),
             head_since: Cell::new(Some(Instant::now())),
             body_left: Cell::new(None),
-            held_reader: RefCell::new(None),
+            reader_waker: RefCell::new(None),
         })
     }
 
@@ -66,8 +66,8 @@ impl Flow {
     }
 
     /// Notes that the server begins to answer a request.
-    pub(super) fn begin_answer(&self, body_length: Option<u64>) {
-        self.phase.set(Phase::Answering);
+    pub(super) fn begin_response(&self, body_length: Option<u64>) {
+        self.phase.set(Phase::Responding);
         self.head_since.set(None);
         self.wants_body.set(false);
         self.body_left.set(body_length);
@@ -75,21 +75,21 @@ impl Flow {
     }
 
     /// Notes that a response is complete or was abandoned.
-    pub(super) fn end_answer(&self) {
+    pub(super) fn end_response(&self) {
         self.phase.set(Phase::Head);
-        let is_held = self.held_reader.borrow().is_some();
+        let is_held = self.reader_waker.borrow().is_some();
         self.slot.set_activity(if is_held { Activity::Reading } else { Activity::Waiting });
         self.wake_reader();
     }
 
     /// Has the connection closed after the response.
     pub(super) fn close_after_response(&self) {
-        self.is_last_answer.set(true);
+        self.is_last_response.set(true);
     }
 
     /// Reports whether the connection is closed after the response.
-    pub(super) fn is_last_answer(&self) -> bool {
-        self.is_last_answer.get()
+    pub(super) fn is_last_response(&self) -> bool {
+        self.is_last_response.get()
     }
 
     /// Notes whether the request waits for more of its body.
@@ -103,12 +103,12 @@ impl Flow {
     /// Returns the maximum number of bytes that the stream may pass on now.
     pub(super) fn allowance(&self) -> usize {
         match self.phase.get() {
-            Phase::Head => BURST,
+            Phase::Head => MAX_BURST_BYTES,
             Phase::Parsing => 0,
-            Phase::Answering if !self.wants_body.get() => 0,
-            Phase::Answering => match self.body_left.get() {
+            Phase::Responding if !self.wants_body.get() => 0,
+            Phase::Responding => match self.body_left.get() {
                 None => MAX_UNKNOWN_BODY_BURST_BYTES,
-                Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(BURST),
+                Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(MAX_BURST_BYTES),
             },
         }
     }
@@ -122,7 +122,7 @@ impl Flow {
 
     /// Has the reader woken when it may pass on bytes again.
     pub(super) fn hold_reader(&self, context: &Context<'_>) {
-        let mut held = self.held_reader.borrow_mut();
+        let mut held = self.reader_waker.borrow_mut();
         match &mut *held {
             Some(waker) => waker.clone_from(context.waker()),
             None => *held = Some(context.waker().clone()),
@@ -131,12 +131,12 @@ impl Flow {
 
     /// Notes that the socket wakes the reader.
     pub(super) fn forget_reader(&self) {
-        self.held_reader.borrow_mut().take();
+        self.reader_waker.borrow_mut().take();
     }
 
     /// Wakes the reader if it waits for permission.
     pub(super) fn wake_reader(&self) {
-        let held = self.held_reader.borrow_mut().take();
+        let held = self.reader_waker.borrow_mut().take();
         if let Some(waker) = held {
             waker.wake();
         }

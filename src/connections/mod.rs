@@ -22,8 +22,8 @@ use std::time::Duration;
 
 pub use crate::connections::exchange::accept_token;
 pub use crate::connections::open_files::{OpenFiles, raise_limit};
-pub use crate::connections::registry::{IsExempt, Limits, Registry};
-pub use crate::connections::server::{Listening, start};
+pub use crate::connections::registry::{IsExempt, ConnectionLimits, ConnectionRegistry};
+pub use crate::connections::server::{ServerSocket, start};
 
 /// Time limit for a TLS handshake. The time for the first head of a request begins after it.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

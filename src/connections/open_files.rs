@@ -42,7 +42,7 @@ impl OpenFiles {
     pub fn register(self, metrics: &mut Metrics) {
         let limit = ConstGauge::new(self.limit as u64);
         metrics.register("open_files_limit", "Files that the process may have open", limit);
-        if let Some(open) = Self::open() {
+        if let Some(open) = Self::count_open() {
             metrics.register(
                 "open_files",
                 "Files that the process has open",
@@ -53,7 +53,7 @@ impl OpenFiles {
 
     /// Returns the number of files that are open now, if the system reports it.
     #[must_use]
-    fn open() -> Option<usize> {
+    fn count_open() -> Option<usize> {
         Some(fs::read_dir("/proc/self/fd").ok()?.count())
     }
 }

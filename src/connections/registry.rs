@@ -39,7 +39,7 @@ pub type IsExempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// Maximum numbers of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Maximum number of known connections.
     pub known: usize,
     /// Number of connections beyond them that only unknown peers take: new ones, health checks,
@@ -52,7 +52,7 @@ pub struct Limits {
     pub unknown_per_address: usize,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// Returns the limit on all connections together.
     #[must_use]
     pub fn all(self) -> usize {
@@ -66,46 +66,46 @@ impl Limits {
 }
 
 /// Open connections of a listener.
-pub struct Registry {
-    limits: Limits,
+pub struct ConnectionRegistry {
+    limits: ConnectionLimits,
     is_exempt: IsExempt,
-    tables: Mutex<Tables>,
+    tables: Mutex<ConnectionTables>,
     /// Permits for new connections, for which the server has not checked yet whether the peer has
     /// sent anything. New connections are not closed for others, so that their number must stay
     /// below the limit of unknown ones.
-    new: Semaphore,
+    new_permits: Semaphore,
     started: Instant,
-    bounds: [Bound; 8],
+    bounds: [CloseCounter; 8],
 }
 
 #[derive(Default)]
-struct Tables {
+struct ConnectionTables {
     next_id: u64,
     /// Number of open connections that are known or unknown and do not have to close.
     admitted: usize,
     known: usize,
     /// Unknown connections, the oldest first.
-    unknown: BTreeMap<u64, Arc<Slot>>,
+    unknown: BTreeMap<u64, Arc<ConnectionSlot>>,
     /// Connections in the overflow, the oldest first.
-    overflow: BTreeMap<u64, Arc<Slot>>,
+    overflow: BTreeMap<u64, Arc<ConnectionSlot>>,
     by_address: HashMap<IpAddr, BTreeSet<u64>>,
     unsent_bytes: usize,
     /// Large bodies that are being sent, by the address of their first byte. Several peers can read
     /// the same one.
-    bodies: HashMap<usize, SharedBody>,
+    bodies: HashMap<usize, BodyInFlight>,
 }
 
 /// Body and the connections to which it is sent. Its bytes count once.
-struct SharedBody {
+struct BodyInFlight {
     length: usize,
-    readers: Vec<Arc<Slot>>,
+    readers: Vec<Arc<ConnectionSlot>>,
 }
 
 /// State of one connection that other threads see.
-pub(super) struct Slot {
+pub(super) struct ConnectionSlot {
     id: u64,
     address: Option<IpAddr>,
-    standing: Mutex<Standing>,
+    category: Mutex<ConnectionCategory>,
     must_close: AtomicBool,
     activity: AtomicU8,
     /// Time at which the peer last read something, in milliseconds since the start of the registry,
@@ -116,7 +116,7 @@ pub(super) struct Slot {
 
 /// Category in which a connection counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ConnectionCategory {
     Unknown,
     Known,
     Overflow,
@@ -139,13 +139,13 @@ pub(super) enum Activity {
 
 /// Limit, deadline or protocol error because of which a connection is closed or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hit {
+pub(super) enum CloseReason {
     /// Limit on all known and unknown connections.
-    All,
+    TotalLimit,
     /// Limit on known connections.
-    Known,
+    KnownLimit,
     /// Limit on unknown connections from one address.
-    Address,
+    AddressLimit,
     /// Deadline for a TLS handshake or for the head of a request.
     SlowRequest,
     /// Deadline for reading a response.
@@ -160,25 +160,25 @@ pub(super) enum Hit {
 
 /// Number of connections that met one limit, and the time and number of the last log line about it.
 #[derive(Default)]
-struct Bound {
+struct CloseCounter {
     count: Counter,
     last_log: Mutex<Option<(Instant, u64)>>,
 }
 
 /// Membership of a connection in the registry, which ends on drop.
 pub(super) struct Admission {
-    pub(super) registry: Arc<Registry>,
-    pub(super) slot: Arc<Slot>,
+    pub(super) registry: Arc<ConnectionRegistry>,
+    pub(super) slot: Arc<ConnectionSlot>,
 }
 
 /// Registration of a large body that is being sent, which ends on drop.
-pub(super) struct Sending {
-    registry: Arc<Registry>,
-    slot: Arc<Slot>,
+pub(super) struct BodyRegistration {
+    registry: Arc<ConnectionRegistry>,
+    slot: Arc<ConnectionSlot>,
     key: usize,
 }
 
-impl Slot {
+impl ConnectionSlot {
     /// Reports whether the connection must be closed now. If not, the task is woken when it must.
     pub(super) fn must_close(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
@@ -199,7 +199,7 @@ impl Slot {
     }
 
     /// Reports whether the connection waits for its peer.
-    fn waits(&self) -> bool {
+    fn waits_for_peer(&self) -> bool {
         self.activity.load(Relaxed) == Activity::Waiting as u8
             || self.blocked_since.load(Relaxed) > 0
     }
@@ -218,8 +218,8 @@ impl Slot {
         self.blocked_since.store(millis, Relaxed);
     }
 
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_category(&self) -> MutexGuard<'_, ConnectionCategory> {
+        self.category.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn close(&self) {
@@ -228,15 +228,15 @@ impl Slot {
     }
 }
 
-impl Registry {
+impl ConnectionRegistry {
     /// Creates a registry without connections.
     #[must_use]
-    pub fn new(limits: Limits, is_exempt: IsExempt) -> Arc<Self> {
+    pub fn new(limits: ConnectionLimits, is_exempt: IsExempt) -> Arc<Self> {
         Arc::new(Self {
             limits,
             is_exempt,
             tables: Mutex::default(),
-            new: Semaphore::new((limits.reserved / NEW_DIVISOR).max(1)),
+            new_permits: Semaphore::new((limits.reserved / NEW_DIVISOR).max(1)),
             started: Instant::now(),
             bounds: Default::default(),
         })
@@ -244,14 +244,14 @@ impl Registry {
 
     /// Returns the limits.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> ConnectionLimits {
         self.limits
     }
 
     /// Registers the numbers of connections in `metrics`.
     pub fn register(&self, metrics: &mut Metrics) {
         let open = Family::<[(&str, &str); 1], prometheus_client::metrics::gauge::Gauge>::default();
-        let tables = self.tables();
+        let tables = self.lock_tables();
         let counts = [
             ("known", tables.known),
             ("unknown", tables.unknown.len()),
@@ -266,7 +266,7 @@ impl Registry {
         let limit = ConstGauge::new(self.limits.all() as u64);
         metrics.register("connections_limit", "Most connections that may be open", limit);
         let closed = Family::<[(&str, &str); 1], Counter>::default();
-        for hit in Hit::ALL {
+        for hit in CloseReason::ALL {
             let counter: &Counter = &closed.get_or_create(&[("reason", hit.label())]);
             counter.inc_by(self.bound(hit).count.get());
         }
@@ -277,35 +277,35 @@ impl Registry {
     /// Waits for a permit for a new connection. The caller returns it once the server has checked
     /// whether the peer has sent anything. Further connections stay in the kernel's queue.
     pub(super) async fn permit_new(&self) -> Option<SemaphorePermit<'_>> {
-        self.new.acquire().await.ok()
+        self.new_permits.acquire().await.ok()
     }
 
     /// Admits a new connection. Returns `None` if there is no room.
     pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         // The limit per address does not apply to exempt addresses.
         let address = address.filter(|address| !(self.is_exempt)(*address)).map(subscriber);
-        let mut tables = self.tables();
+        let mut tables = self.lock_tables();
         let full = tables.make_room(self.limits, address);
         let has_room = match &full {
-            Some(full) => full.is_solved,
+            Some(full) => full.has_room,
             None => true,
         };
         let admission = if has_room { Some(self.enter(&mut tables, address)) } else { None };
         drop(tables);
         if let Some(full) = full {
-            self.hit(full.hit);
+            self.count_hit(full.reason);
         }
         admission
     }
 
-    fn enter(self: &Arc<Self>, tables: &mut Tables, address: Option<IpAddr>) -> Admission {
+    fn enter(self: &Arc<Self>, tables: &mut ConnectionTables, address: Option<IpAddr>) -> Admission {
         let id = tables.next_id;
         tables.next_id += 1;
         tables.admitted += 1;
-        let slot = Arc::new(Slot {
+        let slot = Arc::new(ConnectionSlot {
             id,
             address,
-            standing: Mutex::new(Standing::Unknown),
+            category: Mutex::new(ConnectionCategory::Unknown),
             must_close: AtomicBool::new(false),
             activity: AtomicU8::new(Activity::New as u8),
             blocked_since: AtomicU64::new(0),
@@ -321,38 +321,38 @@ impl Registry {
     /// Notes that a connection has presented a valid token. Reports whether there is room for it
     /// among the known ones. If not, it moves to the overflow, where the oldest connection is
     /// closed if there is no room.
-    pub(super) fn make_known(&self, slot: &Arc<Slot>) -> bool {
-        if *slot.standing() == Standing::Known {
+    pub(super) fn make_known(&self, slot: &Arc<ConnectionSlot>) -> bool {
+        if *slot.lock_category() == ConnectionCategory::Known {
             return true;
         }
-        let mut tables = self.tables();
-        let mut standing = slot.standing();
-        if *standing != Standing::Unknown {
+        let mut tables = self.lock_tables();
+        let mut standing = slot.lock_category();
+        if *standing != ConnectionCategory::Unknown {
             return false;
         }
         tables.forget_unknown(slot);
         if tables.known < self.limits.known {
-            *standing = Standing::Known;
+            *standing = ConnectionCategory::Known;
             tables.known += 1;
             return true;
         }
-        *standing = Standing::Overflow;
+        *standing = ConnectionCategory::Overflow;
         drop(standing);
         tables.admitted = tables.admitted.saturating_sub(1);
         if tables.overflow.len() >= self.limits.overflow
             && let Some((_, oldest)) = tables.overflow.pop_first()
         {
-            *oldest.standing() = Standing::Closing;
+            *oldest.lock_category() = ConnectionCategory::Closing;
             oldest.close();
         }
         tables.overflow.insert(slot.id, Arc::clone(slot));
         drop(tables);
-        self.hit(Hit::Known);
+        self.count_hit(CloseReason::KnownLimit);
         false
     }
 
     /// Counts a limit or deadline that was met, and logs it at most once in [`LOG_INTERVAL`].
-    pub(super) fn hit(&self, hit: Hit) {
+    pub(super) fn count_hit(&self, hit: CloseReason) {
         let bound = self.bound(hit);
         let count = bound.count.inc() + 1;
         let now = Instant::now();
@@ -372,11 +372,11 @@ impl Registry {
 
     /// Notes that a large body is being sent. If too many bytes wait, the peers that have read
     /// nothing for the longest time are disconnected.
-    pub(super) fn send(self: &Arc<Self>, slot: &Arc<Slot>, body: &Bytes) -> Sending {
+    pub(super) fn send(self: &Arc<Self>, slot: &Arc<ConnectionSlot>, body: &Bytes) -> BodyRegistration {
         let key = body.as_ptr() as usize;
-        let mut tables = self.tables();
+        let mut tables = self.lock_tables();
         let length = body.len();
-        let shared = tables.bodies.entry(key).or_insert(SharedBody { length, readers: Vec::new() });
+        let shared = tables.bodies.entry(key).or_insert(BodyInFlight { length, readers: Vec::new() });
         shared.readers.push(Arc::clone(slot));
         if shared.readers.len() == 1 {
             tables.unsent_bytes += length;
@@ -384,10 +384,10 @@ impl Registry {
         let slowest = tables.mark_slowest_readers();
         drop(tables);
         for slot in slowest {
-            self.hit(Hit::UnsentBytes);
+            self.count_hit(CloseReason::UnsentBytes);
             slot.close();
         }
-        Sending { registry: Arc::clone(self), slot: Arc::clone(slot), key }
+        BodyRegistration { registry: Arc::clone(self), slot: Arc::clone(slot), key }
     }
 
     /// Returns the time since the start of the registry, in which the slots keep the times of
@@ -396,57 +396,57 @@ impl Registry {
         self.started.elapsed()
     }
 
-    fn tables(&self) -> MutexGuard<'_, Tables> {
+    fn lock_tables(&self) -> MutexGuard<'_, ConnectionTables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bound(&self, hit: Hit) -> &Bound {
+    fn bound(&self, hit: CloseReason) -> &CloseCounter {
         let [all, known, address, request, reader, unsent, plain, tls] = &self.bounds;
         match hit {
-            Hit::All => all,
-            Hit::Known => known,
-            Hit::Address => address,
-            Hit::SlowRequest => request,
-            Hit::SlowReader => reader,
-            Hit::UnsentBytes => unsent,
-            Hit::PlainAtTls => plain,
-            Hit::TlsAtPlain => tls,
+            CloseReason::TotalLimit => all,
+            CloseReason::KnownLimit => known,
+            CloseReason::AddressLimit => address,
+            CloseReason::SlowRequest => request,
+            CloseReason::SlowReader => reader,
+            CloseReason::UnsentBytes => unsent,
+            CloseReason::PlainAtTls => plain,
+            CloseReason::TlsAtPlain => tls,
         }
     }
 
-    fn explanation(&self, hit: Hit, connections: u64) -> String {
-        let Limits { known, unknown_per_address, .. } = self.limits;
+    fn explanation(&self, hit: CloseReason, connections: u64) -> String {
+        let ConnectionLimits { known, unknown_per_address, .. } = self.limits;
         match hit {
-            Hit::All => format!(
+            CloseReason::TotalLimit => format!(
                 "{connections} connections were closed or refused: the maximum of {} connections \
                  is open",
                 self.limits.admitted()
             ),
-            Hit::Known => format!(
+            CloseReason::KnownLimit => format!(
                 "{connections} connections of clients with a token were refused with 503: the \
                  maximum of {known} such connections is open; raise --max-connections if all of \
                  them are needed"
             ),
-            Hit::Address => format!(
+            CloseReason::AddressLimit => format!(
                 "{connections} connections were closed or refused: the maximum of \
                  {unknown_per_address} connections without a token from one address is open"
             ),
-            Hit::SlowRequest => format!(
+            CloseReason::SlowRequest => format!(
                 "{connections} connections were closed: no complete request arrived in time"
             ),
-            Hit::SlowReader => format!(
+            CloseReason::SlowReader => format!(
                 "{connections} connections were closed: the client did not read the response in \
                  time"
             ),
-            Hit::UnsentBytes => format!(
+            CloseReason::UnsentBytes => format!(
                 "{connections} connections were closed: clients did not read large responses, \
                  which then take too much memory"
             ),
-            Hit::PlainAtTls => format!(
+            CloseReason::PlainAtTls => format!(
                 "{connections} connections were closed: the client sent HTTP without TLS, and this \
                  address requires TLS; use https:// in the client"
             ),
-            Hit::TlsAtPlain => format!(
+            CloseReason::TlsAtPlain => format!(
                 "{connections} connections were closed: the client began TLS, and this address \
                  accepts HTTP without TLS only; use http:// in the client, or give this server a \
                  certificate (--tls-cert, --tls-key)"
@@ -455,11 +455,11 @@ impl Registry {
     }
 }
 
-impl Hit {
+impl CloseReason {
     const ALL: [Self; 8] = [
-        Self::All,
-        Self::Known,
-        Self::Address,
+        Self::TotalLimit,
+        Self::KnownLimit,
+        Self::AddressLimit,
         Self::SlowRequest,
         Self::SlowReader,
         Self::UnsentBytes,
@@ -469,9 +469,9 @@ impl Hit {
 
     fn label(self) -> &'static str {
         match self {
-            Self::All => "too many",
-            Self::Known => "too many with a token",
-            Self::Address => "too many from one address",
+            Self::TotalLimit => "too many",
+            Self::KnownLimit => "too many with a token",
+            Self::AddressLimit => "too many from one address",
             Self::SlowRequest => "request too slow",
             Self::SlowReader => "answer not read",
             Self::UnsentBytes => "too much unread",
@@ -483,21 +483,21 @@ impl Hit {
 
 /// Limit that a new connection meets.
 #[derive(Clone, Copy)]
-struct Full {
-    hit: Hit,
+struct ReachedLimit {
+    reason: CloseReason,
     /// True if another connection is closed for the new one.
-    is_solved: bool,
+    has_room: bool,
 }
 
-impl Tables {
+impl ConnectionTables {
     /// Has another connection closed if there is no room for a new one from `address`. Returns the
     /// limit that was met.
-    fn make_room(&mut self, limits: Limits, address: Option<IpAddr>) -> Option<Full> {
+    fn make_room(&mut self, limits: ConnectionLimits, address: Option<IpAddr>) -> Option<ReachedLimit> {
         if self.count_of(address) >= limits.unknown_per_address {
-            return Some(Full { hit: Hit::Address, is_solved: self.close_oldest(address) });
+            return Some(ReachedLimit { reason: CloseReason::AddressLimit, has_room: self.close_oldest(address) });
         }
         if self.admitted >= limits.admitted() {
-            return Some(Full { hit: Hit::All, is_solved: self.close_oldest(None) });
+            return Some(ReachedLimit { reason: CloseReason::TotalLimit, has_room: self.close_oldest(None) });
         }
         None
     }
@@ -509,7 +509,7 @@ impl Tables {
             None => self.least_needed(),
         };
         let Some(oldest) = oldest else { return false };
-        *oldest.standing() = Standing::Closing;
+        *oldest.lock_category() = ConnectionCategory::Closing;
         self.admitted = self.admitted.saturating_sub(1);
         self.forget_unknown(&oldest);
         oldest.close();
@@ -517,15 +517,15 @@ impl Tables {
     }
 
     /// Returns the connection from `address` that is closed for a new one.
-    fn least_needed_of(&self, address: IpAddr) -> Option<Arc<Slot>> {
-        let older = older_half(self.of_address(address).collect());
+    fn least_needed_of(&self, address: IpAddr) -> Option<Arc<ConnectionSlot>> {
+        let older = older_half(self.slots_of(address).collect());
         oldest_idle(&older).or(older.first().copied()).map(Arc::clone)
     }
 
     /// Returns the connection that is closed for a new one from any address. The oldest idle
     /// connection of the address with most of them comes first. If all of those are being answered,
     /// another one that waits for its peer follows, and only then one that is being answered.
-    fn least_needed(&self) -> Option<Arc<Slot>> {
+    fn least_needed(&self) -> Option<Arc<ConnectionSlot>> {
         let older = older_half(self.unknown.values().collect());
         let (mut crowded, mut most) = (None, 1);
         for slot in &older {
@@ -537,14 +537,14 @@ impl Tables {
         let mut of_crowded = older.clone();
         of_crowded.retain(|slot| crowded.is_some() && slot.address == crowded);
         let choice = oldest_idle(&of_crowded)
-            .or(older.iter().find(|slot| slot.waits()).copied())
+            .or(older.iter().find(|slot| slot.waits_for_peer()).copied())
             .or(of_crowded.first().copied())
             .or(oldest_idle(&older))
             .or(older.first().copied());
         choice.map(Arc::clone)
     }
 
-    fn of_address(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Slot>> {
+    fn slots_of(&self, address: IpAddr) -> impl Iterator<Item = &Arc<ConnectionSlot>> {
         let ids = self.by_address.get(&address).into_iter().flatten();
         ids.filter_map(|id| self.unknown.get(id))
     }
@@ -555,7 +555,7 @@ impl Tables {
         self.by_address.get(&address).map_or(0, BTreeSet::len)
     }
 
-    fn forget_unknown(&mut self, slot: &Slot) {
+    fn forget_unknown(&mut self, slot: &ConnectionSlot) {
         self.unknown.remove(&slot.id);
         let Some(address) = slot.address else { return };
         if let Some(ids) = self.by_address.get_mut(&address) {
@@ -568,7 +568,7 @@ impl Tables {
 
     /// Marks connections that must close so that not too many bytes wait: those whose peers have
     /// read nothing of a large response for the longest time. Returns them.
-    fn mark_slowest_readers(&self) -> Vec<Arc<Slot>> {
+    fn mark_slowest_readers(&self) -> Vec<Arc<ConnectionSlot>> {
         let mut marked = Vec::new();
         // The bytes of a connection that must close stay in `unsent_bytes` until it is closed.
         while self.unsent_bytes > MAX_UNSENT_BYTES && self.remaining_bytes() > MAX_UNSENT_BYTES {
@@ -591,8 +591,8 @@ impl Tables {
     }
 
     /// Returns the connection whose peer has read nothing of a large response for the longest time.
-    fn slowest_reader(&self) -> Option<Arc<Slot>> {
-        let mut slowest: Option<(u64, &Arc<Slot>)> = None;
+    fn slowest_reader(&self) -> Option<Arc<ConnectionSlot>> {
+        let mut slowest: Option<(u64, &Arc<ConnectionSlot>)> = None;
         for body in self.bodies.values() {
             for slot in &body.readers {
                 let since = slot.blocked_since.load(Relaxed);
@@ -616,7 +616,7 @@ impl Tables {
 /// are new. The other connections are not closed, whatever they do. A health check that has sent
 /// its request gets its response. One that has not sent it has the time until as many other
 /// connections arrive.
-fn older_half(mut slots: Vec<&Arc<Slot>>) -> Vec<&Arc<Slot>> {
+fn older_half(mut slots: Vec<&Arc<ConnectionSlot>>) -> Vec<&Arc<ConnectionSlot>> {
     slots.truncate(slots.len().div_ceil(2));
     if slots.iter().any(|slot| !slot.is_new()) {
         slots.retain(|slot| !slot.is_new());
@@ -626,26 +626,26 @@ fn older_half(mut slots: Vec<&Arc<Slot>>) -> Vec<&Arc<Slot>> {
 
 /// Returns the first connection that waits for its peer, or else the first that is not being
 /// answered.
-fn oldest_idle<'s>(slots: &[&'s Arc<Slot>]) -> Option<&'s Arc<Slot>> {
-    let waiting = slots.iter().find(|slot| slot.waits());
+fn oldest_idle<'s>(slots: &[&'s Arc<ConnectionSlot>]) -> Option<&'s Arc<ConnectionSlot>> {
+    let waiting = slots.iter().find(|slot| slot.waits_for_peer());
     let idle = waiting.or_else(|| slots.iter().find(|slot| !slot.is_answering()));
     idle.copied()
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let mut tables = self.registry.tables();
-        let standing = *self.slot.standing();
+        let mut tables = self.registry.lock_tables();
+        let standing = *self.slot.lock_category();
         match standing {
-            Standing::Closing => {}
-            Standing::Known => {
+            ConnectionCategory::Closing => {}
+            ConnectionCategory::Known => {
                 tables.admitted = tables.admitted.saturating_sub(1);
                 tables.known = tables.known.saturating_sub(1);
             }
-            Standing::Overflow => {
+            ConnectionCategory::Overflow => {
                 tables.overflow.remove(&self.slot.id);
             }
-            Standing::Unknown => {
+            ConnectionCategory::Unknown => {
                 tables.admitted = tables.admitted.saturating_sub(1);
                 tables.forget_unknown(&self.slot);
             }
@@ -653,9 +653,9 @@ impl Drop for Admission {
     }
 }
 
-impl Drop for Sending {
+impl Drop for BodyRegistration {
     fn drop(&mut self) {
-        let mut tables = self.registry.tables();
+        let mut tables = self.registry.lock_tables();
         let Some(body) = tables.bodies.get_mut(&self.key) else { return };
         let position = body.readers.iter().position(|reader| Arc::ptr_eq(reader, &self.slot));
         if let Some(position) = position {
@@ -683,10 +683,10 @@ fn subscriber(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { known: 3, reserved: 2, overflow: 2, unknown_per_address: 2 };
+    const LIMITS: ConnectionLimits = ConnectionLimits { known: 3, reserved: 2, overflow: 2, unknown_per_address: 2 };
 
-    fn registry() -> Arc<Registry> {
-        Registry::new(LIMITS, Box::new(|address| address == IpAddr::from([10, 0, 0, 1])))
+    fn registry() -> Arc<ConnectionRegistry> {
+        ConnectionRegistry::new(LIMITS, Box::new(|address| address == IpAddr::from([10, 0, 0, 1])))
     }
 
     fn address(last: u8) -> Option<IpAddr> {
@@ -694,7 +694,7 @@ mod tests {
     }
 
     /// Admits a connection whose peer has sent something.
-    fn admit(registry: &Arc<Registry>, last: u8) -> Admission {
+    fn admit(registry: &Arc<ConnectionRegistry>, last: u8) -> Admission {
         let admission = registry.admit(address(last)).unwrap();
         admission.slot.set_activity(Activity::Reading);
         admission
@@ -710,8 +710,8 @@ mod tests {
 
     #[test]
     fn full_address_closes_its_oldest_unknown_connection() {
-        let limits = Limits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
-        let registry = Registry::new(limits, Box::new(|_| false));
+        let limits = ConnectionLimits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
+        let registry = ConnectionRegistry::new(limits, Box::new(|_| false));
         let mut all: Vec<_> = (0..5).map(|_| admit(&registry, 1)).collect();
         let other = admit(&registry, 2);
         assert_eq!(are_closing(&all), [true, false, false, false, false]);
@@ -730,7 +730,7 @@ mod tests {
         assert_eq!(are_closing(&all), [true, true, true, true, false, false, false, false]);
         assert!(!is_closing(&other), "another address has room of its own");
         drop((all, other));
-        let tables = registry.tables();
+        let tables = registry.lock_tables();
         assert_eq!((tables.admitted, tables.unknown.len(), tables.by_address.len()), (0, 0, 0));
     }
 
@@ -738,8 +738,8 @@ mod tests {
     fn newer_half_of_connections_is_not_closed() {
         // The addresses have a limit, or are those of a proxy without one.
         for proxied in [false, true] {
-            let limits = Limits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
-            let registry = Registry::new(limits, Box::new(move |_| proxied));
+            let limits = ConnectionLimits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
+            let registry = ConnectionRegistry::new(limits, Box::new(move |_| proxied));
             let older: Vec<_> =
                 (0..20).map(|number| registry.admit(address(number)).unwrap()).collect();
             older.iter().for_each(|one| one.slot.set_activity(Activity::Answering));
@@ -758,8 +758,8 @@ mod tests {
 
     #[test]
     fn new_connection_is_not_closed_for_others() {
-        let limits = Limits { known: 1, reserved: 7, overflow: 2, unknown_per_address: 20 };
-        let registry = Registry::new(limits, Box::new(|_| false));
+        let limits = ConnectionLimits { known: 1, reserved: 7, overflow: 2, unknown_per_address: 20 };
+        let registry = ConnectionRegistry::new(limits, Box::new(|_| false));
         let health = registry.admit(address(100)).unwrap();
         let mut others = Vec::new();
         for number in 0..50 {
@@ -795,10 +795,10 @@ mod tests {
             (0..50).map(|_| registry.admit(Some(IpAddr::from([10, 0, 0, 1]))).unwrap()).collect();
         assert!(!known.iter().any(is_closing), "the fourth is in the overflow");
         assert_eq!(proxied.iter().filter(|one| !is_closing(one)).count(), LIMITS.reserved);
-        assert_eq!(registry.tables().admitted, LIMITS.admitted());
+        assert_eq!(registry.lock_tables().admitted, LIMITS.admitted());
         drop(proxied);
         drop(known);
-        let tables = registry.tables();
+        let tables = registry.lock_tables();
         assert_eq!((tables.admitted, tables.known, tables.overflow.len()), (0, 0, 0));
     }
 
@@ -825,14 +825,14 @@ mod tests {
             "the newest are answered"
         );
         drop(beyond);
-        let tables = registry.tables();
+        let tables = registry.lock_tables();
         assert_eq!((tables.admitted, tables.overflow.len()), (4, 0));
     }
 
     #[test]
     fn slowest_reader_is_disconnected_beyond_the_unsent_limit() {
-        let registry = Registry::new(
-            Limits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 },
+        let registry = ConnectionRegistry::new(
+            ConnectionLimits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 },
             Box::new(|_| true),
         );
         let admissions: Vec<_> = (0..4).map(|_| registry.admit(None).unwrap()).collect();
@@ -841,7 +841,7 @@ mod tests {
         first.slot.set_blocked(Some(Duration::from_secs(2)));
         second.slot.set_blocked(Some(Duration::from_secs(1)));
         let sent = [registry.send(&first.slot, &body), registry.send(&second.slot, &body.clone())];
-        assert_eq!(registry.tables().unsent_bytes, body.len(), "the same bytes are counted once");
+        assert_eq!(registry.lock_tables().unsent_bytes, body.len(), "the same bytes are counted once");
         let others = [Bytes::from(vec![0; body.len()]), Bytes::from(vec![0; body.len()])];
         let third_sent = registry.send(&third.slot, &others[0]);
         assert!(!admissions.iter().any(is_closing));
@@ -849,14 +849,14 @@ mod tests {
         // A body takes memory until its last reader is gone.
         assert_eq!(are_closing(&admissions), [true, true, false, false]);
         drop((sent, third_sent, fourth_sent));
-        assert_eq!(registry.tables().unsent_bytes, 0);
-        assert!(registry.tables().bodies.is_empty());
+        assert_eq!(registry.lock_tables().unsent_bytes, 0);
+        assert!(registry.lock_tables().bodies.is_empty());
     }
 
     #[test]
     fn a_large_body_disconnects_as_many_slow_readers_as_it_needs() {
-        let limits = Limits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 };
-        let registry = Registry::new(limits, Box::new(|_| true));
+        let limits = ConnectionLimits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 };
+        let registry = ConnectionRegistry::new(limits, Box::new(|_| true));
         let part = MAX_UNSENT_BYTES / 8;
         let small: Vec<Bytes> = (0..8).map(|_| Bytes::from(vec![0; part])).collect();
         let mut admissions = Vec::new();
@@ -880,7 +880,7 @@ mod tests {
         assert_eq!(admissions.iter().filter(|one| is_closing(one)).count(), 4);
         assert!(!is_closing(&next) && !is_closing(&last));
         drop((sent, last_sent, next_sent));
-        assert_eq!(registry.tables().unsent_bytes, 0);
+        assert_eq!(registry.lock_tables().unsent_bytes, 0);
     }
 
     #[test]

@@ -21,27 +21,27 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::connections::exchange::{Exchange, Sent};
+use crate::connections::exchange::{Exchange, SentBody};
 use crate::connections::protocol;
-use crate::connections::registry::{Activity, Hit, Registry};
-use crate::connections::stream::{GuardedStream, Transport};
+use crate::connections::registry::{Activity, CloseReason, ConnectionRegistry};
+use crate::connections::stream::{GuardedStream, StreamTransport};
 use crate::connections::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
 
 /// Maximum number of connections that are accepted and neither admitted nor refused yet.
 const MAX_PENDING_ACCEPTS: usize = 32;
 /// Maximum number of connections that the kernel queues until they are accepted.
-const BACKLOG: i32 = 1024;
+const LISTEN_BACKLOG: i32 = 1024;
 /// Size of the kernel's send buffer of one connection. It counts as memory of a container.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Socket and the settings to serve on it.
-pub struct Listening {
+pub struct ServerSocket {
     /// Bound socket.
     pub listener: TcpListener,
     /// TLS configuration, or `None` for HTTP without TLS.
     pub tls: Option<ServerConfig>,
     /// Registry of the connections to this socket.
-    pub registry: Arc<Registry>,
+    pub registry: Arc<ConnectionRegistry>,
     /// Number of worker threads. The default is the number of processors.
     pub workers: Option<usize>,
     /// Time in seconds that running requests have on shutdown.
@@ -52,7 +52,7 @@ pub struct Listening {
 ///
 /// # Errors
 /// Returns an error when the socket cannot be used.
-pub fn start<F, I, S, B>(listening: Listening, app: F) -> io::Result<Server>
+pub fn start<F, I, S, B>(listening: ServerSocket, app: F) -> io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -64,10 +64,10 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let Listening { listener, tls, registry, workers, shutdown_timeout } = listening;
+    let ServerSocket { listener, tls, registry, workers, shutdown_timeout } = listening;
     let address = listener.local_addr()?;
     // The standard library requests a backlog of 128, which a burst of connections fills.
-    rustix::net::listen(&listener, BACKLOG)?;
+    rustix::net::listen(&listener, LISTEN_BACKLOG)?;
     // Accepted connections inherit the size.
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES)?;
     let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
@@ -84,7 +84,7 @@ where
             (Arc::clone(&registry), acceptor.clone(), shutdown.clone());
         let application = app().into_factory().map_err(|error| error.into().error_response());
         let application = map_config(application, |()| AppConfig::default());
-        let exchange = apply_fn_factory(application, answer::<_, B>);
+        let exchange = apply_fn_factory(application, call_application::<_, B>);
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let shutdown = shutdown.clone();
@@ -106,14 +106,14 @@ where
 }
 
 /// Connection with its protocol and peer address, as the HTTP service takes it.
-type Admitted = (GuardedStream, Protocol, Option<std::net::SocketAddr>);
+type AdmittedConnection = (GuardedStream, Protocol, Option<std::net::SocketAddr>);
 
 /// Admits a connection and performs the TLS handshake on it.
 async fn admit(
     stream: TcpStream,
-    registry: Arc<Registry>,
+    registry: Arc<ConnectionRegistry>,
     acceptor: Option<TlsAcceptor>,
-) -> Result<Admitted, DispatchError> {
+) -> Result<AdmittedConnection, DispatchError> {
     let peer = stream.peer_addr().ok();
     let mut permit = registry.permit_new().await;
     let Some(admission) = registry.admit(peer.map(|peer| peer.ip())) else {
@@ -126,7 +126,7 @@ async fn admit(
     // gets its response.
     tokio::task::yield_now().await;
     let transport = match acceptor {
-        None => Transport::Plain(stream),
+        None => StreamTransport::Plain(stream),
         Some(acceptor) => {
             // The peer decides how long a handshake lasts, so that the permit is returned first.
             drop(permit.take());
@@ -140,14 +140,14 @@ async fn admit(
                 }
             };
             match handshake.await {
-                Some(Ok(Handshake::Done(accepted))) => Transport::Tls(accepted),
-                Some(Ok(Handshake::Failed(error))) => return Err(DispatchError::Io(error)),
-                Some(Ok(Handshake::NotTls)) => {
-                    registry.hit(Hit::PlainAtTls);
+                Some(Ok(HandshakeOutcome::Done(accepted))) => StreamTransport::Tls(accepted),
+                Some(Ok(HandshakeOutcome::Failed(error))) => return Err(DispatchError::Io(error)),
+                Some(Ok(HandshakeOutcome::NotTls)) => {
+                    registry.count_hit(CloseReason::PlainAtTls);
                     return Err(DispatchError::Io(io::ErrorKind::InvalidData.into()));
                 }
                 Some(Err(_)) => {
-                    registry.hit(Hit::SlowRequest);
+                    registry.count_hit(CloseReason::SlowRequest);
                     return Err(DispatchError::SlowRequestTimeout);
                 }
                 None => return Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into())),
@@ -159,7 +159,7 @@ async fn admit(
 }
 
 /// Outcome of a TLS handshake.
-enum Handshake {
+enum HandshakeOutcome {
     Done(Box<TlsStream<TcpStream>>),
     Failed(io::Error),
     /// The client sent HTTP without TLS and got an error response.
@@ -167,7 +167,7 @@ enum Handshake {
 }
 
 /// Performs a TLS handshake. A client that begins with HTTP gets an error response instead.
-async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> Handshake {
+async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> HandshakeOutcome {
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(1) if protocol::is_http(first[0]) => {
@@ -178,21 +178,21 @@ async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> Handshake {
             let mut head = [0; 4096];
             let _ = stream.try_read(&mut head);
             let _ = stream.shutdown().await;
-            Handshake::NotTls
+            HandshakeOutcome::NotTls
         }
-        Err(error) => Handshake::Failed(error),
+        Err(error) => HandshakeOutcome::Failed(error),
         Ok(_) => match acceptor.accept(stream).await {
-            Ok(accepted) => Handshake::Done(Box::new(accepted)),
-            Err(error) => Handshake::Failed(error),
+            Ok(accepted) => HandshakeOutcome::Done(Box::new(accepted)),
+            Err(error) => HandshakeOutcome::Failed(error),
         },
     }
 }
 
 /// Calls the application for a request, and ties request and response to their connection.
-fn answer<S, B>(
+fn call_application<S, B>(
     mut request: Request,
     application: &S,
-) -> impl Future<Output = Result<Response<Sent<B>>, S::Error>> + use<S, B>
+) -> impl Future<Output = Result<Response<SentBody<B>>, S::Error>> + use<S, B>
 where
     S: Service<Request>,
     S::Response: Into<Response<B>>,

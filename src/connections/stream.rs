@@ -14,21 +14,21 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
-use crate::connections::flow::{Flow, HeadScan, Phase};
+use crate::connections::flow::{ConnectionState, HeadScan, Phase};
 use crate::connections::protocol;
-use crate::connections::registry::{Activity, Admission, Hit};
+use crate::connections::registry::{Activity, Admission, CloseReason};
 use crate::connections::{HEAD_TIMEOUT, WRITE_STALL_TIMEOUT};
 
 /// Admitted connection that enforces its deadlines.
 pub(super) struct GuardedStream {
-    transport: Transport,
-    flow: Rc<Flow>,
+    transport: StreamTransport,
+    flow: Rc<ConnectionState>,
     admission: Admission,
     /// Bytes that were read and must not be passed on yet.
-    held: Vec<u8>,
-    scan: HeadScan,
+    held_bytes: Vec<u8>,
+    head_scan: HeadScan,
     /// Number of bytes that were passed on since other connections were read.
-    passed_in_turn: usize,
+    burst_bytes: usize,
     /// True if anything was read.
     has_read: bool,
     /// True if any head was complete.
@@ -39,12 +39,12 @@ pub(super) struct GuardedStream {
 }
 
 /// Transport below HTTP.
-pub(super) enum Transport {
+pub(super) enum StreamTransport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Transport {
+impl StreamTransport {
     fn is_plain(&self) -> bool {
         match self {
             Self::Plain(_) => true,
@@ -75,14 +75,14 @@ impl Transport {
 }
 
 impl GuardedStream {
-    pub(super) fn new(transport: Transport, admission: Admission) -> Self {
+    pub(super) fn new(transport: StreamTransport, admission: Admission) -> Self {
         Self {
             transport,
-            flow: Flow::new(std::sync::Arc::clone(&admission.slot)),
+            flow: ConnectionState::new(std::sync::Arc::clone(&admission.slot)),
             admission,
-            held: Vec::new(),
-            scan: HeadScan::default(),
-            passed_in_turn: 0,
+            held_bytes: Vec::new(),
+            head_scan: HeadScan::default(),
+            burst_bytes: 0,
             has_read: false,
             had_request: false,
             blocked_since: None,
@@ -90,9 +90,9 @@ impl GuardedStream {
         }
     }
 
-    pub(super) fn connection(&self) -> crate::connections::exchange::Connection {
+    pub(super) fn connection(&self) -> crate::connections::exchange::RequestConnection {
         let registry = std::sync::Arc::clone(&self.admission.registry);
-        crate::connections::exchange::Connection { flow: Rc::clone(&self.flow), registry }
+        crate::connections::exchange::RequestConnection { flow: Rc::clone(&self.flow), registry }
     }
 
     /// Fails if the connection must be closed.
@@ -109,7 +109,7 @@ impl GuardedStream {
         &mut self,
         context: &mut Context<'_>,
         deadline: Instant,
-        hit: Hit,
+        hit: CloseReason,
     ) -> io::Result<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
@@ -118,7 +118,7 @@ impl GuardedStream {
         if timer.as_mut().poll(context).is_pending() {
             return Ok(());
         }
-        self.admission.registry.hit(hit);
+        self.admission.registry.count_hit(hit);
         // Later polls of the closed connection do not count again.
         self.flow.head_since.set(None);
         Err(io::ErrorKind::TimedOut.into())
@@ -127,52 +127,52 @@ impl GuardedStream {
     /// Waits until the peer can send more. Fails if the peer has taken too long for the head of a
     /// request.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.passed_in_turn = 0;
+        self.burst_bytes = 0;
         if self.flow.phase() == Phase::Head {
             self.admission.slot.set_activity(Activity::Waiting);
         }
         // The HTTP library responds to a late first head.
         if let (Some(since), true) = (self.flow.head_since.get(), self.had_request) {
-            self.check_deadline(context, since + HEAD_TIMEOUT, Hit::SlowRequest)?;
+            self.check_deadline(context, since + HEAD_TIMEOUT, CloseReason::SlowRequest)?;
         }
         Poll::Pending
     }
 
     /// Passes on up to `count` of the held bytes.
     fn pass_held(&mut self, count: usize, buffer: &mut ReadBuf<'_>) {
-        let held = std::mem::take(&mut self.held);
+        let held = std::mem::take(&mut self.held_bytes);
         let (passed, rest) = held.split_at(count.min(held.len()));
-        let (passed, next) = passed.split_at(self.pass(passed));
+        let (passed, next) = passed.split_at(self.count_passed(passed));
         buffer.put_slice(passed);
-        self.held.extend_from_slice(next);
-        self.held.extend_from_slice(rest);
+        self.held_bytes.extend_from_slice(next);
+        self.held_bytes.extend_from_slice(rest);
     }
 
     /// Notes that `bytes` are passed on, up to the end of a head. Returns the number of bytes to
     /// pass on.
-    fn pass(&mut self, bytes: &[u8]) -> usize {
+    fn count_passed(&mut self, bytes: &[u8]) -> usize {
         let mut passed = bytes.len();
-        if self.flow.phase() == Phase::Answering {
+        if self.flow.phase() == Phase::Responding {
             self.flow.body_passed(passed);
         } else {
             self.admission.slot.set_activity(Activity::Reading);
-            let end = self.scan.end(bytes);
+            let end = self.head_scan.end(bytes);
             if let Some(end) = end {
                 passed = end;
                 self.had_request = true;
                 self.flow.head_passed();
             }
-            if (self.scan.is_begun() || end.is_some()) && self.flow.head_since.get().is_none() {
+            if (self.head_scan.is_begun() || end.is_some()) && self.flow.head_since.get().is_none() {
                 self.flow.head_since.set(Some(Instant::now()));
             }
         }
-        self.passed_in_turn += passed;
+        self.burst_bytes += passed;
         passed
     }
 
     /// Notes the outcome of a write: progress, or a wait for the peer. Fails if the peer has not
     /// read for too long.
-    fn written<T>(
+    fn check_write<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
@@ -188,7 +188,7 @@ impl GuardedStream {
             self.admission.slot.set_blocked(Some(self.admission.registry.uptime()));
             Instant::now()
         });
-        self.check_deadline(context, since + WRITE_STALL_TIMEOUT, Hit::SlowReader)?;
+        self.check_deadline(context, since + WRITE_STALL_TIMEOUT, CloseReason::SlowReader)?;
         Poll::Pending
     }
 }
@@ -203,20 +203,20 @@ impl AsyncRead for GuardedStream {
         stream.check(context)?;
         let allowance = if stream.blocked_since.is_some() { 0 } else { stream.flow.allowance() };
         if allowance == 0 {
-            if stream.held.is_empty() && stream.transport.wakes_when_readable(context) {
+            if stream.held_bytes.is_empty() && stream.transport.wakes_when_readable(context) {
                 stream.flow.forget_reader();
             } else {
                 stream.flow.hold_reader(context);
             }
             return stream.wait(context);
         }
-        let limit = allowance.saturating_sub(stream.passed_in_turn).min(buffer.remaining());
+        let limit = allowance.saturating_sub(stream.burst_bytes).min(buffer.remaining());
         if limit == 0 {
             context.waker().wake_by_ref();
-            stream.passed_in_turn = 0;
+            stream.burst_bytes = 0;
             return Poll::Pending;
         }
-        if !stream.held.is_empty() {
+        if !stream.held_bytes.is_empty() {
             stream.pass_held(limit, buffer);
             return Poll::Ready(Ok(()));
         }
@@ -240,11 +240,11 @@ impl AsyncRead for GuardedStream {
             && stream.transport.is_plain()
             && bytes.first().is_some_and(|first| protocol::is_tls(*first))
         {
-            stream.admission.registry.hit(Hit::TlsAtPlain);
+            stream.admission.registry.count_hit(CloseReason::TlsAtPlain);
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        let passed = stream.pass(bytes);
-        stream.held.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+        let passed = stream.count_passed(bytes);
+        stream.held_bytes.extend_from_slice(bytes.get(passed..).unwrap_or_default());
         buffer.set_filled(earlier + passed);
         Poll::Ready(Ok(()))
     }
@@ -259,10 +259,10 @@ impl AsyncWrite for GuardedStream {
         let stream = self.get_mut();
         stream.check(context)?;
         let written = match &mut stream.transport {
-            Transport::Plain(transport) => Pin::new(transport).poll_write(context, bytes),
-            Transport::Tls(transport) => Pin::new(transport).poll_write(context, bytes),
+            StreamTransport::Plain(transport) => Pin::new(transport).poll_write(context, bytes),
+            StreamTransport::Tls(transport) => Pin::new(transport).poll_write(context, bytes),
         };
-        stream.written(context, written)
+        stream.check_write(context, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -270,10 +270,10 @@ impl AsyncWrite for GuardedStream {
         stream.check(context)?;
         match &mut stream.transport {
             // A TCP stream has no buffer to flush.
-            Transport::Plain(_) => Poll::Ready(Ok(())),
-            Transport::Tls(transport) => {
+            StreamTransport::Plain(_) => Poll::Ready(Ok(())),
+            StreamTransport::Tls(transport) => {
                 let flushed = Pin::new(transport).poll_flush(context);
-                stream.written(context, flushed)
+                stream.check_write(context, flushed)
             }
         }
     }
@@ -282,10 +282,10 @@ impl AsyncWrite for GuardedStream {
         let stream = self.get_mut();
         stream.check(context)?;
         match &mut stream.transport {
-            Transport::Plain(transport) => Pin::new(transport).poll_shutdown(context),
-            Transport::Tls(transport) => {
+            StreamTransport::Plain(transport) => Pin::new(transport).poll_shutdown(context),
+            StreamTransport::Tls(transport) => {
                 let closed = Pin::new(transport).poll_shutdown(context);
-                stream.written(context, closed)
+                stream.check_write(context, closed)
             }
         }
     }
@@ -298,7 +298,7 @@ impl Drop for GuardedStream {
         if let (Some(since), false) = (self.flow.head_since.get(), self.had_request)
             && since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT
         {
-            self.admission.registry.hit(Hit::SlowRequest);
+            self.admission.registry.count_hit(CloseReason::SlowRequest);
         }
     }
 }

@@ -3,11 +3,11 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use crate::diagnostics::findings::{Finding, persons};
+use crate::diagnostics::findings::{Finding, format_person_count};
 use crate::mapping::employment::last_working_day;
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Status};
-use crate::sync::record_codec::Facts;
+use crate::sync::record_codec::DecodedRecord;
 
 /// Maximum number of days after the start for which the status ONBOARDING is accepted. A later
 /// ONBOARDING is a contradiction.
@@ -22,7 +22,7 @@ struct Contradictions {
 }
 
 /// Returns the finding about the persons whose employments are known.
-pub(crate) fn finding(people: &[Facts], rules: &DateRules<'_>) -> Finding {
+pub(crate) fn contradictions_finding(people: &[DecodedRecord], rules: &DateRules<'_>) -> Finding {
     let mut found = Contradictions::default();
     let mut read = 0;
     for facts in people {
@@ -31,7 +31,7 @@ pub(crate) fn finding(people: &[Facts], rules: &DateRules<'_>) -> Finding {
             read += 1;
         }
     }
-    found.finding(read)
+    found.to_finding(read)
 }
 
 impl Contradictions {
@@ -52,37 +52,37 @@ impl Contradictions {
         }
     }
 
-    fn finding(&self, read: usize) -> Finding {
+    fn to_finding(&self, read: usize) -> Finding {
         let mut what = Vec::new();
         let mut remedies = vec!["Correct status and dates in Personio."];
         if self.active_before_start > 0 {
             let count = self.active_before_start;
-            what.push(format!("{} ACTIVE before the start date", are(count)));
+            what.push(format!("{} ACTIVE before the start date", format_count_with_verb(count)));
         }
         if self.onboarding_long_after_start > 0 {
-            let persons = are(self.onboarding_long_after_start);
+            let persons = format_count_with_verb(self.onboarding_long_after_start);
             what.push(format!(
                 "{persons} still ONBOARDING more than {MAX_DAYS_ONBOARDING_AFTER_START} days after the start date"
             ));
         }
         if self.active_after_last_working_day > 0 {
             let count = self.active_after_last_working_day;
-            what.push(format!("{} still ACTIVE after the last working day", are(count)));
+            what.push(format!("{} still ACTIVE after the last working day", format_count_with_verb(count)));
             remedies.push(
                 "`active_until` in the mapping file makes people inactive after their last \
                  working day.",
             );
         }
         if what.is_empty() {
-            let what = format!("employment status matches the dates of {}", persons(read));
-            return Finding::fine("dates", what);
+            let what = format!("employment status matches the dates of {}", format_person_count(read));
+            return Finding::pass("dates", what);
         }
-        let what = format!("of {}, {}", persons(read), what.join("; "));
-        Finding::doubtful("dates", what, remedies.join(" "))
+        let what = format!("of {}, {}", format_person_count(read), what.join("; "));
+        Finding::warning("dates", what, remedies.join(" "))
     }
 }
 
-fn are(count: usize) -> String {
+fn format_count_with_verb(count: usize) -> String {
     if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
 }
 
@@ -108,26 +108,26 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::diagnostics::preflight::Outcome;
-    use crate::mapping::{ActiveUntil, Policy};
+    use crate::diagnostics::preflight::FindingOutcome;
+    use crate::mapping::{ActiveUntil, MappingPolicy};
 
     /// Asserts the text and severity of the finding. Each item of `employments` is the list of one
     /// person; `null` means that the employments are unknown.
     #[track_caller]
-    fn check(policy: &Policy, employments: &[Value], expected: &str) {
+    fn check(policy: &MappingPolicy, employments: &[Value], expected: &str) {
         let rules = DateRules { policy, today: date(2026, 11, 23) };
-        let people: Vec<Facts> = employments
+        let people: Vec<DecodedRecord> = employments
             .iter()
-            .map(|list| Facts {
+            .map(|list| DecodedRecord {
                 person: serde_json::from_value(json!({"id": "7"})).unwrap(),
                 employments: (!list.is_null())
                     .then(|| serde_json::from_value(list.clone()).unwrap()),
             })
             .collect();
-        let finding = finding(&people, &rules);
-        assert_eq!(finding.what, expected);
+        let finding = contradictions_finding(&people, &rules);
+        assert_eq!(finding.description, expected);
         let is_fine = expected.contains("matches");
-        assert_eq!(finding.outcome, if is_fine { Outcome::Fine } else { Outcome::Doubtful });
+        assert_eq!(finding.outcome, if is_fine { FindingOutcome::Pass } else { FindingOutcome::Warning });
     }
 
     fn of(status: &str, start: &str) -> Value {
@@ -141,9 +141,9 @@ mod tests {
 
     #[test]
     fn contradictions_are_counted_by_person() {
-        let default = Policy::default();
+        let default = MappingPolicy::default();
         let chosen =
-            Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
+            MappingPolicy { active_until: Some(ActiveUntil::TerminationDate), ..MappingPolicy::default() };
         let fine = [
             json!([of("ACTIVE", "2026-11-23")]),
             json!([of("LEAVE", "2026-11-24"), of("ONBOARDING", "2026-11-16")]),

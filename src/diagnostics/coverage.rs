@@ -1,53 +1,53 @@
 //! Coverage: the number of persons who have each attribute. Personio omits attributes that a
 //! credential may not read. An attribute that no person has is therefore most likely not readable.
 
-use crate::mapping::employment::{cost_center, legal_entity, office, supervisor, title, unit};
+use crate::mapping::employment::{cost_center_id, legal_entity, office, supervisor, title, unit_id};
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Person};
-use crate::sync::record_codec::Facts;
+use crate::sync::record_codec::DecodedRecord;
 
 /// Coverage of one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presence {
+pub struct Coverage {
     /// Name of the attribute in Personio's settings.
     pub attribute: &'static str,
     /// Number of persons or employments that have the attribute.
-    pub found: usize,
+    pub present: usize,
     /// Number of persons or employments that were examined.
-    pub of: usize,
+    pub total: usize,
     /// Flag for an attribute that at least one person has in nearly every company.
     pub is_usual: bool,
 }
 
 /// Attribute of a person: its name and a test for its presence.
-struct OfPerson(&'static str, fn(&Person) -> bool);
+struct PersonAttribute(&'static str, fn(&Person) -> bool);
 
 /// Attribute of an employment.
-struct OfEmployment {
+struct EmploymentAttribute {
     attribute: &'static str,
     is_usual: bool,
     /// Test for the presence of the attribute.
     has: fn(&Employment) -> bool,
 }
 
-const PERSON_ATTRIBUTES: [OfPerson; 5] = [
-    OfPerson("Email", |person| person.email.is_some()),
-    OfPerson("Status", |person| person.status.is_some()),
-    OfPerson("First name", |person| person.first_name.is_some()),
-    OfPerson("Last name", |person| person.last_name.is_some()),
-    OfPerson("Preferred name", |person| person.preferred_name.is_some()),
+const PERSON_ATTRIBUTES: [PersonAttribute; 5] = [
+    PersonAttribute("Email", |person| person.email.is_some()),
+    PersonAttribute("Status", |person| person.status.is_some()),
+    PersonAttribute("First name", |person| person.first_name.is_some()),
+    PersonAttribute("Last name", |person| person.last_name.is_some()),
+    PersonAttribute("Preferred name", |person| person.preferred_name.is_some()),
 ];
 
-const EMPLOYMENT_ATTRIBUTES: [OfEmployment; 14] = [
+const EMPLOYMENT_ATTRIBUTES: [EmploymentAttribute; 14] = [
     usual("Employment status", |it| it.status.is_some()),
-    usual("Employment type", |it| it.kind.is_some()),
+    usual("Employment type", |it| it.employment_type.is_some()),
     usual("Position", |it| title(it).is_some()),
     usual("Supervisor", |it| supervisor(it).is_some()),
-    usual("Department", |it| unit(it, "DEPARTMENT").is_some()),
-    optional("Team", |it| unit(it, "TEAM").is_some()),
+    usual("Department", |it| unit_id(it, "DEPARTMENT").is_some()),
+    optional("Team", |it| unit_id(it, "TEAM").is_some()),
     usual("Office", |it| office(it).is_some()),
     usual("Legal entity", |it| legal_entity(it).is_some()),
-    optional("Cost center", |it| cost_center(it).is_some()),
+    optional("Cost center", |it| cost_center_id(it).is_some()),
     usual("Hire date", |it| it.employment_start_date.is_some()),
     optional("End of the employment", |it| it.employment_end_date.is_some()),
     optional("Probation period end", |it| it.probation_end_date.is_some()),
@@ -55,33 +55,33 @@ const EMPLOYMENT_ATTRIBUTES: [OfEmployment; 14] = [
     optional("Termination", |it| it.termination.is_some()),
 ];
 
-const fn usual(attribute: &'static str, has: fn(&Employment) -> bool) -> OfEmployment {
-    OfEmployment { attribute, is_usual: true, has }
+const fn usual(attribute: &'static str, has: fn(&Employment) -> bool) -> EmploymentAttribute {
+    EmploymentAttribute { attribute, is_usual: true, has }
 }
 
-const fn optional(attribute: &'static str, has: fn(&Employment) -> bool) -> OfEmployment {
-    OfEmployment { attribute, is_usual: false, has }
+const fn optional(attribute: &'static str, has: fn(&Employment) -> bool) -> EmploymentAttribute {
+    EmploymentAttribute { attribute, is_usual: false, has }
 }
 
 /// Returns the coverage of each attribute. Attributes of employments are counted over the primary
 /// employments of the persons whose employments are known.
-pub(crate) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence> {
+pub(crate) fn measure_coverage(people: &[DecodedRecord], rules: &DateRules<'_>) -> Vec<Coverage> {
     let mut presence = Vec::with_capacity(PERSON_ATTRIBUTES.len() + EMPLOYMENT_ATTRIBUTES.len());
-    for OfPerson(attribute, has) in PERSON_ATTRIBUTES {
-        presence.push(Presence {
+    for PersonAttribute(attribute, has) in PERSON_ATTRIBUTES {
+        presence.push(Coverage {
             attribute,
-            found: people.iter().filter(|facts| has(&facts.person)).count(),
-            of: people.len(),
+            present: people.iter().filter(|facts| has(&facts.person)).count(),
+            total: people.len(),
             // In many companies, no person has a preferred name.
             is_usual: attribute != "Preferred name",
         });
     }
     let employments = primary_employments(people, rules);
-    for OfEmployment { attribute, is_usual, has } in EMPLOYMENT_ATTRIBUTES {
-        presence.push(Presence {
+    for EmploymentAttribute { attribute, is_usual, has } in EMPLOYMENT_ATTRIBUTES {
+        presence.push(Coverage {
             attribute,
-            found: employments.iter().filter(|employment| has(employment)).count(),
-            of: employments.len(),
+            present: employments.iter().filter(|employment| has(employment)).count(),
+            total: employments.len(),
             is_usual,
         });
     }
@@ -89,7 +89,7 @@ pub(crate) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence>
 }
 
 /// Returns the primary employments of the persons whose employments are known.
-fn primary_employments<'p>(people: &'p [Facts], rules: &DateRules<'_>) -> Vec<&'p Employment> {
+fn primary_employments<'p>(people: &'p [DecodedRecord], rules: &DateRules<'_>) -> Vec<&'p Employment> {
     let mut primary_employments: Vec<&Employment> = Vec::new();
     for facts in people {
         if let Some(employments) = &facts.employments {

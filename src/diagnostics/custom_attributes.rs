@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::findings::{Finding, persons as all};
-use crate::mapping::attributes::Attributes;
-use crate::mapping::{Custom, Policy, personal_data};
-use crate::personio::AttributeHead;
+use crate::diagnostics::findings::{Finding, format_person_count as all};
+use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::{CustomAttributePolicy, MappingPolicy, personal_data};
+use crate::personio::AttributeMetadata;
 use crate::personio::model::Person;
 
 /// Name of the step in the report.
@@ -14,7 +14,7 @@ const STEP: &str = "mapping";
 
 /// Custom attribute in Personio, without its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomAttribute {
+pub struct CustomAttributeReport {
     /// Id in Personio, for example `dynamic_305`.
     pub id: String,
     /// Key that is the same in every company, if there is one.
@@ -22,45 +22,45 @@ pub struct CustomAttribute {
     /// Name in Personio's interface, if Personio returns it.
     pub label: Option<String>,
     /// Type of the values in Personio.
-    pub kind: Option<String>,
+    pub value_type: Option<String>,
     /// Number of persons with a value.
-    pub found: usize,
+    pub present: usize,
     /// Use of the attribute by a server.
-    pub standing: Standing,
+    pub usage: CustomAttributeUse,
 }
 
 /// Use of a custom attribute by a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum CustomAttributeUse {
     /// Personal data, which is never served, even if the mapping file names it.
     Personal,
     /// SCIM attribute of this name.
     Served(String),
     /// Unused attribute, which the mapping file can name.
-    Free,
+    Unused,
 }
 
 /// Returns the custom attributes of `persons`, ordered by id.
-pub(crate) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<CustomAttribute> {
-    let mut by_id: BTreeMap<&str, CustomAttribute> = BTreeMap::new();
+pub(crate) fn report_custom_attributes(persons: &[Vec<AttributeMetadata>], policy: &MappingPolicy) -> Vec<CustomAttributeReport> {
+    let mut by_id: BTreeMap<&str, CustomAttributeReport> = BTreeMap::new();
     for head in persons.iter().flatten() {
-        let known = by_id.entry(&head.id).or_insert_with(|| CustomAttribute {
+        let known = by_id.entry(&head.id).or_insert_with(|| CustomAttributeReport {
             id: head.id.clone(),
             global_id: None,
             label: None,
-            kind: None,
-            found: 0,
-            standing: Standing::Free,
+            value_type: None,
+            present: 0,
+            usage: CustomAttributeUse::Unused,
         });
         fill(&mut known.global_id, &head.global_id);
         fill(&mut known.label, &head.label);
-        fill(&mut known.kind, &head.kind);
-        known.found += usize::from(head.is_filled);
+        fill(&mut known.value_type, &head.value_type);
+        known.present += usize::from(head.is_filled);
     }
-    let mut all: Vec<CustomAttribute> = by_id.into_values().collect();
+    let mut all: Vec<CustomAttributeReport> = by_id.into_values().collect();
     let ids: BTreeSet<String> = all.iter().map(|attribute| attribute.id.clone()).collect();
     for attribute in &mut all {
-        attribute.standing = standing(attribute, policy, &ids);
+        attribute.usage = determine_use(attribute, policy, &ids);
     }
     all
 }
@@ -73,22 +73,22 @@ fn fill(known: &mut Option<String>, seen: &Option<String>) {
 }
 
 /// Returns the use of an attribute. `ids` contains the ids of all custom attributes.
-fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>) -> Standing {
+fn determine_use(attribute: &CustomAttributeReport, policy: &MappingPolicy, ids: &BTreeSet<String>) -> CustomAttributeUse {
     if attribute.personal_part().is_some() {
-        return Standing::Personal;
+        return CustomAttributeUse::Personal;
     }
     if let Some(id) = &policy.employee_number
         && attribute.is_meant(id, ids)
     {
-        return Standing::Served("employeeNumber".to_owned());
+        return CustomAttributeUse::Served("employeeNumber".to_owned());
     }
-    match policy.custom.iter().find(|custom| attribute.is_meant(&custom.id, ids)) {
-        Some(custom) => Standing::Served(custom.attribute.name.clone()),
-        None => Standing::Free,
+    match policy.custom_attributes.iter().find(|custom| attribute.is_meant(&custom.id, ids)) {
+        Some(custom) => CustomAttributeUse::Served(custom.definition.name.clone()),
+        None => CustomAttributeUse::Unused,
     }
 }
 
-impl CustomAttribute {
+impl CustomAttributeReport {
     /// Describes the part of the attribute that is recognised as personal data, if there is one.
     fn personal_part(&self) -> Option<String> {
         let parts = [
@@ -109,20 +109,20 @@ impl CustomAttribute {
     /// Reports whether `id` in the mapping file means this attribute. `ids` contains the ids of all
     /// custom attributes: an exact id takes precedence over the global id of another attribute.
     fn is_meant(&self, id: &str, ids: &BTreeSet<String>) -> bool {
-        self.id == id || (self.is_called(id) && !ids.contains(id))
+        self.id == id || (self.has_id(id) && !ids.contains(id))
     }
 
-    fn is_called(&self, id: &str) -> bool {
+    fn has_id(&self, id: &str) -> bool {
         self.id == id || self.global_id.as_deref() == Some(id)
     }
 }
 
 /// Returns a finding for each custom attribute that the mapping file names. `seen` contains the
 /// custom attributes of `persons`.
-pub(crate) fn findings(
-    policy: &Policy,
-    attributes: &Attributes,
-    seen: &[CustomAttribute],
+pub(crate) fn mapping_findings(
+    policy: &MappingPolicy,
+    attributes: &ExtensionMapper,
+    seen: &[CustomAttributeReport],
     persons: &[Person],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -133,8 +133,8 @@ pub(crate) fn findings(
         }
         findings.push(finding(id, "employeeNumber", find(seen, id), count, persons.len()));
     }
-    for custom in &policy.custom {
-        let Custom { id, attribute } = custom;
+    for custom in &policy.custom_attributes {
+        let CustomAttributePolicy { id, definition: attribute } = custom;
         let mut count = 0;
         for person in persons {
             count += usize::from(attributes.custom_value(person, custom).is_some());
@@ -145,10 +145,10 @@ pub(crate) fn findings(
 }
 
 /// Returns the attribute with this id, or else the one with this global id.
-fn find<'a>(seen: &'a [CustomAttribute], id: &str) -> Option<&'a CustomAttribute> {
+fn find<'a>(seen: &'a [CustomAttributeReport], id: &str) -> Option<&'a CustomAttributeReport> {
     match seen.iter().find(|attribute| attribute.id == id) {
         Some(attribute) => Some(attribute),
-        None => seen.iter().find(|attribute| attribute.is_called(id)),
+        None => seen.iter().find(|attribute| attribute.has_id(id)),
     }
 }
 
@@ -158,7 +158,7 @@ fn find<'a>(seen: &'a [CustomAttribute], id: &str) -> Option<&'a CustomAttribute
 fn finding(
     id: &str,
     name: &str,
-    attribute: Option<&CustomAttribute>,
+    attribute: Option<&CustomAttributeReport>,
     count: usize,
     persons: usize,
 ) -> Finding {
@@ -171,7 +171,7 @@ fn finding(
              credential to read the attribute in Personio.",
         );
     };
-    if attribute.standing == Standing::Personal {
+    if attribute.usage == CustomAttributeUse::Personal {
         let part = attribute.personal_part().unwrap_or_else(|| "it".to_owned());
         return doubtful(
             format!("{id} is not served as {name}: {part} is recognised as personal data"),
@@ -179,19 +179,19 @@ fn finding(
              data.",
         );
     }
-    if count < attribute.found {
-        let unusable = attribute.found - count;
+    if count < attribute.present {
+        let unusable = attribute.present - count;
         return doubtful(
-            format!("{unusable} of {} values of {id} cannot be served as {name}", attribute.found),
+            format!("{unusable} of {} values of {id} cannot be served as {name}", attribute.present),
             "Check `type` and `multi_valued` in the mapping file: values of another type are left \
              out.",
         );
     }
     let persons = all(persons);
     let what = format!("{id} is served as {name}, for {count} of the {persons} looked at");
-    Finding::fine(STEP, what)
+    Finding::pass(STEP, what)
 }
 
 fn doubtful(what: String, remedy: &str) -> Finding {
-    Finding::doubtful(STEP, what, remedy.to_owned())
+    Finding::warning(STEP, what, remedy.to_owned())
 }

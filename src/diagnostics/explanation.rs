@@ -9,21 +9,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::mapping::context::{Card, Context};
+use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::employment::{
-    cost_center, last_working_day, legal_entity, office, supervisor, termination_date, title, unit,
+    cost_center_id, last_working_day, legal_entity, office, supervisor, termination_date, title, unit_id,
 };
-use crate::mapping::person_header::Head;
-use crate::mapping::primary_employment::{Rule, Standing};
-use crate::mapping::{Custom, user_name};
-use crate::personio::Kind;
+use crate::mapping::person_header::PersonHeader;
+use crate::mapping::primary_employment::{ActivityRule, ActivityDecision};
+use crate::mapping::{CustomAttributePolicy, user_name};
+use crate::personio::LookupKind;
 use crate::personio::model::{Employment, Person, Status};
 use crate::scim;
-use crate::scim::{User, written_moment};
+use crate::scim::{User, format_timestamp};
 
 /// Attribute value of a user, with its source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Explained {
+pub struct AttributeExplanation {
     /// Name of the attribute, as in a filter.
     pub attribute: String,
     /// Value: a string, a number or a boolean.
@@ -31,84 +31,84 @@ pub struct Explained {
     /// Source of the value, in the terms of Personio's API. `None` if no source yields it.
     pub source: Option<String>,
     /// Sensitivity of the value, for masking.
-    pub nature: Nature,
+    pub sensitivity: Sensitivity,
 }
 
 /// Sensitivity of an attribute: the part of its values that may be shown in masked output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
+pub enum Sensitivity {
     /// Value that is the same for all users and may be shown.
     Fixed,
     /// Value out of a small set, for example a status. A single letter can reveal it.
-    Word,
+    SmallSet,
     /// Value out of a large set, for example a name.
-    Open,
+    LargeSet,
 }
 
 /// Input from which the mapping made a user.
-pub(crate) struct Made<'a> {
+pub(crate) struct ExplanationInput<'a> {
     pub(crate) person: &'a Person,
     pub(crate) employment: Option<&'a Employment>,
-    pub(crate) standing: Standing,
-    pub(crate) context: &'a Context<'a>,
+    pub(crate) activity: ActivityDecision,
+    pub(crate) context: &'a MappingContext<'a>,
 }
 
 /// Possible source of a value, with the values that it yields.
-struct Source {
+struct ValueSource {
     name: String,
-    values: Given,
+    values: SourceValues,
 }
 
 /// Values that a source yields.
-enum Given {
+enum SourceValues {
     /// Values of this person, out of a large set.
-    Values(Vec<Value>),
+    LargeSet(Vec<Value>),
     /// Values of this person, out of a small set.
-    Words(Vec<Value>),
+    SmallSet(Vec<Value>),
     /// Values that are the same for all users.
     Fixed(Vec<Value>),
     /// Any value: it is computed from the other attributes.
-    Anything,
+    Computed,
 }
 
 /// Returns every value of `user` with its source, in the order of the resource.
-pub(crate) fn explained(user: &User, made: &Made<'_>) -> Result<Vec<Explained>, serde_json::Error> {
+pub(crate) fn explain_user(user: &User, made: &ExplanationInput<'_>) -> Result<Vec<AttributeExplanation>, serde_json::Error> {
     let mut leaves = Vec::new();
-    collect("", &serde_json::to_value(user)?, &mut leaves);
+    collect_leaves("", &serde_json::to_value(user)?, &mut leaves);
     let mut explained = Vec::with_capacity(leaves.len());
     for (attribute, value) in leaves {
-        explained.push(explain(attribute, value, made));
+        explained.push(explain_value(attribute, value, made));
     }
     Ok(explained)
 }
 
-fn explain(attribute: String, value: Value, made: &Made<'_>) -> Explained {
-    let sources = made.sources(&attribute);
+fn explain_value(attribute: String, value: Value, made: &ExplanationInput<'_>) -> AttributeExplanation {
+    let sources = made.possible_sources(&attribute);
     let Some(source) = sources.into_iter().find(|source| source.yields(&value)) else {
         // A value without a known source is masked completely.
-        return Explained { attribute, value, source: None, nature: Nature::Word };
+        return AttributeExplanation { attribute, value, source: None, sensitivity: Sensitivity::SmallSet };
     };
     let nature = match source.values {
-        Given::Fixed(_) => Nature::Fixed,
-        Given::Values(_) | Given::Anything => Nature::Open,
-        Given::Words(_) => Nature::Word,
+        SourceValues::Fixed(_) => Sensitivity::Fixed,
+        SourceValues::LargeSet(_) | SourceValues::Computed => Sensitivity::LargeSet,
+        SourceValues::SmallSet(_) => Sensitivity::SmallSet,
     };
-    Explained { attribute, value, source: Some(source.name), nature }
+    AttributeExplanation { attribute, value, source: Some(source.name), sensitivity: nature }
 }
 
-impl Source {
+impl ValueSource {
     fn yields(&self, value: &Value) -> bool {
         match &self.values {
-            Given::Values(values) | Given::Words(values) | Given::Fixed(values) => {
+            SourceValues::LargeSet(values) | SourceValues::SmallSet(values) | SourceValues::Fixed(values) => {
                 values.contains(value)
             }
-            Given::Anything => true,
+            SourceValues::Computed => true,
         }
     }
 }
 
 /// Adds the values of a resource to `leaves`, each with its attribute name.
-pub(crate) fn collect(name: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
+pub(crate) fn collect_leaves(name: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(members) => {
             for (member, value) in members {
@@ -117,12 +117,12 @@ pub(crate) fn collect(name: &str, value: &Value, leaves: &mut Vec<(String, Value
                     scim::ENTERPRISE_USER_SCHEMA | scim::PERSONIO_USER_SCHEMA => ":",
                     _ => ".",
                 };
-                collect(&format!("{name}{between}{member}"), value, leaves);
+                collect_leaves(&format!("{name}{between}{member}"), value, leaves);
             }
         }
         Value::Array(values) => {
             for value in values {
-                collect(name, value, leaves);
+                collect_leaves(name, value, leaves);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
@@ -131,28 +131,28 @@ pub(crate) fn collect(name: &str, value: &Value, leaves: &mut Vec<(String, Value
     }
 }
 
-fn from<V: Into<Value>>(name: &str, values: impl IntoIterator<Item = V>) -> Source {
-    Source { name: name.to_owned(), values: Given::Values(json_values(values)) }
+fn large_set_source<V: Into<Value>>(name: &str, values: impl IntoIterator<Item = V>) -> ValueSource {
+    ValueSource { name: name.to_owned(), values: SourceValues::LargeSet(json_values(values)) }
 }
 
-fn word<V: Into<Value>>(name: &str, values: impl IntoIterator<Item = V>) -> Source {
-    Source { name: name.to_owned(), values: Given::Words(json_values(values)) }
+fn small_set_source<V: Into<Value>>(name: &str, values: impl IntoIterator<Item = V>) -> ValueSource {
+    ValueSource { name: name.to_owned(), values: SourceValues::SmallSet(json_values(values)) }
 }
 
-fn fixed<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Source {
-    Source { name: "the same for all users".to_owned(), values: Given::Fixed(json_values(values)) }
+fn fixed_source<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> ValueSource {
+    ValueSource { name: "the same for all users".to_owned(), values: SourceValues::Fixed(json_values(values)) }
 }
 
 fn json_values<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Vec<Value> {
     values.into_iter().map(Into::into).collect()
 }
 
-fn day(name: &str, date: Option<Date>) -> Source {
-    from(name, date.map(|date| date.to_string()))
+fn date_source(name: &str, date: Option<Date>) -> ValueSource {
+    large_set_source(name, date.map(|date| date.to_string()))
 }
 
-fn moment(name: &str, moment: Option<Timestamp>) -> Source {
-    from(name, moment.map(written_moment))
+fn moment(name: &str, moment: Option<Timestamp>) -> ValueSource {
+    large_set_source(name, moment.map(format_timestamp))
 }
 
 /// Returns the name of an attribute within the schema `urn`, if it belongs to that schema.
@@ -162,13 +162,13 @@ fn without_urn<'a>(attribute: &'a str, urn: &str) -> Option<&'a str> {
 
 /// Unit of an employment that can be a group of the user.
 struct Unit<'e> {
-    kind: Kind,
+    kind: LookupKind,
     id: &'e str,
     group_id: String,
 }
 
 impl<'e> Unit<'e> {
-    fn new(kind: Kind, word: &str, id: &'e str) -> Self {
+    fn new(kind: LookupKind, word: &str, id: &'e str) -> Self {
         Self { kind, id, group_id: format!("{word}-{id}") }
     }
 }
@@ -177,70 +177,70 @@ impl<'e> Unit<'e> {
 fn units(employment: &Employment) -> Vec<Unit<'_>> {
     let mut units = Vec::new();
     for unit in &employment.org_units {
-        match unit.kind.as_deref() {
+        match unit.unit_type.as_deref() {
             Some("DEPARTMENT") => {
-                units.push(Unit::new(Kind::Department, "department", &unit.id));
+                units.push(Unit::new(LookupKind::Department, "department", &unit.id));
             }
-            Some("TEAM") => units.push(Unit::new(Kind::Team, "team", &unit.id)),
+            Some("TEAM") => units.push(Unit::new(LookupKind::Team, "team", &unit.id)),
             _ => {}
         }
     }
     if let Some(id) = legal_entity(employment) {
-        units.push(Unit::new(Kind::LegalEntity, "legalEntity", id));
+        units.push(Unit::new(LookupKind::LegalEntity, "legalEntity", id));
     }
     if let Some(id) = office(employment) {
-        units.push(Unit::new(Kind::Workplace, "office", id));
+        units.push(Unit::new(LookupKind::Workplace, "office", id));
     }
     units
 }
 
-impl Made<'_> {
-    fn sources(&self, attribute: &str) -> Vec<Source> {
+impl ExplanationInput<'_> {
+    fn possible_sources(&self, attribute: &str) -> Vec<ValueSource> {
         if let Some(name) = without_urn(attribute, scim::ENTERPRISE_USER_SCHEMA) {
-            return self.of_enterprise(name);
+            return self.enterprise_sources(name);
         }
         if let Some(name) = without_urn(attribute, scim::PERSONIO_USER_SCHEMA) {
-            return self.of_extension(name);
+            return self.extension_sources(name);
         }
         match attribute.split_once('.') {
-            Some(("meta", name)) => self.of_meta(name),
-            Some(("groups", name)) => self.of_groups(name),
-            _ => self.of_user(attribute),
+            Some(("meta", name)) => self.meta_sources(name),
+            Some(("groups", name)) => self.group_sources(name),
+            _ => self.user_sources(attribute),
         }
     }
 
-    fn of_user(&self, attribute: &str) -> Vec<Source> {
+    fn user_sources(&self, attribute: &str) -> Vec<ValueSource> {
         let person = self.person;
-        let full_name = Head::of(person).full_name();
-        let full_name = from("person.first_name, person.last_name", full_name);
-        let email = from("person.email", person.email.clone());
-        let fallback = from(
+        let full_name = PersonHeader::from_person(person).full_name();
+        let full_name = large_set_source("person.first_name, person.last_name", full_name);
+        let email = large_set_source("person.email", person.email.clone());
+        let fallback = large_set_source(
             "`personio-` and person.id, because the person has no unique e-mail address",
-            [user_name::fallback(&person.id)],
+            [user_name::fallback_user_name(&person.id)],
         );
         match attribute {
-            "schemas" => vec![fixed([scim::USER, scim::ENTERPRISE_USER_SCHEMA, scim::PERSONIO_USER_SCHEMA])],
-            "id" | "externalId" => vec![from("person.id", [person.id.clone()])],
+            "schemas" => vec![fixed_source([scim::USER_SCHEMA, scim::ENTERPRISE_USER_SCHEMA, scim::PERSONIO_USER_SCHEMA])],
+            "id" | "externalId" => vec![large_set_source("person.id", [person.id.clone()])],
             "userName" => vec![email, fallback],
             "name.formatted" => vec![full_name],
-            "name.familyName" => vec![from("person.last_name", person.last_name.clone())],
-            "name.givenName" => vec![from("person.first_name", person.first_name.clone())],
+            "name.familyName" => vec![large_set_source("person.last_name", person.last_name.clone())],
+            "name.givenName" => vec![large_set_source("person.first_name", person.first_name.clone())],
             "displayName" => {
-                let preferred = from("person.preferred_name", person.preferred_name.clone());
+                let preferred = large_set_source("person.preferred_name", person.preferred_name.clone());
                 vec![preferred, full_name, email, fallback]
             }
-            "title" => vec![from("employment.position.title", self.employment.and_then(title))],
-            "userType" => vec![word("employment.type", self.user_type())],
-            "active" => vec![self.activity()],
+            "title" => vec![large_set_source("employment.position.title", self.employment.and_then(title))],
+            "userType" => vec![small_set_source("employment.type", self.user_type())],
+            "active" => vec![self.active_source()],
             "emails.value" => vec![email],
-            "emails.type" => vec![fixed(["work"])],
-            "emails.primary" => vec![fixed([true])],
+            "emails.type" => vec![fixed_source(["work"])],
+            "emails.primary" => vec![fixed_source([true])],
             _ => Vec::new(),
         }
     }
 
     fn user_type(&self) -> Option<&'static str> {
-        match self.employment?.kind.as_deref()? {
+        match self.employment?.employment_type.as_deref()? {
             "INTERNAL" => Some("Employee"),
             "EXTERNAL" => Some("Contractor"),
             _ => None,
@@ -248,30 +248,30 @@ impl Made<'_> {
     }
 
     /// Returns the status and the date rule that decided `active`.
-    fn activity(&self) -> Source {
+    fn active_source(&self) -> ValueSource {
         let status = match (self.employment, &self.person.status) {
             (Some(employment), _) if employment.status.is_some() => "employment.status",
             (_, Some(_)) => "person.status",
-            (_, None) => return word("no status that can be read", [false]),
+            (_, None) => return small_set_source("no status that can be read", [false]),
         };
-        let name = match self.standing.rule {
-            Rule::Status => status.to_owned(),
-            Rule::NoBreak => format!(
+        let name = match self.activity.rule {
+            ActivityRule::Status => status.to_owned(),
+            ActivityRule::ChangeOfEmployment => format!(
                 "{status}, employment.employment_start_date and the end of the employment before"
             ),
-            Rule::BeforeStart => {
+            ActivityRule::BeforeStart => {
                 format!("{status}, employment.employment_start_date and active_before_start_days")
             }
-            Rule::Withdrawn => format!("{status} and an end before the start, or before today"),
-            Rule::Until => format!("{status}, employment.termination and active_until"),
+            ActivityRule::Withdrawn => format!("{status} and an end before the start, or before today"),
+            ActivityRule::ActiveUntil => format!("{status}, employment.termination and active_until"),
         };
-        word(&name, [self.standing.is_active])
+        small_set_source(&name, [self.activity.is_active])
     }
 
-    fn of_meta(&self, name: &str) -> Vec<Source> {
+    fn meta_sources(&self, name: &str) -> Vec<ValueSource> {
         let person = self.person;
         match name {
-            "resourceType" => vec![fixed(["User"])],
+            "resourceType" => vec![fixed_source(["User"])],
             "created" => vec![moment("person.created_at", person.created_at)],
             "lastModified" => {
                 let mut sources = vec![moment("person.updated_at", person.updated_at)];
@@ -281,157 +281,157 @@ impl Made<'_> {
                 sources
             }
             "location" => {
-                let address = self.context.locations.user(&person.id);
-                vec![from("the public URL and person.id", [address])]
+                let address = self.context.urls.user(&person.id);
+                vec![large_set_source("the public URL and person.id", [address])]
             }
             "version" => {
                 let name = "a hash of everything else".to_owned();
-                vec![Source { name, values: Given::Anything }]
+                vec![ValueSource { name, values: SourceValues::Computed }]
             }
             _ => Vec::new(),
         }
     }
 
-    fn of_groups(&self, name: &str) -> Vec<Source> {
+    fn group_sources(&self, name: &str) -> Vec<ValueSource> {
         let Some(employment) = self.employment else { return Vec::new() };
         let units = units(employment);
         let source = "employment.org_units, employment.legal_entity, employment.office";
         match name {
-            "value" => vec![from(source, group_ids(&units))],
+            "value" => vec![large_set_source(source, group_ids(&units))],
             "$ref" => {
-                let locations = self.context.locations;
+                let locations = self.context.urls;
                 let addresses = units.iter().map(|unit| locations.group(&unit.group_id));
-                vec![from(&format!("the public URL and {source}"), addresses)]
+                vec![large_set_source(&format!("the public URL and {source}"), addresses)]
             }
             "display" => {
                 let mut names: Vec<&str> = Vec::new();
                 for unit in &units {
-                    names.extend(self.context.names.get(unit.kind, unit.id));
+                    names.extend(self.context.lookup_names.get(unit.kind, unit.id));
                 }
                 vec![
-                    from(&format!("the names of {source}"), names),
-                    from(&format!("{source}, without a name"), group_ids(&units)),
+                    large_set_source(&format!("the names of {source}"), names),
+                    large_set_source(&format!("{source}, without a name"), group_ids(&units)),
                 ]
             }
-            "type" => vec![fixed(["direct"])],
+            "type" => vec![fixed_source(["direct"])],
             _ => Vec::new(),
         }
     }
 
-    fn of_enterprise(&self, name: &str) -> Vec<Source> {
+    fn enterprise_sources(&self, name: &str) -> Vec<ValueSource> {
         let (person, context) = (self.person, self.context);
         let supervisor = self.employment.and_then(supervisor);
         match name {
             "employeeNumber" => match &context.policy.employee_number {
-                None => vec![from("person.id", [person.id.clone()])],
+                None => vec![large_set_source("person.id", [person.id.clone()])],
                 Some(id) => {
-                    let number = context.attributes.employee_number(person, id);
-                    vec![from(&custom_name(id), number)]
+                    let number = context.extension_mapper.employee_number(person, id);
+                    vec![large_set_source(&custom_attribute_source_name(id), number)]
                 }
             },
             "costCenter" => {
-                let id = self.employment.and_then(cost_center);
-                vec![self.named(Kind::CostCenter, "cost_centers", id)]
+                let id = self.employment.and_then(cost_center_id);
+                vec![self.lookup_source(LookupKind::CostCenter, "cost_centers", id)]
             }
             "organization" => {
                 let id = self.employment.and_then(legal_entity);
-                vec![self.named(Kind::LegalEntity, "legal_entity", id)]
+                vec![self.lookup_source(LookupKind::LegalEntity, "legal_entity", id)]
             }
-            "division" => vec![self.unit(Kind::Team, "TEAM")],
-            "department" => vec![self.unit(Kind::Department, "DEPARTMENT")],
-            "manager.value" => vec![from("employment.supervisor.id", supervisor)],
+            "division" => vec![self.unit_source(LookupKind::Team, "TEAM")],
+            "department" => vec![self.unit_source(LookupKind::Department, "DEPARTMENT")],
+            "manager.value" => vec![large_set_source("employment.supervisor.id", supervisor)],
             "manager.$ref" => {
-                let address = supervisor.map(|id| context.locations.user(id));
-                vec![from("the public URL and employment.supervisor.id", address)]
+                let address = supervisor.map(|id| context.urls.user(id));
+                vec![large_set_source("the public URL and employment.supervisor.id", address)]
             }
             "manager.displayName" => {
-                let card = self.card(supervisor);
-                let name = card.map(Card::display_name);
-                vec![from("the displayName of employment.supervisor", name)]
+                let card = self.manager_card(supervisor);
+                let name = card.map(ManagerCard::display_name);
+                vec![large_set_source("the displayName of employment.supervisor", name)]
             }
             _ => Vec::new(),
         }
     }
 
-    fn of_extension(&self, name: &str) -> Vec<Source> {
+    fn extension_sources(&self, name: &str) -> Vec<ValueSource> {
         if let Some(custom) =
-            self.context.policy.custom.iter().find(|custom| custom.attribute.name == name)
+            self.context.policy.custom_attributes.iter().find(|custom| custom.definition.name == name)
         {
-            return vec![self.custom(custom)];
+            return vec![self.custom_attribute_source(custom)];
         }
         let Some(employment) = self.employment else { return Vec::new() };
         vec![match name {
-            "employmentId" => from("employment.id", [employment.id.clone()]),
+            "employmentId" => large_set_source("employment.id", [employment.id.clone()]),
             "employmentStatus" => {
-                word("employment.status", employment.status.as_ref().map(Status::word))
+                small_set_source("employment.status", employment.status.as_ref().map(Status::value))
             }
-            "employmentType" => word("employment.type", employment.kind.clone()),
-            "hireDate" => day("employment.employment_start_date", employment.employment_start_date),
-            "endDate" => day("employment.employment_end_date", employment.employment_end_date),
+            "employmentType" => small_set_source("employment.type", employment.employment_type.clone()),
+            "hireDate" => date_source("employment.employment_start_date", employment.employment_start_date),
+            "endDate" => date_source("employment.employment_end_date", employment.employment_end_date),
             "terminationDate" => {
-                day("employment.termination.termination_date", termination_date(employment))
+                date_source("employment.termination.termination_date", termination_date(employment))
             }
             "lastWorkingDay" => {
-                day("employment.termination.last_working_day", last_working_day(employment))
+                date_source("employment.termination.last_working_day", last_working_day(employment))
             }
             "probationEndDate" => {
-                day("employment.probation_end_date", employment.probation_end_date)
+                date_source("employment.probation_end_date", employment.probation_end_date)
             }
-            "contractEndDate" => day("employment.contract_end_date", employment.contract_end_date),
-            "team" => self.unit(Kind::Team, "TEAM"),
-            "office" => self.named(Kind::Workplace, "office", office(employment)),
+            "contractEndDate" => date_source("employment.contract_end_date", employment.contract_end_date),
+            "team" => self.unit_source(LookupKind::Team, "TEAM"),
+            "office" => self.lookup_source(LookupKind::Workplace, "office", office(employment)),
             "legalEntity" => {
-                self.named(Kind::LegalEntity, "legal_entity", legal_entity(employment))
+                self.lookup_source(LookupKind::LegalEntity, "legal_entity", legal_entity(employment))
             }
-            "orgUnits.value" => from(
+            "orgUnits.value" => large_set_source(
                 "employment.org_units",
                 employment.org_units.iter().map(|unit| unit.id.clone()),
             ),
-            "orgUnits.type" => from("employment.org_units", org_unit_types(employment)),
+            "orgUnits.type" => large_set_source("employment.org_units", org_unit_types(employment)),
             "orgUnits.display" => {
-                from("the names of employment.org_units", self.org_unit_names(employment))
+                large_set_source("the names of employment.org_units", self.org_unit_names(employment))
             }
             "managerEmail" => {
-                let email = self.card(supervisor(employment)).and_then(|card| card.head.email);
-                from("the person.email of employment.supervisor", email)
+                let email = self.manager_card(supervisor(employment)).and_then(|card| card.header.email);
+                large_set_source("the person.email of employment.supervisor", email)
             }
             _ => return Vec::new(),
         }]
     }
 
-    fn custom(&self, custom: &Custom) -> Source {
-        let values = match self.context.attributes.custom_value(self.person, custom) {
+    fn custom_attribute_source(&self, custom: &CustomAttributePolicy) -> ValueSource {
+        let values = match self.context.extension_mapper.custom_value(self.person, custom) {
             Some(Value::Array(values)) => values,
             value => value.into_iter().collect(),
         };
-        from(&custom_name(&custom.id), values)
+        large_set_source(&custom_attribute_source_name(&custom.id), values)
     }
 
-    fn named(&self, kind: Kind, member: &str, id: Option<&str>) -> Source {
-        from(&format!("the name of employment.{member}"), self.context.name(kind, id))
+    fn lookup_source(&self, kind: LookupKind, member: &str, id: Option<&str>) -> ValueSource {
+        large_set_source(&format!("the name of employment.{member}"), self.context.name(kind, id))
     }
 
     fn org_unit_names(&self, employment: &Employment) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for unit in &employment.org_units {
-            for kind in [Kind::Department, Kind::Team] {
-                names.extend(self.context.names.get(kind, &unit.id));
+            for kind in [LookupKind::Department, LookupKind::Team] {
+                names.extend(self.context.lookup_names.get(kind, &unit.id));
             }
         }
         names
     }
 
-    fn unit(&self, kind: Kind, word: &str) -> Source {
-        let id = self.employment.and_then(|employment| unit(employment, word));
-        self.named(kind, &format!("org_units of type {}", word.to_lowercase()), id)
+    fn unit_source(&self, kind: LookupKind, word: &str) -> ValueSource {
+        let id = self.employment.and_then(|employment| unit_id(employment, word));
+        self.lookup_source(kind, &format!("org_units of type {}", word.to_lowercase()), id)
     }
 
-    fn card(&self, id: Option<&str>) -> Option<&Card<'_>> {
-        self.context.people.get(id?)
+    fn manager_card(&self, id: Option<&str>) -> Option<&ManagerCard<'_>> {
+        self.context.managers.get(id?)
     }
 }
 
-fn custom_name(id: &str) -> String {
+fn custom_attribute_source_name(id: &str) -> String {
     format!("person.custom_attributes with the id {id}")
 }
 
@@ -442,7 +442,7 @@ fn group_ids(units: &[Unit<'_>]) -> Vec<String> {
 fn org_unit_types(employment: &Employment) -> Vec<String> {
     let mut types = Vec::new();
     for unit in &employment.org_units {
-        types.extend(unit.kind.as_deref().map(str::to_lowercase));
+        types.extend(unit.unit_type.as_deref().map(str::to_lowercase));
     }
     types
 }

@@ -11,178 +11,178 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
-pub use crate::diagnostics::coverage::Presence;
-pub use crate::diagnostics::custom_attributes::{CustomAttribute, Standing};
-pub use crate::diagnostics::findings::{Finding, Outcome};
+pub use crate::diagnostics::coverage::Coverage;
+pub use crate::diagnostics::custom_attributes::{CustomAttributeReport, CustomAttributeUse};
+pub use crate::diagnostics::findings::{Finding, FindingOutcome};
 
 use crate::clock::Clock;
-use crate::diagnostics::explanation::{Explained, Made};
+use crate::diagnostics::explanation::{AttributeExplanation, ExplanationInput};
 use crate::diagnostics::{
     contradictions, coverage, custom_attributes, explanation, findings, sample_values,
 };
-use crate::mapping::Policy;
-use crate::mapping::attributes::Attributes;
-use crate::mapping::context::{Card, Context};
+use crate::mapping::MappingPolicy;
+use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::employment::supervisor;
-use crate::mapping::person_header::Head;
-use crate::mapping::primary_employment::{DateRules, Primary};
-use crate::mapping::user::user;
+use crate::mapping::person_header::PersonHeader;
+use crate::mapping::primary_employment::{DateRules, PrimaryEmployment};
+use crate::mapping::user::map_user;
 use crate::mapping::user_name;
-use crate::mapping::user_name::{Claim, UserNames};
-pub use crate::personio::Obstacle;
+use crate::mapping::user_name::{AddressClaim, UserNames};
+pub use crate::personio::ConnectionFault;
 use crate::personio::model::Person;
-use crate::personio::{Client, Employments, Error, FirstPage, Names, OddValue, ToldLimit};
-use crate::scim::{Content, Locations, list_order};
-use crate::sync::lookup_ids::{InUse, Named};
-use crate::sync::record_codec::Facts;
-use crate::sync::refresh::believed;
+use crate::personio::{PersonioClient, PersonEmployments, Error, FirstPage, LookupNames, MalformedValue, AdvertisedLimit};
+use crate::scim::{ResourceContent, ResourceUrls, compare_list_keys};
+use crate::sync::lookup_ids::{LookupUsage, LookupIds};
+use crate::sync::record_codec::DecodedRecord;
+use crate::sync::refresh::check_response;
 
 /// Minimum number of persons whose employments are read, if the first page has as many. The sample
 /// is large enough to find attributes that are always missing.
-const EMPLOYMENTS: usize = 20;
+const MIN_EMPLOYMENT_SAMPLE: usize = 20;
 
 /// Preflight that is ready to run.
-pub struct Survey {
-    client: Client,
-    policy: Policy,
-    attributes: Attributes,
-    locations: Locations,
+pub struct Preflight {
+    client: PersonioClient,
+    policy: MappingPolicy,
+    extension_mapper: ExtensionMapper,
+    urls: ResourceUrls,
     clock: Arc<dyn Clock>,
     /// Flag of the mass-change guard. If it is set, a server does not serve a company whose persons
     /// mostly lack a status or an e-mail address.
-    is_bound: bool,
+    has_mass_change_guard: bool,
     /// Maximum number of users on one page of the server.
-    max_results: usize,
+    max_page_size: usize,
     /// Names of the settings that hold the credential, as the operator gave them.
-    credential: String,
+    credential_settings: String,
 }
 
 /// Result of a preflight.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct PreflightReport {
     /// Findings in the order of the steps.
     pub findings: Vec<Finding>,
     /// Reason for which Personio could not be reached, if it could not.
-    pub unreachable: Option<Obstacle>,
+    pub unreachable: Option<ConnectionFault>,
     /// Coverage of the standard attributes.
-    pub presence: Vec<Presence>,
+    pub coverage: Vec<Coverage>,
     /// Custom attributes on the first page.
-    pub custom: Vec<CustomAttribute>,
+    pub custom_attributes: Vec<CustomAttributeReport>,
     /// Explained attributes of a few users, one list for each user.
-    pub people: Vec<Vec<Explained>>,
+    pub explained_users: Vec<Vec<AttributeExplanation>>,
     /// Rate limits that Personio advertises.
-    pub limits: Vec<ToldLimit>,
+    pub limits: Vec<AdvertisedLimit>,
     /// Number of requests to Personio.
-    pub requests: u64,
+    pub request_count: u64,
 }
 
 /// Persons of the first page, with the employments of the first ones.
 struct Sample {
     page: FirstPage,
     /// Records of the persons, in the order of the page.
-    people: Vec<Facts>,
+    records: Vec<DecodedRecord>,
     /// Number of persons, from the start of the page, whose employments were requested.
-    asked: usize,
+    requested_count: usize,
     failures: Vec<Error>,
-    names: Names,
+    lookup_names: LookupNames,
     /// Malformed values of the persons and their employments.
-    odd: Vec<OddValue>,
+    malformed_values: Vec<MalformedValue>,
 }
 
-impl Survey {
+impl Preflight {
     /// Creates a preflight. With `is_bound` unset, a company whose persons mostly lack a status or
     /// an e-mail address causes a warning instead of an error.
     #[must_use]
     pub fn new(
-        client: Client,
-        policy: Policy,
-        locations: Locations,
+        client: PersonioClient,
+        policy: MappingPolicy,
+        locations: ResourceUrls,
         clock: Arc<dyn Clock>,
         is_bound: bool,
         max_results: usize,
         credential: String,
     ) -> Self {
-        let attributes = Attributes::new(&policy);
-        Self { client, policy, attributes, locations, clock, is_bound, max_results, credential }
+        let attributes = ExtensionMapper::new(&policy);
+        Self { client, policy, extension_mapper: attributes, urls: locations, clock, has_mass_change_guard: is_bound, max_page_size: max_results, credential_settings: credential }
     }
 
     /// Runs the preflight and explains the attributes of up to `persons` users.
-    pub async fn take(&self, persons: usize) -> Report {
-        let mut report = Report::default();
-        let signed_in = self.client.sign_in().await;
-        if let Err(Error::Unreachable { obstacle, .. }) = &signed_in {
+    pub async fn run(&self, persons: usize) -> PreflightReport {
+        let mut report = PreflightReport::default();
+        let signed_in = self.client.fetch_token_info().await;
+        if let Err(Error::Unreachable { fault: obstacle, .. }) = &signed_in {
             report.unreachable = Some(*obstacle);
         }
-        report.findings.push(findings::token(&signed_in, &self.credential));
+        report.findings.push(findings::token_finding(&signed_in, &self.credential_settings));
         if signed_in.is_ok() {
-            self.ask(persons, &mut report).await;
-            report.limits = self.client.told_limits();
+            self.examine_company(persons, &mut report).await;
+            report.limits = self.client.advertised_limits();
             report.limits.sort_by_key(|limit| limit.endpoint.route());
-            report.findings.push(findings::limits(&report.limits));
+            report.findings.push(findings::limits_finding(&report.limits));
         }
-        report.requests = self.client.traffic().requests();
+        report.request_count = self.client.metrics().requests();
         report
     }
 
     /// Reads the sample and adds a finding for each step after the token.
-    async fn ask(&self, persons: usize, report: &mut Report) {
-        let wanted = self.policy.wanted_attributes();
+    async fn examine_company(&self, persons: usize, report: &mut PreflightReport) {
+        let wanted = self.policy.required_custom_attribute_ids();
         let (page, ()) =
-            tokio::join!(self.client.first_persons(&wanted), self.client.prefetch_names());
+            tokio::join!(self.client.first_page(&wanted), self.client.prefetch_names());
         let counted = match &page {
-            Ok(page) => self.client.count_persons(page, self.max_results).await,
+            Ok(page) => self.client.count_persons(page, self.max_page_size).await,
             Err(error) => Err(error.clone()),
         };
-        report.findings.push(findings::page(&page, &counted));
+        report.findings.push(findings::persons_finding(&page, &counted));
         let page = match page {
             Ok(page) if !page.persons.is_empty() => page,
             Ok(_) | Err(_) => {
-                report.findings.extend(self.look_ups(None).await);
+                report.findings.extend(self.check_lookups(None).await);
                 return;
             }
         };
-        let sample = self.sample(page, persons.max(EMPLOYMENTS)).await;
-        let is_sample = sample.page.is_followed || sample.asked < sample.people.len();
-        report.findings.push(findings::employments(sample.asked, is_sample, &sample.failures));
-        report.findings.extend(self.look_ups(Some(&sample)).await);
-        report.findings.extend(findings::page_size(&counted));
-        report.findings.extend(sample_values::finding(
-            &sample.page.unreadable,
-            &sample.odd,
-            &self.client.odd_names(),
+        let sample = self.read_sample(page, persons.max(MIN_EMPLOYMENT_SAMPLE)).await;
+        let is_sample = sample.page.has_more_pages || sample.requested_count < sample.records.len();
+        report.findings.push(findings::employments_finding(sample.requested_count, is_sample, &sample.failures));
+        report.findings.extend(self.check_lookups(Some(&sample)).await);
+        report.findings.extend(findings::page_size_finding(&counted));
+        report.findings.extend(sample_values::malformed_values_finding(
+            &sample.page.unreadable_attributes,
+            &sample.malformed_values,
+            &self.client.malformed_lookup_names(),
         ));
-        report.presence = coverage::presence(&sample.people, &self.rules());
-        report.findings.push(findings::attributes(&report.presence));
-        report.custom = custom_attributes::custom(&sample.page.attributes, &self.policy);
-        report.findings.extend(custom_attributes::findings(
+        report.coverage = coverage::measure_coverage(&sample.records, &self.date_rules());
+        report.findings.push(findings::attributes_finding(&report.coverage));
+        report.custom_attributes = custom_attributes::report_custom_attributes(&sample.page.attributes, &self.policy);
+        report.findings.extend(custom_attributes::mapping_findings(
             &self.policy,
-            &self.attributes,
-            &report.custom,
+            &self.extension_mapper,
+            &report.custom_attributes,
             &sample.page.persons,
         ));
-        report.findings.push(contradictions::finding(&sample.people, &self.rules()));
-        let serve = findings::serve(&sample.people, &counted, &self.rules(), self.is_bound);
-        report.findings.push(findings::unless_blocked(serve, &report.findings));
-        report.people = self.explained(&sample, persons).await;
+        report.findings.push(contradictions::contradictions_finding(&sample.records, &self.date_rules()));
+        let serve = findings::serve_finding(&sample.records, &counted, &self.date_rules(), self.has_mass_change_guard);
+        report.findings.push(findings::replace_if_blocked(serve, &report.findings));
+        report.explained_users = self.explain_users(&sample, persons).await;
     }
 
     /// Returns a finding for each look-up. Without a `sample`, no unit counts as in use.
-    async fn look_ups(&self, sample: Option<&Sample>) -> Vec<Finding> {
+    async fn check_lookups(&self, sample: Option<&Sample>) -> Vec<Finding> {
         let mut found = Vec::new();
-        for look_up in self.client.look_ups().await {
+        for look_up in self.client.lookup_reports().await {
             let in_use = match sample {
                 Some(sample) => {
-                    InUse::of(look_up.kind, &sample.people, &sample.names, &self.rules())
+                    LookupUsage::count(look_up.kind, &sample.records, &sample.lookup_names, &self.date_rules())
                 }
-                None => InUse::default(),
+                None => LookupUsage::default(),
             };
-            found.push(findings::look_up(&look_up, in_use));
+            found.push(findings::lookup_finding(&look_up, in_use));
         }
         found
     }
 
     /// Reads the employments of the first `asked` persons, and the names of the units in use.
-    async fn sample(&self, page: FirstPage, asked: usize) -> Sample {
+    async fn read_sample(&self, page: FirstPage, asked: usize) -> Sample {
         let asked = asked.min(page.persons.len());
         let reads = stream::iter(page.persons.iter().take(asked))
             .map(|person| self.employments(person))
@@ -190,14 +190,14 @@ impl Survey {
         let reads: Vec<_> = reads.collect().await;
         let mut reads = reads.into_iter();
         let mut failures = Vec::new();
-        let mut odd = page.odd.clone();
+        let mut odd = page.malformed.clone();
         let mut people = Vec::with_capacity(page.persons.len());
         for person in &page.persons {
             let employments = match reads.next() {
                 Some(Ok(read)) => {
-                    for attribute in read.odd {
+                    for attribute in read.malformed {
                         let attribute = format!("employments.{attribute}").into();
-                        odd.push(OddValue { person: person.id.clone(), attribute });
+                        odd.push(MalformedValue { person: person.id.clone(), attribute });
                     }
                     Some(read.employments)
                 }
@@ -208,53 +208,53 @@ impl Survey {
                 // The person is not in the sample.
                 None => None,
             };
-            people.push(Facts { person: person.clone(), employments });
+            people.push(DecodedRecord { person: person.clone(), employments });
         }
         // A server does the same: it requests a unit that the lists do not name by its id.
-        let mut named = Named::default();
+        let mut named = LookupIds::default();
         for facts in &people {
-            named.add(facts.employments.as_deref().unwrap_or_default());
+            named.add_all(facts.employments.as_deref().unwrap_or_default());
         }
-        let names = self.client.names(named.by_kind()).await;
-        Sample { people, page, asked, failures, names, odd }
+        let names = self.client.look_up_names(named.by_kind()).await;
+        Sample { records: people, page, requested_count: asked, failures, lookup_names: names, malformed_values: odd }
     }
 
-    async fn employments(&self, person: &Person) -> Result<Employments, Error> {
+    async fn employments(&self, person: &Person) -> Result<PersonEmployments, Error> {
         let read = self.client.employments(&person.id).await?;
-        believed(read, person, &[])
+        check_response(read, person, &[])
     }
 
     /// Explains the attributes of the first `persons` users whose employments are known.
-    async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
-        let rules = self.rules();
-        let served = self.served(&sample.people);
+    async fn explain_users(&self, sample: &Sample, persons: usize) -> Vec<Vec<AttributeExplanation>> {
+        let rules = self.date_rules();
+        let served = self.served(&sample.records);
         let mut heads = Vec::with_capacity(served.len());
         for facts in &served {
-            heads.push(Head::of(&facts.person));
+            heads.push(PersonHeader::from_person(&facts.person));
         }
-        let user_names = user_names(&served, &heads, &rules);
+        let user_names = sample_user_names(&served, &heads, &rules);
         let mut chosen = Vec::new();
         for (&facts, user_name) in served.iter().zip(&user_names) {
             if chosen.len() < persons && facts.employments.is_some() {
                 chosen.push(Chosen { facts, user_name: user_name.as_ref() });
             }
         }
-        let supervisors = self.supervisors(&chosen, &heads).await;
+        let supervisors = self.read_supervisors(&chosen, &heads).await;
         let mut people = HashMap::with_capacity(heads.len() + supervisors.len());
         for (head, user_name) in heads.iter().zip(&user_names) {
-            people.insert(head.id, Card { head: *head, user_name: user_name.clone() });
+            people.insert(head.id, ManagerCard { header: *head, user_name: user_name.clone() });
         }
         for person in &supervisors {
             if self.is_served(person) {
-                people.insert(person.id.as_str(), own(Head::of(person)));
+                people.insert(person.id.as_str(), supervisor_card(PersonHeader::from_person(person)));
             }
         }
-        let context = Context {
+        let context = MappingContext {
             policy: &self.policy,
-            attributes: &self.attributes,
-            locations: &self.locations,
-            names: &sample.names,
-            people,
+            extension_mapper: &self.extension_mapper,
+            urls: &self.urls,
+            lookup_names: &sample.lookup_names,
+            managers: people,
             today: rules.today,
         };
         let mut explained = Vec::with_capacity(chosen.len());
@@ -265,7 +265,7 @@ impl Survey {
     }
 
     /// Returns the persons who would be users, in the order in which a server lists them.
-    fn served<'p>(&self, people: &'p [Facts]) -> Vec<&'p Facts> {
+    fn served<'p>(&self, people: &'p [DecodedRecord]) -> Vec<&'p DecodedRecord> {
         let mut served = Vec::with_capacity(people.len());
         for facts in people {
             if self.is_served(&facts.person) {
@@ -274,7 +274,7 @@ impl Survey {
         }
         served.sort_by(|one, other| {
             let (one, other) = (&one.person, &other.person);
-            list_order((one.created_at, &one.id), (other.created_at, &other.id))
+            compare_list_keys((one.created_at, &one.id), (other.created_at, &other.id))
         });
         served
     }
@@ -283,15 +283,15 @@ impl Survey {
         !self.policy.require_email || person.email.is_some()
     }
 
-    fn rules(&self) -> DateRules<'_> {
+    fn date_rules(&self) -> DateRules<'_> {
         let policy = &self.policy;
         DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
     }
 
     /// Reads the supervisors of `chosen` who are not among `heads`. A server reads all persons, and
     /// serves only managers who are users.
-    async fn supervisors(&self, chosen: &[Chosen<'_>], heads: &[Head<'_>]) -> Vec<Person> {
-        let rules = self.rules();
+    async fn read_supervisors(&self, chosen: &[Chosen<'_>], heads: &[PersonHeader<'_>]) -> Vec<Person> {
+        let rules = self.date_rules();
         let mut ids: Vec<&str> = Vec::new();
         for Chosen { facts, .. } in chosen {
             if let Some(employments) = &facts.employments
@@ -318,48 +318,48 @@ impl Survey {
 
 /// User whose attributes are explained.
 struct Chosen<'a> {
-    facts: &'a Facts,
+    facts: &'a DecodedRecord,
     user_name: &'a str,
 }
 
 impl Chosen<'_> {
     /// Maps the person and explains the result. Returns `None` if it cannot be encoded.
-    fn explained(&self, context: &Context<'_>) -> Option<Vec<Explained>> {
-        let Facts { person, employments } = self.facts;
+    fn explained(&self, context: &MappingContext<'_>) -> Option<Vec<AttributeExplanation>> {
+        let DecodedRecord { person, employments } = self.facts;
         let employments = employments.as_deref().unwrap_or_default();
-        let Primary { employment, standing } = context.rules().primary(person, employments);
-        let made = Made { person, employment, standing, context };
-        let user = user(person, self.user_name.to_owned(), employments, context);
-        explanation::explained(&user.versioned().ok()?, &made).ok()
+        let PrimaryEmployment { employment, activity: standing } = context.date_rules().primary(person, employments);
+        let made = ExplanationInput { person, employment, activity: standing, context };
+        let user = map_user(person, self.user_name.to_owned(), employments, context);
+        explanation::explain_user(&user.with_version().ok()?, &made).ok()
     }
 }
 
 /// Returns the user names of `persons`, in the same order. `heads` contains their headers.
-fn user_names<'p>(
-    persons: &[&Facts],
-    heads: &[Head<'p>],
+fn sample_user_names<'p>(
+    persons: &[&DecodedRecord],
+    heads: &[PersonHeader<'p>],
     rules: &DateRules<'_>,
 ) -> Vec<Cow<'p, str>> {
     let Ok(UserNames { names, .. }) =
-        user_name::all(heads, |head| Ok::<Claim, Infallible>(claim(persons, head.id, rules)));
+        user_name::assign_user_names(heads, |head| Ok::<AddressClaim, Infallible>(claim(persons, head.id, rules)));
     names
 }
 
 /// Returns the claim of the person with this id to an e-mail address.
-fn claim(persons: &[&Facts], id: &str, rules: &DateRules<'_>) -> Claim {
+fn claim(persons: &[&DecodedRecord], id: &str, rules: &DateRules<'_>) -> AddressClaim {
     let Some(facts) = persons.iter().find(|facts| facts.person.id == id) else {
-        return Claim::LOWEST;
+        return AddressClaim::LOWEST;
     };
     let employments = facts.employments.as_deref().unwrap_or_default();
-    Claim::of(&rules.primary(&facts.person, employments))
+    AddressClaim::from_primary(&rules.primary(&facts.person, employments))
 }
 
 /// Returns the card of a supervisor outside the first page. The e-mail address is assumed to be
 /// unique.
-fn own(head: Head<'_>) -> Card<'_> {
+fn supervisor_card(head: PersonHeader<'_>) -> ManagerCard<'_> {
     let user_name = match head.email {
         Some(email) => Cow::Borrowed(email),
-        None => Cow::Owned(user_name::fallback(head.id)),
+        None => Cow::Owned(user_name::fallback_user_name(head.id)),
     };
-    Card { head, user_name }
+    ManagerCard { header: head, user_name }
 }

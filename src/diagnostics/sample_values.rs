@@ -1,28 +1,28 @@
 //! Finding about values that cannot be read.
 
-use crate::diagnostics::findings::{Finding, Outcome};
-use crate::personio::{OddNames, OddValue, is_loggable};
+use crate::diagnostics::findings::{Finding, FindingOutcome};
+use crate::personio::{MalformedNames, MalformedValue, is_loggable};
 
 /// Maximum number of examples in the finding.
 const MAX_EXAMPLES: usize = 10;
 
 /// Returns a finding if a value of the persons, employments or look-ups is malformed. The finding
 /// contains attribute names and ids, never a value.
-pub(crate) fn finding(
+pub(crate) fn malformed_values_finding(
     unreadable: &[&'static str],
-    odd: &[OddValue],
-    names: &[OddNames],
+    odd: &[MalformedValue],
+    names: &[MalformedNames],
 ) -> Option<Finding> {
     let mut examples: Vec<String> = Vec::new();
     for attribute in unreadable {
         examples.push(format!("{attribute} of a person who cannot be read"));
     }
-    for OddValue { person, attribute } in odd {
+    for MalformedValue { person, attribute } in odd {
         let person = if is_loggable(person) { person } else { "with an odd id" };
         examples.push(format!("{attribute} of person {person}"));
     }
     let mut unreadable_names = 0;
-    for OddNames { kind, ids, unreadable } in names {
+    for MalformedNames { kind, ids, unreadable } in names {
         unreadable_names += unreadable;
         for id in ids {
             let id = if is_loggable(id) { id } else { "with an odd id" };
@@ -44,8 +44,8 @@ pub(crate) fn finding(
                   status cannot be read is served as before, and a new one is not served.";
     Some(Finding {
         step: "values",
-        outcome: Outcome::Doubtful,
-        what,
+        outcome: FindingOutcome::Warning,
+        description: what,
         remedy: Some(remedy.to_owned()),
     })
 }
@@ -53,21 +53,21 @@ pub(crate) fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::personio::Kind;
+    use crate::personio::LookupKind;
 
     #[test]
     fn malformed_values_are_counted_and_located() {
-        assert_eq!(finding(&[], &[], &[]), None);
+        assert_eq!(malformed_values_finding(&[], &[], &[]), None);
         let odd =
-            |person: &str| OddValue { person: person.to_owned(), attribute: "created_at".into() };
-        let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
-        let found = finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
+            |person: &str| MalformedValue { person: person.to_owned(), attribute: "created_at".into() };
+        let names = MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
+        let found = malformed_values_finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
         assert_eq!(
-            found.what,
+            found.description,
             "6 values cannot be read, and are absent or incomplete: email of a person who cannot \
              be read, created_at of person 7, created_at of person with an odd id, name of Team 3"
         );
-        let many: Vec<OddValue> = (0..100).map(|id| odd(&id.to_string())).collect();
-        assert_eq!(finding(&[], &many, &[]).unwrap().what.matches("created_at").count(), 10);
+        let many: Vec<MalformedValue> = (0..100).map(|id| odd(&id.to_string())).collect();
+        assert_eq!(malformed_values_finding(&[], &many, &[]).unwrap().description.matches("created_at").count(), 10);
     }
 }

@@ -18,7 +18,7 @@ pub enum Error {
     },
     /// The current snapshot is older than allowed, and the guard holds the newer load.
     #[error("the last snapshot is too old, and a newer change is held back: {losses}")]
-    HeldBack {
+    Held {
         /// Losses of the held change.
         losses: Box<Losses>,
         /// Time after which a retry makes sense.

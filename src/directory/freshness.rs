@@ -14,8 +14,8 @@ pub struct Freshness {
     /// Age from which on data is never served.
     pub max_stale: Duration,
     /// Cool-down: shortest pause between a failed load and the next one.
-    pub pause: Duration,
+    pub cool_down: Duration,
     /// Delay of the refresh debounce: time between a webhook and the load it causes, so that
     /// webhooks that arrive together share one load.
-    pub soon: Duration,
+    pub refresh_debounce: Duration,
 }

@@ -9,43 +9,43 @@ use jiff::Timestamp;
 use crate::directory::{Directory, SourceError, lock};
 
 /// Maximum number of loads in the history.
-const MOST: usize = 60;
+const MAX_LOADS: usize = 60;
 
 /// Finished load.
 #[derive(Debug, Clone)]
-pub struct PastLoad {
+pub struct FinishedLoad {
     /// Time of its start.
-    pub began: Timestamp,
+    pub started_at: Timestamp,
     /// Duration.
-    pub took: Duration,
+    pub duration: Duration,
     /// Number of requests that it sent.
     pub requests: u64,
     /// Outcome.
-    pub outcome: Outcome,
+    pub outcome: LoadOutcome,
 }
 
 /// Outcome of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LoadOutcome {
     /// The load was published, with this number of users.
     Published(usize),
     /// The guard held the load, because it would take something from too many users.
-    HeldBack,
+    Held,
     /// An operator approved a held change while the load ran. The load was discarded, because it
     /// was based on the snapshot before the approval.
-    Overtaken,
+    Superseded,
     /// The load failed and was discarded.
     Failed(SourceError),
 }
 
 /// Ring buffer of the last loads.
 #[derive(Debug, Default)]
-pub(super) struct History(Mutex<VecDeque<PastLoad>>);
+pub(super) struct LoadHistory(Mutex<VecDeque<FinishedLoad>>);
 
-impl History {
-    pub(super) fn note(&self, load: PastLoad) {
+impl LoadHistory {
+    pub(super) fn push(&self, load: FinishedLoad) {
         let mut loads = lock(&self.0);
-        if loads.len() == MOST {
+        if loads.len() == MAX_LOADS {
             loads.pop_front();
         }
         loads.push_back(load);
@@ -55,7 +55,7 @@ impl History {
 impl Directory {
     /// Returns the last loads, the newest last.
     #[must_use]
-    pub fn history(&self) -> Vec<PastLoad> {
+    pub fn history(&self) -> Vec<FinishedLoad> {
         lock(&self.0.history.0).iter().cloned().collect()
     }
 }
@@ -66,15 +66,15 @@ mod tests {
 
     #[test]
     fn history_keeps_the_newest_loads() {
-        let history = History::default();
-        for number in 0..=MOST {
-            let (began, took, outcome) = (Timestamp::UNIX_EPOCH, Duration::ZERO, Outcome::HeldBack);
-            history.note(PastLoad { began, took, requests: number as u64, outcome });
+        let history = LoadHistory::default();
+        for number in 0..=MAX_LOADS {
+            let (began, took, outcome) = (Timestamp::UNIX_EPOCH, Duration::ZERO, LoadOutcome::Held);
+            history.push(FinishedLoad { started_at: began, duration: took, requests: number as u64, outcome });
         }
         let loads = history.0.into_inner().unwrap();
         assert_eq!(
-            (loads.len(), loads[0].requests, loads[MOST - 1].requests),
-            (MOST, 1, MOST as u64)
+            (loads.len(), loads[0].requests, loads[MAX_LOADS - 1].requests),
+            (MAX_LOADS, 1, MAX_LOADS as u64)
         );
     }
 }

@@ -33,30 +33,30 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::timeout;
 
-pub use crate::directory::counters::Counters;
+pub use crate::directory::counters::DirectoryMetrics;
 pub use crate::directory::error::Error;
 pub use crate::directory::freshness::Freshness;
-use crate::directory::guard::Guard;
-use crate::directory::guard::held_change::Held;
-pub use crate::directory::guard::held_change::{AffectedUser, Approval, HeldBack};
-pub use crate::directory::guard::{ChangeId, GroupLosses, Kind, Kinds, Losses, MaxChange};
-use crate::directory::history::History;
-pub use crate::directory::history::{Outcome, PastLoad};
-use crate::directory::loader::{Failure, Flight, Load, Refresh};
+use crate::directory::guard::MassChangeGuard;
+use crate::directory::guard::held_change::HeldLoad;
+pub use crate::directory::guard::held_change::{AffectedUser, ApprovalOutcome, HeldChangeSummary};
+pub use crate::directory::guard::{ChangeId, GroupLosses, ChangeKind, ChangeKinds, Losses, MaxChange};
+use crate::directory::history::LoadHistory;
+pub use crate::directory::history::{LoadOutcome, FinishedLoad};
+use crate::directory::loader::{FailedLoad, RunningLoad, LoadFuture, LoadDecision};
 pub use crate::directory::next_load::NextLoad;
-use crate::directory::paging_sessions::Walks;
-pub use crate::directory::paging_sessions::{SESSION_IDLE_TIMEOUT, Walk};
-pub use crate::directory::persistence::Keeping;
+use crate::directory::paging_sessions::PagingSessions;
+pub use crate::directory::paging_sessions::{SESSION_IDLE_TIMEOUT, PagingSessionKey};
+pub use crate::directory::persistence::WriteStatus;
 use crate::directory::persistence::state_file::StateFile;
-pub use crate::directory::progress::{Left, Progress};
-use crate::directory::refresh_debounce::Notices;
-pub use crate::directory::snapshot::{Earlier, Snapshot};
+pub use crate::directory::progress::{RemainingTime, LoadProgress};
+use crate::directory::refresh_debounce::RefreshDebounce;
+pub use crate::directory::snapshot::{PreviousState, Snapshot};
 pub use crate::directory::source::{
-    Defects, Loaded, Login, Malformed, Memory, News, Skipped, Source, SourceError, Told,
+    Defects, LoadedDirectory, SourceLogin, MalformedWebhook, SyncState, LoadResult, SkippedCounts, DirectorySource, SourceError, WebhookEffect,
 };
 
 use crate::clock::Clock;
-use crate::scim::{Content, Resource, Vocabulary};
+use crate::scim::{ResourceContent, Resource, SchemaRegistry};
 
 /// Maximum number of single users in the cache that is used before the first snapshot.
 const MAX_CACHED_SINGLE_USERS: u64 = 10_000;
@@ -67,10 +67,10 @@ const MAX_CONCURRENT_SINGLE_FETCHES: usize = 4;
 
 /// Handle of the directory. Clones share one state.
 #[derive(Clone)]
-pub struct Directory(Arc<Inner>);
+pub struct Directory(Arc<DirectoryInner>);
 
-struct Inner {
-    source: Arc<dyn Source>,
+struct DirectoryInner {
+    source: Arc<dyn DirectorySource>,
     freshness: Freshness,
     clock: Arc<dyn Clock>,
     /// Runtime on which all loads run. Loads belong to no request and outlive the request that
@@ -78,74 +78,74 @@ struct Inner {
     runtime: Handle,
     max_change: MaxChange,
     /// Lock of every change of the current snapshot, so that snapshots are published one at a time.
-    publishing: AsyncMutex<()>,
+    publish_lock: AsyncMutex<()>,
     /// Marker of freshness: holds an entry while the last load is younger than the time to live.
-    fresh: Cache<(), ()>,
+    fresh_marker: Cache<(), ()>,
     /// Current snapshot: the newest one, whatever its age.
-    last_good: ArcSwapOption<Snapshot>,
+    current: ArcSwapOption<Snapshot>,
     /// Sync state of the source as of the current snapshot.
-    memory: Mutex<Option<Arc<dyn Memory>>>,
+    sync_state: Mutex<Option<Arc<dyn SyncState>>>,
     /// Load that is newer than the current snapshot and is not served, because it would take
     /// something from too many users.
-    held: ArcSwapOption<Held>,
+    held_load: ArcSwapOption<HeldLoad>,
     /// Flag set when the last load was refused as incomplete and there was no earlier snapshot.
     /// Nothing is served then, single users included.
-    flawed: AtomicBool,
+    is_incomplete: AtomicBool,
     /// Account states of the current snapshot, and the losses of the last hours.
-    guard: Guard,
+    guard: MassChangeGuard,
     /// Number of approved changes. A load that sees it change was based on an outdated snapshot.
     approvals: AtomicU64,
     /// Snapshot for which the day rollover was last tried. A snapshot is remapped at most once.
-    turned: ArcSwap<Weak<Snapshot>>,
+    last_rollover: ArcSwap<Weak<Snapshot>>,
     /// State file, if one is configured.
-    state: Option<persistence::State>,
+    persistence: Option<persistence::Persistence>,
     /// Running load.
-    flight: Mutex<Option<Flight>>,
+    running_load: Mutex<Option<RunningLoad>>,
     /// Last load, if it failed.
-    failure: ArcSwapOption<Failure>,
-    counters: Counters,
-    history: History,
+    failed_load: ArcSwapOption<FailedLoad>,
+    metrics: DirectoryMetrics,
+    history: LoadHistory,
     /// Time since which some users have been outdated, unverified or without look-up names, on the
     /// monotonic clock.
-    incomplete: Mutex<Option<Duration>>,
+    incomplete_since: Mutex<Option<Duration>>,
     /// Refresh debounce: counts the webhooks that the next load covers.
-    notices: Notices,
+    debounce: RefreshDebounce,
     /// Single users that were fetched while there was no snapshot.
-    single: Cache<String, Option<Arc<Resource>>>,
+    single_users: Cache<String, Option<Arc<Resource>>>,
     /// Limit for concurrent single-user fetches.
-    singles: Semaphore,
+    single_user_permits: Semaphore,
     /// Paging sessions and their retained snapshots.
-    walks: Walks,
+    paging_sessions: PagingSessions,
 }
 
-impl Inner {
+impl DirectoryInner {
     /// Fetches one user from the source. Concurrent requests for the same id share one fetch.
-    async fn single(
+    async fn fetch_single_user(
         self: Arc<Self>,
         id: String,
     ) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
-        if self.single.contains_key(&id) {
-            self.counters.single.hit();
+        if self.single_users.contains_key(&id) {
+            self.metrics.single_user_requests.count_hit();
         } else {
-            self.counters.single.miss();
+            self.metrics.single_user_requests.count_miss();
         }
-        self.single.try_get_with_by_ref(&id, self.fetch_single(&id)).await
+        self.single_users.try_get_with_by_ref(&id, self.fetch_single(&id)).await
     }
 
     /// Fetches one user from the source, as soon as fewer than [`MAX_CONCURRENT_SINGLE_FETCHES`] others are being
     /// fetched.
     async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
-        let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.singles.acquire()).await
+        let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.single_user_permits.acquire()).await
         else {
             return Err(SourceError::new(
                 "too many requests for single users are waiting".to_owned(),
             ));
         };
         let user = self.source.find(id).await?;
-        let vocabulary = self.source.vocabulary();
+        let vocabulary = self.source.schema_registry();
         let Some(user) = user else { return Ok(None) };
-        let mut user = user.versioned()?;
-        snapshot::limit_moments(&mut user, self.clock.now());
+        let mut user = user.with_version()?;
+        snapshot::limit_times(&mut user, self.clock.now());
         Ok(Some(Arc::new(Resource::new(&vocabulary.types.user, &user)?)))
     }
 }
@@ -174,33 +174,33 @@ pub struct LastFailure {
     /// Reason of the failure.
     pub reason: SourceError,
     /// Time since the failure.
-    pub ago: Duration,
+    pub age: Duration,
     /// Time since the first failure after the last successful load.
-    pub since: Duration,
+    pub failing_for: Duration,
 }
 
 /// Running load.
 #[derive(Debug, Clone)]
-pub struct Loading {
+pub struct LoadStatus {
     /// Progress, in words.
     pub progress: String,
     /// Estimate of the remaining time.
-    pub left: Option<Left>,
+    pub remaining: Option<RemainingTime>,
     /// Time since its start.
-    pub since: Duration,
+    pub elapsed: Duration,
 }
 
 /// State of the directory at one moment, as [`Directory::state`] returns it.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct DirectoryState {
     /// Snapshot that may be served, if any, and its age.
     pub snapshot: Option<(Arc<Snapshot>, Duration)>,
     /// Time for which some of the users have been outdated, unverified or without look-up names.
-    pub incomplete: Option<Duration>,
+    pub incomplete_for: Option<Duration>,
     /// Time for which there has been no snapshot to serve.
-    pub missing: Option<Duration>,
+    pub missing_for: Option<Duration>,
     /// Running load, if any.
-    pub loading: Option<Loading>,
+    pub loading: Option<LoadStatus>,
     /// Last load, if it failed.
     pub failure: Option<LastFailure>,
 }
@@ -209,78 +209,78 @@ impl Directory {
     /// Creates an empty directory, whose loads run on `runtime`.
     #[must_use]
     pub fn new(
-        source: Arc<dyn Source>,
+        source: Arc<dyn DirectorySource>,
         freshness: Freshness,
         max_change: MaxChange,
         state: Option<StateFile>,
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(DirectoryInner {
             source,
             freshness,
             clock,
             runtime,
-            fresh: Cache::builder().time_to_live(freshness.cache_ttl).build(),
+            fresh_marker: Cache::builder().time_to_live(freshness.cache_ttl).build(),
             max_change,
-            publishing: AsyncMutex::default(),
-            last_good: ArcSwapOption::empty(),
-            memory: Mutex::default(),
-            held: ArcSwapOption::empty(),
-            flawed: AtomicBool::new(false),
-            guard: Guard::default(),
+            publish_lock: AsyncMutex::default(),
+            current: ArcSwapOption::empty(),
+            sync_state: Mutex::default(),
+            held_load: ArcSwapOption::empty(),
+            is_incomplete: AtomicBool::new(false),
+            guard: MassChangeGuard::default(),
             approvals: AtomicU64::default(),
-            turned: ArcSwap::default(),
-            state: state.map(persistence::State::new),
-            flight: Mutex::default(),
-            failure: ArcSwapOption::empty(),
-            counters: Counters::default(),
-            history: History::default(),
-            incomplete: Mutex::default(),
-            notices: Notices::default(),
-            single: single_users(freshness.cache_ttl),
-            singles: Semaphore::new(MAX_CONCURRENT_SINGLE_FETCHES),
-            walks: Walks::new(),
+            last_rollover: ArcSwap::default(),
+            persistence: state.map(persistence::Persistence::new),
+            running_load: Mutex::default(),
+            failed_load: ArcSwapOption::empty(),
+            metrics: DirectoryMetrics::default(),
+            history: LoadHistory::default(),
+            incomplete_since: Mutex::default(),
+            debounce: RefreshDebounce::default(),
+            single_users: single_users(freshness.cache_ttl),
+            single_user_permits: Semaphore::new(MAX_CONCURRENT_SINGLE_FETCHES),
+            paging_sessions: PagingSessions::new(),
         }))
     }
 
     /// Returns the schema registry of the current snapshot, or that of the source before the first
     /// snapshot.
     #[must_use]
-    pub fn vocabulary(&self) -> Arc<Vocabulary> {
-        match self.0.last_good.load().as_ref() {
-            Some(newest) => Arc::clone(newest.vocabulary()),
-            None => self.0.source.vocabulary(),
+    pub fn schema_registry(&self) -> Arc<SchemaRegistry> {
+        match self.0.current.load().as_ref() {
+            Some(newest) => Arc::clone(newest.schema_registry()),
+            None => self.0.source.schema_registry(),
         }
     }
 
     /// Starts a load, unless one is running or the cool-down after a failed load is on.
     pub fn warm_up(&self) {
-        let newest = self.0.last_good.load_full();
-        let _ = self.refresh(newest.as_ref());
+        let newest = self.0.current.load_full();
+        let _ = self.join_or_start_load(newest.as_ref());
     }
 
     /// Returns the snapshot to serve, if no waiting is necessary.
     #[must_use]
-    pub fn ready(&self) -> Option<Arc<Snapshot>> {
-        let fresh = self.fresh()?;
+    pub fn current_without_waiting(&self) -> Option<Arc<Snapshot>> {
+        let fresh = self.current_if_fresh()?;
         // With background refreshes no request waits for a load, so none waits for the day rollover
         // either.
-        let may_wait = self.0.freshness.refresh_every.is_none() && self.is_due(&fresh);
+        let may_wait = self.0.freshness.refresh_every.is_none() && self.needs_rollover(&fresh);
         if may_wait {
             return None;
         }
-        self.0.counters.snapshot.hit();
+        self.0.metrics.snapshot_requests.count_hit();
         Some(fresh)
     }
 
     /// Returns the current snapshot if it is fresh. With background refreshes every snapshot that
     /// may be served counts as fresh.
-    fn fresh(&self) -> Option<Arc<Snapshot>> {
+    fn current_if_fresh(&self) -> Option<Arc<Snapshot>> {
         // The marker is checked before the snapshot is read, so that a load published in between
         // can only make the snapshot newer.
-        let is_fresh = self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&());
-        if is_fresh { self.servable() } else { None }
+        let is_fresh = self.0.freshness.refresh_every.is_some() || self.0.fresh_marker.contains_key(&());
+        if is_fresh { self.current_if_servable() } else { None }
     }
 
     /// Returns the snapshot to serve. A fresh one is returned at once. Otherwise the request waits
@@ -290,27 +290,27 @@ impl Directory {
     /// # Errors
     /// Returns an error when no snapshot may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
-        if let Some(ready) = self.ready() {
+        if let Some(ready) = self.current_without_waiting() {
             return Ok(ready);
         }
         let asked = Instant::now();
         if self.0.freshness.refresh_every.is_none() {
             // The day rollover continues after this request stops waiting for it.
-            let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
+            let _ = timeout(self.0.freshness.refresh_wait, self.roll_over()).await;
         }
-        let newest = self.0.last_good.load_full();
-        if let Some(fresh) = self.fresh() {
-            self.0.counters.snapshot.hit();
+        let newest = self.0.current.load_full();
+        if let Some(fresh) = self.current_if_fresh() {
+            self.0.metrics.snapshot_requests.count_hit();
             return Ok(fresh);
         }
-        self.0.counters.snapshot.miss();
-        match self.refresh(newest.as_ref()) {
-            Refresh::Done(snapshot) => Ok(snapshot),
-            Refresh::Paused => self.fallback(),
-            Refresh::UnderWay(flight) => {
-                match timeout(self.patience(&flight, asked), flight.load).await {
+        self.0.metrics.snapshot_requests.count_miss();
+        match self.join_or_start_load(newest.as_ref()) {
+            LoadDecision::AlreadyNewer(snapshot) => Ok(snapshot),
+            LoadDecision::Refused => self.current_or_error(),
+            LoadDecision::Running(flight) => {
+                match timeout(self.remaining_wait(&flight, asked), flight.outcome).await {
                     // The published snapshot may already be too old, or the load may be held.
-                    Ok(Ok(()) | Err(_)) | Err(_) => self.fallback(),
+                    Ok(Ok(()) | Err(_)) | Err(_) => self.current_or_error(),
                 }
             }
         }
@@ -323,29 +323,29 @@ impl Directory {
     /// user.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
         // A load that was refused as a whole must not be served one user at a time either.
-        if self.0.last_good.load().is_some() || self.0.flawed.load(Relaxed) {
+        if self.0.current.load().is_some() || self.0.is_incomplete.load(Relaxed) {
             return Ok(self.current().await?.users().find(id).cloned());
         }
-        match self.refresh(None) {
-            Refresh::Done(snapshot) => return Ok(snapshot.users().find(id).cloned()),
+        match self.join_or_start_load(None) {
+            LoadDecision::AlreadyNewer(snapshot) => return Ok(snapshot.users().find(id).cloned()),
             // An id that cannot be fetched alone needs the list, which is not there yet.
-            Refresh::UnderWay(_) | Refresh::Paused if !can_be_fetched(id) => {
+            LoadDecision::Running(_) | LoadDecision::Refused if !can_be_fetched(id) => {
                 return self.find_in_fallback(id);
             }
-            Refresh::Paused => {
-                return match self.0.single.get(id).await {
+            LoadDecision::Refused => {
+                return match self.0.single_users.get(id).await {
                     Some(user) => Ok(user),
                     None => self.find_in_fallback(id),
                 };
             }
-            Refresh::UnderWay(_) => {}
+            LoadDecision::Running(_) => {}
         }
-        let single = self.0.runtime.spawn(Arc::clone(&self.0).single(id.to_owned()));
+        let single = self.0.runtime.spawn(Arc::clone(&self.0).fetch_single_user(id.to_owned()));
         match timeout(self.0.freshness.refresh_wait, single).await {
             Ok(Ok(Ok(user))) => Ok(user),
             Ok(Ok(Err(reason))) => {
                 let reason = SourceError::clone(&reason);
-                Err(Error::Unavailable { reason, retry_after: self.0.freshness.pause })
+                Err(Error::Unavailable { reason, retry_after: self.0.freshness.cool_down })
             }
             Ok(Err(_)) | Err(_) => self.find_in_fallback(id),
         }
@@ -353,31 +353,31 @@ impl Directory {
 
     /// Returns one user of the snapshot to serve when no fresh one is available.
     fn find_in_fallback(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
-        let snapshot = self.fallback()?;
+        let snapshot = self.current_or_error()?;
         Ok(snapshot.users().find(id).cloned())
     }
 
     /// Returns the state of the directory.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> DirectoryState {
         let now = self.0.clock.monotonic();
-        let flight = lock(&self.0.flight);
-        State {
-            snapshot: self.servable().map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
-            incomplete: lock(&self.0.incomplete).map(|at| now.saturating_sub(at)),
-            missing: self.missing(now),
+        let flight = lock(&self.0.running_load);
+        DirectoryState {
+            snapshot: self.current_if_servable().map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
+            incomplete_for: lock(&self.0.incomplete_since).map(|at| now.saturating_sub(at)),
+            missing_for: self.missing_for(now),
             loading: flight.as_ref().map(|flight| flight.loading(now)),
-            failure: self.0.failure.load().as_ref().map(|failure| failure.last_failure(now)),
+            failure: self.0.failed_load.load().as_ref().map(|failure| failure.last_failure(now)),
         }
     }
 
     /// Returns the time for which there has been no snapshot to serve: since the start, or since
     /// the last snapshot became too old.
-    fn missing(&self, now: Duration) -> Option<Duration> {
-        if self.servable().is_some() {
+    fn missing_for(&self, now: Duration) -> Option<Duration> {
+        if self.current_if_servable().is_some() {
             return None;
         }
-        match self.0.last_good.load().as_ref() {
+        match self.0.current.load().as_ref() {
             Some(newest) => {
                 let too_old_for = newest.age(now).saturating_sub(self.0.freshness.max_stale);
                 Some(too_old_for.min(now))
@@ -388,7 +388,7 @@ impl Directory {
 
     /// Returns the last known state of the login at the source.
     #[must_use]
-    pub fn login(&self) -> Option<Login> {
+    pub fn login(&self) -> Option<SourceLogin> {
         self.0.source.login()
     }
 
@@ -399,23 +399,23 @@ impl Directory {
     }
 
     /// Returns the current snapshot, unless it is too old to be served.
-    fn servable(&self) -> Option<Arc<Snapshot>> {
+    fn current_if_servable(&self) -> Option<Arc<Snapshot>> {
         let now = self.0.clock.monotonic();
-        let newest = self.0.last_good.load_full()?;
+        let newest = self.0.current.load_full()?;
         if newest.age(now) <= self.0.freshness.max_stale { Some(newest) } else { None }
     }
 
     /// Returns how long a request waits for a load. While there is a snapshot to serve, the time
     /// counts from the start of the load and not from the request, so that a slow load does not
     /// delay every request.
-    fn patience(&self, flight: &Flight, asked: Instant) -> Duration {
+    fn remaining_wait(&self, flight: &RunningLoad, asked: Instant) -> Duration {
         let wait = self.0.freshness.refresh_wait.saturating_sub(asked.elapsed());
-        if self.servable().is_none() {
+        if self.current_if_servable().is_none() {
             return wait;
         }
         // A snapshot restored from the state file is served at once, until the first load has
         // succeeded.
-        if self.0.counters.loads_succeeded() == 0 {
+        if self.0.metrics.loads_succeeded() == 0 {
             return Duration::ZERO;
         }
         wait.saturating_sub(self.0.clock.monotonic().saturating_sub(flight.started))
@@ -423,26 +423,26 @@ impl Directory {
 
     /// Returns the snapshot to serve when no fresh one is available, or the reason why there is
     /// none.
-    fn fallback(&self) -> Result<Arc<Snapshot>, Error> {
-        if let Some(snapshot) = self.servable() {
+    fn current_or_error(&self) -> Result<Arc<Snapshot>, Error> {
+        if let Some(snapshot) = self.current_if_servable() {
             return Ok(snapshot);
         }
-        let flight = lock(&self.0.flight).clone();
+        let flight = lock(&self.0.running_load).clone();
         if let Some(flight) = flight {
             let taken = self.0.clock.monotonic().saturating_sub(flight.started);
-            let retry_after = flight.progress.remaining(taken);
+            let retry_after = flight.progress.retry_after(taken);
             return Err(Error::Loading { progress: flight.progress.to_string(), retry_after });
         }
-        let pause = self.0.freshness.pause;
-        if let Some(failure) = self.0.failure.load_full() {
-            let pause_left = failure.until.saturating_sub(self.0.clock.monotonic());
+        let pause = self.0.freshness.cool_down;
+        if let Some(failure) = self.0.failed_load.load_full() {
+            let pause_left = failure.cool_down_ends.saturating_sub(self.0.clock.monotonic());
             return Err(Error::Unavailable {
                 reason: failure.reason.clone(),
                 retry_after: pause_left.max(Duration::from_secs(1)),
             });
         }
-        if let Some(held) = self.0.held.load_full() {
-            return Err(Error::HeldBack { losses: Box::new(held.losses), retry_after: pause });
+        if let Some(held) = self.0.held_load.load_full() {
+            return Err(Error::Held { losses: Box::new(held.losses), retry_after: pause });
         }
         let reason = SourceError::new("no snapshot has been loaded yet".to_owned());
         Err(Error::Unavailable { reason, retry_after: pause })

@@ -10,11 +10,11 @@ use crate::directory::Directory;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextLoad {
     /// A load is running.
-    UnderWay,
+    Running,
     /// The load starts by itself after this time.
-    In(Duration),
+    After(Duration),
     /// The load starts with the first request after this time.
-    WithRequestIn(Duration),
+    WithRequestAfter(Duration),
 }
 
 impl Directory {
@@ -23,28 +23,28 @@ impl Directory {
     pub fn next_load(&self) -> NextLoad {
         let state = self.state();
         if state.loading.is_some() {
-            return NextLoad::UnderWay;
+            return NextLoad::Running;
         }
         let freshness = self.0.freshness;
-        if let Some(failure) = self.0.failure.load_full() {
-            let pause = failure.until.saturating_sub(self.0.clock.monotonic());
+        if let Some(failure) = self.0.failed_load.load_full() {
+            let pause = failure.cool_down_ends.saturating_sub(self.0.clock.monotonic());
             return match freshness.refresh_every {
-                Some(_) => NextLoad::In(pause),
-                None => NextLoad::WithRequestIn(pause),
+                Some(_) => NextLoad::After(pause),
+                None => NextLoad::WithRequestAfter(pause),
             };
         }
         let mut since_began = SignedDuration::ZERO;
         let mut took = Duration::ZERO;
         if let Some(last) = self.history().pop() {
-            since_began = self.0.clock.now().duration_since(last.began);
-            took = last.took;
+            since_began = self.0.clock.now().duration_since(last.started_at);
+            took = last.duration;
         }
         let since_began = Duration::try_from(since_began).unwrap_or_default();
         match freshness.refresh_every {
-            Some(every) => NextLoad::In(every.saturating_sub(since_began)),
+            Some(every) => NextLoad::After(every.saturating_sub(since_began)),
             None => {
                 let fresh_for = freshness.cache_ttl + took;
-                NextLoad::WithRequestIn(fresh_for.saturating_sub(since_began))
+                NextLoad::WithRequestAfter(fresh_for.saturating_sub(since_began))
             }
         }
     }

@@ -15,85 +15,85 @@ use crate::scim::{Digest, digest};
 /// Time after the last page until a paging session expires.
 pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Time after the first page until a paging session expires.
-const WALK: Duration = Duration::from_secs(3600);
+const SESSION_LIFETIME: Duration = Duration::from_secs(3600);
 /// Shortest interval at which a session that starts again on the same content is stored again.
-const AGAIN: Duration = Duration::from_secs(60);
+const MIN_RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// Maximum number of paging sessions.
-const WALKS: u64 = 10_000;
+const MAX_SESSIONS: u64 = 10_000;
 /// Maximum number of retained snapshots.
-const KEPT: u64 = 8;
+const MAX_RETAINED_SNAPSHOTS: u64 = 8;
 
 /// Key of a paging session. It consists of digests, so it is small even for a long query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Walk {
+pub struct PagingSessionKey {
     /// Digest of client, query and page size.
-    of_this_size: Digest,
+    with_page_size: Digest,
     /// Digest of client and query, without the page size: clients request a smaller last page.
-    of_any_size: Digest,
+    without_page_size: Digest,
 }
 
 /// Paging sessions and retained snapshots.
-pub(super) struct Walks {
+pub(super) struct PagingSessions {
     /// Sessions by the digests of their keys. Each session is stored under both digests.
-    began: Cache<Digest, Began>,
+    sessions: Cache<Digest, PagingSession>,
     /// Retained snapshots by the digest of their content.
-    kept: Cache<Digest, Arc<Snapshot>>,
+    retained: Cache<Digest, Arc<Snapshot>>,
 }
 
 /// Paging session: the snapshot on which it began.
 #[derive(Debug, Clone, Copy)]
-struct Began {
+struct PagingSession {
     /// Digest of the snapshot's content.
     snapshot: Digest,
     /// Start of the load of that snapshot, on the monotonic clock.
-    loaded: Duration,
+    loaded_at: Duration,
     /// Start of the session, on the monotonic clock.
-    at: Duration,
+    started_at: Duration,
 }
 
-impl Walk {
+impl PagingSessionKey {
     /// Creates the key for a client that pages through the results of a query in pages of `size`.
     #[must_use]
     pub fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
         let of_any_size = digest(client_and_query);
-        Self { of_this_size: digest([&of_any_size[..], &size.to_be_bytes()]), of_any_size }
+        Self { with_page_size: digest([&of_any_size[..], &size.to_be_bytes()]), without_page_size: of_any_size }
     }
 }
 
-impl Walks {
+impl PagingSessions {
     pub(super) fn new() -> Self {
-        Self::remembered(SESSION_IDLE_TIMEOUT, WALK)
+        Self::with_timeouts(SESSION_IDLE_TIMEOUT, SESSION_LIFETIME)
     }
 
     /// Creates an empty store whose entries expire after `pause` without use, and `life` after they
     /// were stored.
-    fn remembered(pause: Duration, life: Duration) -> Self {
+    fn with_timeouts(pause: Duration, life: Duration) -> Self {
         // The default policy would refuse a new session while the cache is full. LRU evicts the
         // session that has been idle longest. Each session has two entries.
-        let began = Cache::builder().max_capacity(2 * WALKS).eviction_policy(EvictionPolicy::lru());
-        let kept = Cache::builder().max_capacity(KEPT).eviction_policy(EvictionPolicy::lru());
+        let began = Cache::builder().max_capacity(2 * MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
+        let kept = Cache::builder().max_capacity(MAX_RETAINED_SNAPSHOTS).eviction_policy(EvictionPolicy::lru());
         Self {
-            began: began.time_to_idle(pause).time_to_live(life).build(),
-            kept: kept.time_to_idle(pause).time_to_live(life).build(),
+            sessions: began.time_to_idle(pause).time_to_live(life).build(),
+            retained: kept.time_to_idle(pause).time_to_live(life).build(),
         }
     }
 
     /// Starts a session on `snapshot`, unless it already started on a newer one.
-    pub(super) async fn begin(
+    pub(super) async fn start(
         &self,
-        walk: &Walk,
+        walk: &PagingSessionKey,
         snapshot: &Arc<Snapshot>,
         loaded: Duration,
         at: Duration,
     ) {
-        if self.has_just_begun(walk, snapshot.digest(), at).await {
+        if self.has_just_started(walk, snapshot.digest(), at).await {
             return;
         }
-        self.keep(snapshot).await;
-        let began = Began { snapshot: *snapshot.digest(), loaded, at };
-        for key in [walk.of_this_size, walk.of_any_size] {
-            let newest = self.began.entry(key).and_compute_with(async |earlier| match earlier {
-                Some(earlier) if earlier.value().loaded > loaded => Op::Nop,
+        self.retain(snapshot).await;
+        let began = PagingSession { snapshot: *snapshot.digest(), loaded_at: loaded, started_at: at };
+        for key in [walk.with_page_size, walk.without_page_size] {
+            let newest = self.sessions.entry(key).and_compute_with(async |earlier| match earlier {
+                Some(earlier) if earlier.value().loaded_at > loaded => Op::Nop,
                 Some(_) | None => Op::Put(began),
             });
             newest.await;
@@ -102,48 +102,48 @@ impl Walks {
 
     /// Reports whether the session has just started on the same content, so that nothing needs to
     /// be stored. Some clients request first pages only.
-    async fn has_just_begun(&self, walk: &Walk, content: &Digest, at: Duration) -> bool {
-        for key in [walk.of_this_size, walk.of_any_size] {
-            let Some(began) = self.began.get(&key).await else { return false };
-            if began.snapshot != *content || at.saturating_sub(began.at) >= AGAIN {
+    async fn has_just_started(&self, walk: &PagingSessionKey, content: &Digest, at: Duration) -> bool {
+        for key in [walk.with_page_size, walk.without_page_size] {
+            let Some(began) = self.sessions.get(&key).await else { return false };
+            if began.snapshot != *content || at.saturating_sub(began.started_at) >= MIN_RESTART_INTERVAL {
                 return false;
             }
         }
-        self.kept.get(content).await.is_some()
+        self.retained.get(content).await.is_some()
     }
 
     /// Returns the digest of the snapshot that a session pages through. Both entries are read,
     /// because each read extends the life of an entry.
-    pub(super) async fn digest(&self, walk: &Walk) -> Option<Digest> {
-        let of_this_size = self.began.get(&walk.of_this_size).await;
-        let of_any_size = self.began.get(&walk.of_any_size).await;
+    pub(super) async fn digest(&self, walk: &PagingSessionKey) -> Option<Digest> {
+        let of_this_size = self.sessions.get(&walk.with_page_size).await;
+        let of_any_size = self.sessions.get(&walk.without_page_size).await;
         Some(of_this_size.or(of_any_size)?.snapshot)
     }
 
     /// Returns the retained snapshot with this digest.
-    pub(super) async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
-        self.kept.get(digest).await
+    pub(super) async fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+        self.retained.get(digest).await
     }
 
     /// Retains a snapshot on which a session starts.
-    pub(super) async fn keep(&self, snapshot: &Arc<Snapshot>) {
-        self.kept.insert(*snapshot.digest(), Arc::clone(snapshot)).await;
+    pub(super) async fn retain(&self, snapshot: &Arc<Snapshot>) {
+        self.retained.insert(*snapshot.digest(), Arc::clone(snapshot)).await;
         // Snapshots are large, so a surplus one is evicted at once and not at some later time.
-        self.tidy().await;
+        self.evict_expired().await;
     }
 
     /// Retains a snapshot on which a session continues, unless it is retained already. That happens
     /// after a restart, when a client continues with a cursor from before.
-    pub(super) async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
-        if !self.kept.contains_key(snapshot.digest()) {
-            self.keep(snapshot).await;
+    pub(super) async fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
+        if !self.retained.contains_key(snapshot.digest()) {
+            self.retain(snapshot).await;
         }
     }
 
     /// Evicts expired snapshots now. The cache would do it at its next use, which may be much
     /// later, and snapshots are large.
-    pub(super) async fn tidy(&self) {
-        self.kept.run_pending_tasks().await;
+    pub(super) async fn evict_expired(&self) {
+        self.retained.run_pending_tasks().await;
     }
 }
 
@@ -151,33 +151,33 @@ impl Directory {
     /// Returns the snapshot for a further page of a list, if the session is known. All pages of a
     /// session come from the snapshot on which it began, even if a newer one has been published in
     /// between. Otherwise a user could be on no page, or on two.
-    pub async fn page(&self, walk: &Walk) -> Option<Arc<Snapshot>> {
-        let digest = self.0.walks.digest(walk).await?;
-        self.kept(&digest).await
+    pub async fn session_snapshot(&self, walk: &PagingSessionKey) -> Option<Arc<Snapshot>> {
+        let digest = self.0.paging_sessions.digest(walk).await?;
+        self.retained(&digest).await
     }
 
     /// Starts a session: `snapshot` served the first page, and more pages follow.
-    pub async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>) {
+    pub async fn start_session(&self, walk: &PagingSessionKey, snapshot: &Arc<Snapshot>) {
         let now = self.0.clock.monotonic();
-        self.0.walks.begin(walk, snapshot, now.saturating_sub(snapshot.age(now)), now).await;
+        self.0.paging_sessions.start(walk, snapshot, now.saturating_sub(snapshot.age(now)), now).await;
     }
 
     /// Retains a snapshot for a client that starts to page with a cursor, which carries the
     /// session.
-    pub async fn keep(&self, snapshot: &Arc<Snapshot>) {
-        self.0.walks.keep(snapshot).await;
+    pub async fn retain(&self, snapshot: &Arc<Snapshot>) {
+        self.0.paging_sessions.retain(snapshot).await;
     }
 
     /// Retains a snapshot for a client that continues with a cursor.
-    pub async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
-        self.0.walks.keep_on(snapshot).await;
+    pub async fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
+        self.0.paging_sessions.retain_if_absent(snapshot).await;
     }
 
     /// Returns the snapshot with this content, if it is still retained and not too old.
-    pub async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+    pub async fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
         // The look-up extends the life of the retained snapshot, even if the current one is used.
-        let kept = self.0.walks.kept(digest).await;
-        if let Some(newest) = self.servable()
+        let kept = self.0.paging_sessions.retained(digest).await;
+        if let Some(newest) = self.current_if_servable()
             && newest.digest() == digest
         {
             return Some(newest);
@@ -197,15 +197,15 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::directory::Loaded;
-    use crate::directory::snapshot::Earlier;
-    use crate::scim::{Group, Locations, Meta, Vocabulary};
+    use crate::directory::LoadedDirectory;
+    use crate::directory::snapshot::PreviousState;
+    use crate::scim::{Group, ResourceUrls, ResourceMeta, SchemaRegistry};
 
     /// Returns a snapshot with one group of this name.
     fn snapshot(name: &str) -> Arc<Snapshot> {
         let vocabulary =
-            Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-        let meta = Meta::of_group(String::new());
+            SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap();
+        let meta = ResourceMeta::of_group(String::new());
         let group = Group {
             id: name.to_owned(),
             external_id: name.to_owned(),
@@ -213,21 +213,21 @@ mod tests {
             members: Vec::new(),
             meta,
         };
-        let loaded = Loaded { groups: vec![group], ..Loaded::nobody(Arc::new(vocabulary)) };
+        let loaded = LoadedDirectory { groups: vec![group], ..LoadedDirectory::empty(Arc::new(vocabulary)) };
         Arc::new(
-            Snapshot::new(loaded, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new())
+            Snapshot::new(loaded, PreviousState::Unknown, SignedDuration::ZERO, &SystemClock::new())
                 .unwrap(),
         )
     }
 
-    fn walk(query: &str, size: usize) -> Walk {
-        Walk::new([query.as_bytes()], size)
+    fn session_key(query: &str, size: usize) -> PagingSessionKey {
+        PagingSessionKey::new([query.as_bytes()], size)
     }
 
     #[test]
     fn timeouts_and_limits_match_the_documents() {
         assert_eq!(
-            (SESSION_IDLE_TIMEOUT, WALK, KEPT),
+            (SESSION_IDLE_TIMEOUT, SESSION_LIFETIME, MAX_RETAINED_SNAPSHOTS),
             (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60), 8)
         );
     }
@@ -235,85 +235,85 @@ mod tests {
     #[tokio::test]
     async fn session_expires_when_idle_and_at_the_end_of_its_lifetime() {
         let (pause, life) = (Duration::from_millis(600), Duration::from_millis(1800));
-        let (one, walks) = (snapshot("one"), Walks::remembered(pause, life));
+        let (one, walks) = (snapshot("one"), PagingSessions::with_timeouts(pause, life));
         for query in ["idle", "touched"] {
-            walks.begin(&walk(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
+            walks.start(&session_key(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
         }
         let began = Instant::now();
         while began.elapsed() < life - pause / 2 {
             assert_eq!(
-                walks.digest(&walk("touched", 10)).await,
+                walks.digest(&session_key("touched", 10)).await,
                 Some(*one.digest()),
                 "{:?}",
                 began.elapsed()
             );
-            assert!(walks.kept(one.digest()).await.is_some());
+            assert!(walks.retained(one.digest()).await.is_some());
             sleep(pause / 8).await;
         }
-        assert_eq!(walks.digest(&walk("idle", 10)).await, None);
+        assert_eq!(walks.digest(&session_key("idle", 10)).await, None);
         assert_eq!(
-            walks.digest(&walk("touched", 11)).await,
+            walks.digest(&session_key("touched", 11)).await,
             Some(*one.digest()),
             "kept with the other size"
         );
         while began.elapsed() < life {
-            walks.digest(&walk("touched", 10)).await;
-            walks.kept(one.digest()).await;
+            walks.digest(&session_key("touched", 10)).await;
+            walks.retained(one.digest()).await;
             sleep(pause / 8).await;
         }
-        assert_eq!(walks.digest(&walk("touched", 10)).await, None, "it has expired");
-        assert!(walks.kept(one.digest()).await.is_none());
-        walks.begin(&walk("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
+        assert_eq!(walks.digest(&session_key("touched", 10)).await, None, "it has expired");
+        assert!(walks.retained(one.digest()).await.is_none());
+        walks.start(&session_key("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
         sleep(pause * 2).await;
         assert!(
-            walks.kept(one.digest()).await.is_none(),
+            walks.retained(one.digest()).await.is_none(),
             "a snapshot expires when it is idle, too"
         );
     }
 
     #[tokio::test]
     async fn new_session_starts_when_the_cache_is_full() {
-        let (walks, one) = (Walks::new(), snapshot("one"));
-        for other in 0..2 * WALKS {
-            let other = walk(&other.to_string(), 10);
-            walks.begin(&other, &one, Duration::ZERO, Duration::ZERO).await;
+        let (walks, one) = (PagingSessions::new(), snapshot("one"));
+        for other in 0..2 * MAX_SESSIONS {
+            let other = session_key(&other.to_string(), 10);
+            walks.start(&other, &one, Duration::ZERO, Duration::ZERO).await;
             walks.digest(&other).await;
             walks.digest(&other).await;
         }
-        walks.begin(&walk("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
-        walks.began.run_pending_tasks().await;
-        assert_eq!(walks.digest(&walk("mine", 10)).await, Some(*one.digest()));
-        assert!(walks.began.entry_count() <= 2 * WALKS);
+        walks.start(&session_key("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
+        walks.sessions.run_pending_tasks().await;
+        assert_eq!(walks.digest(&session_key("mine", 10)).await, Some(*one.digest()));
+        assert!(walks.sessions.entry_count() <= 2 * MAX_SESSIONS);
     }
 
     #[tokio::test]
     async fn retained_snapshots_never_exceed_their_maximum() {
-        let walks = Walks::new();
-        let all: Vec<_> = (0..=KEPT).map(|name| snapshot(&name.to_string())).collect();
+        let walks = PagingSessions::new();
+        let all: Vec<_> = (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
         for snapshot in &all {
-            walks.keep(snapshot).await;
+            walks.retain(snapshot).await;
         }
         assert!(
-            walks.kept(all[0].digest()).await.is_none(),
+            walks.retained(all[0].digest()).await.is_none(),
             "the one that was idle longest is evicted at once"
         );
         for snapshot in &all[1..] {
-            assert!(walks.kept(snapshot.digest()).await.is_some());
+            assert!(walks.retained(snapshot.digest()).await.is_some());
         }
     }
 
     #[tokio::test]
     async fn newer_snapshot_wins_and_each_page_size_is_a_session() {
-        let (walks, old, new) = (Walks::new(), snapshot("old"), snapshot("new"));
+        let (walks, old, new) = (PagingSessions::new(), snapshot("old"), snapshot("new"));
         let [early, late] = [1, 2].map(Duration::from_secs);
-        walks.begin(&walk("a", 10), &new, late, Duration::ZERO).await;
-        walks.begin(&walk("a", 10), &old, early, Duration::ZERO).await;
-        assert_eq!(walks.digest(&walk("a", 10)).await, Some(*new.digest()));
-        walks.begin(&walk("b", 10), &old, early, Duration::ZERO).await;
-        walks.begin(&walk("b", 20), &new, late, Duration::ZERO).await;
+        walks.start(&session_key("a", 10), &new, late, Duration::ZERO).await;
+        walks.start(&session_key("a", 10), &old, early, Duration::ZERO).await;
+        assert_eq!(walks.digest(&session_key("a", 10)).await, Some(*new.digest()));
+        walks.start(&session_key("b", 10), &old, early, Duration::ZERO).await;
+        walks.start(&session_key("b", 20), &new, late, Duration::ZERO).await;
         for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
-            assert_eq!(walks.digest(&walk("b", size)).await, Some(*expected.digest()), "{size}");
+            assert_eq!(walks.digest(&session_key("b", size)).await, Some(*expected.digest()), "{size}");
         }
-        assert_eq!(walks.digest(&walk("c", 10)).await, None);
+        assert_eq!(walks.digest(&session_key("c", 10)).await, None);
     }
 }

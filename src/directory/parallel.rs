@@ -7,19 +7,19 @@ use std::thread::{Builder, available_parallelism, scope};
 use crate::directory::lock;
 
 /// Minimum number of items for each thread. Starting a thread for fewer takes longer than it saves.
-const MANY: usize = 2000;
+const MIN_ITEMS_PER_THREAD: usize = 2000;
 /// Maximum number of threads. More bring no gain, and a container may not be allowed to start them.
-const MOST: usize = 8;
+const MAX_THREADS: usize = 8;
 
 /// Returns the results of `map` for all items, in their order. With `every_processor` all
 /// processors are used; otherwise the work stays on one, so that requests have the others.
-pub(super) fn each<T: Send, U: Send, E: Send>(
+pub(super) fn map_all<T: Send, U: Send, E: Send>(
     all: Vec<T>,
     every_processor: bool,
     map: impl Fn(T) -> Result<U, E> + Sync,
 ) -> Result<Vec<U>, E> {
     let threads = if every_processor { available_parallelism().map_or(1, usize::from) } else { 1 };
-    let threads = threads.min(all.len() / MANY).min(MOST);
+    let threads = threads.min(all.len() / MIN_ITEMS_PER_THREAD).min(MAX_THREADS);
     if threads < 2 {
         return all.into_iter().map(map).collect();
     }
@@ -61,11 +61,11 @@ mod tests {
 
     #[test]
     fn results_are_complete_and_in_order_for_any_number_of_items() {
-        for count in [0, 1, MANY, 2 * MANY - 1, 2 * MANY, 5 * MANY + 3] {
+        for count in [0, 1, MIN_ITEMS_PER_THREAD, 2 * MIN_ITEMS_PER_THREAD - 1, 2 * MIN_ITEMS_PER_THREAD, 5 * MIN_ITEMS_PER_THREAD + 3] {
             for every_processor in [false, true] {
                 let all: Vec<usize> = (0..count).collect();
                 let mapped =
-                    each(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1)).unwrap();
+                    map_all(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1)).unwrap();
                 assert_eq!(
                     mapped,
                     all.iter().map(|number| number + 1).collect::<Vec<_>>(),
@@ -73,7 +73,7 @@ mod tests {
                 );
                 let failing = |number| if number + 1 == count { Err(number) } else { Ok(()) };
                 assert_eq!(
-                    each(all, every_processor, failing).err(),
+                    map_all(all, every_processor, failing).err(),
                     count.checked_sub(1),
                     "{count}"
                 );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::directory::Progress;
+use crate::directory::LoadProgress;
 
 /// Interval at which the progress is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -17,12 +17,12 @@ const MAX_INTERVAL: Duration = Duration::from_secs(60);
 const STEP_PERCENT: usize = 10;
 
 /// Logs the progress of the load that began at `started`, until the task is aborted.
-pub(super) async fn log(progress: Arc<Progress>, clock: Arc<dyn Clock>, started: Duration) {
+pub(super) async fn log(progress: Arc<LoadProgress>, clock: Arc<dyn Clock>, started: Duration) {
     let mut log = ProgressLog::default();
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
         let taken = clock.monotonic().saturating_sub(started);
-        if let Some(line) = log.line(&progress, taken) {
+        if let Some(line) = log.next_line(&progress, taken) {
             tracing::info!("reading all persons from Personio: {line}");
         }
     }
@@ -41,9 +41,9 @@ struct ProgressLog {
 
 impl ProgressLog {
     /// Returns the next line, if one is due after `taken`.
-    fn line(&mut self, progress: &Progress, taken: Duration) -> Option<String> {
+    fn next_line(&mut self, progress: &LoadProgress, taken: Duration) -> Option<String> {
         let since = taken.saturating_sub(self.logged_at);
-        let details = progress.details();
+        let details = progress.enriched_of_total();
         let percent = match details {
             Some((done, total)) => done * 100 / total.max(1),
             None => 0,
@@ -54,7 +54,7 @@ impl ProgressLog {
             return None;
         }
         *self = Self { logged_at: taken, logged_percent: percent, was_listed: details.is_some() };
-        match progress.left(taken) {
+        match progress.remaining_time(taken) {
             Some(left) => Some(format!("{progress}, {left}")),
             None => Some(progress.to_string()),
         }
@@ -67,13 +67,13 @@ mod tests {
 
     #[test]
     fn line_is_due_after_each_tenth_within_the_intervals() {
-        let (progress, mut log) = (Progress::default(), ProgressLog::default());
+        let (progress, mut log) = (LoadProgress::default(), ProgressLog::default());
         let mut check = |persons: usize, done: usize, seconds: u64, expected: Option<&str>| {
             if persons > 0 {
-                progress.complete(persons);
+                progress.set_total(persons);
             }
-            (0..done).for_each(|_| progress.enriched());
-            let line = log.line(&progress, Duration::from_secs(seconds));
+            (0..done).for_each(|_| progress.add_enriched());
+            let line = log.next_line(&progress, Duration::from_secs(seconds));
             assert_eq!(line.as_deref(), expected, "after {seconds} s");
         };
         check(0, 0, 9, None);

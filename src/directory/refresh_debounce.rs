@@ -7,53 +7,53 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::directory::{Directory, Inner, Load, Malformed, Told, lock};
+use crate::directory::{Directory, DirectoryInner, LoadFuture, MalformedWebhook, WebhookEffect, lock};
 
 /// Counters of webhooks and of the loads that covered them.
 #[derive(Debug, Default)]
-pub(super) struct Notices(Mutex<Count>);
+pub(super) struct RefreshDebounce(Mutex<WebhookCounts>);
 
 /// Numbers of webhooks. Each is less than or equal to the one before.
 #[derive(Debug, Default)]
-struct Count {
+struct WebhookCounts {
     /// Number of webhooks received.
-    told: u64,
+    received: u64,
     /// Number of webhooks received before the newest load began. That load sees their changes.
     covered: u64,
     /// Number of webhooks covered by a load that succeeded.
-    seen: u64,
+    loaded: u64,
     /// Flag set while a task runs that loads until all webhooks are covered. There is at most one.
-    attended: bool,
+    is_task_running: bool,
 }
 
-impl Notices {
+impl RefreshDebounce {
     /// Marks the start of a load, which covers all webhooks received so far.
-    pub(super) fn load_begins(&self) {
-        self.count(|count| count.covered = count.told);
+    pub(super) fn mark_load_started(&self) {
+        self.update(|count| count.covered = count.received);
     }
 
     /// Marks the success of the load that began last.
-    pub(super) fn load_lands(&self) {
-        self.count(|count| count.seen = count.covered);
+    pub(super) fn mark_load_succeeded(&self) {
+        self.update(|count| count.loaded = count.covered);
     }
 
     /// Counts one webhook. Returns `true` if the caller must start the task.
-    fn note(&self) -> bool {
-        self.count(|count| {
-            count.told += 1;
-            !std::mem::replace(&mut count.attended, true)
+    fn count_webhook(&self) -> bool {
+        self.update(|count| {
+            count.received += 1;
+            !std::mem::replace(&mut count.is_task_running, true)
         })
     }
 
     /// Reports whether a successful load covers all webhooks. If so, the task must end.
-    fn are_settled(&self) -> bool {
-        self.count(|count| {
-            count.attended = count.seen < count.told;
-            !count.attended
+    fn is_settled(&self) -> bool {
+        self.update(|count| {
+            count.is_task_running = count.loaded < count.received;
+            !count.is_task_running
         })
     }
 
-    fn count<R>(&self, f: impl FnOnce(&mut Count) -> R) -> R {
+    fn update<R>(&self, f: impl FnOnce(&mut WebhookCounts) -> R) -> R {
         f(&mut lock(&self.0))
     }
 }
@@ -64,45 +64,45 @@ impl Directory {
     ///
     /// # Errors
     /// Returns an error when the message cannot be parsed.
-    pub fn told(&self, message: &[u8]) -> Result<(), Malformed> {
-        match self.0.source.told(message)? {
-            Told::Refresh => self.refresh_soon(),
-            Told::Nothing => {}
+    pub fn handle_webhook(&self, message: &[u8]) -> Result<(), MalformedWebhook> {
+        match self.0.source.handle_webhook(message)? {
+            WebhookEffect::Refresh => self.schedule_load(),
+            WebhookEffect::Ignored => {}
         }
         Ok(())
     }
 
     /// Schedules a load, and repeats it until one succeeds.
-    pub fn refresh_soon(&self) {
-        if self.0.notices.note() {
-            self.0.runtime.spawn(attend(Arc::downgrade(&self.0), self.0.freshness.soon));
+    pub fn schedule_load(&self) {
+        if self.0.debounce.count_webhook() {
+            self.0.runtime.spawn(load_until_settled(Arc::downgrade(&self.0), self.0.freshness.refresh_debounce));
         }
     }
 
     /// Returns the running load, or starts one however fresh the data is. Returns `None` during the
     /// cool-down after a failed load.
-    pub(super) fn anew(&self) -> Option<Load> {
-        let mut slot = lock(&self.0.flight);
+    pub(super) fn running_or_new_load(&self) -> Option<LoadFuture> {
+        let mut slot = lock(&self.0.running_load);
         let flight = match slot.as_ref() {
             Some(flight) => flight.clone(),
-            None => self.take_off(&mut slot)?,
+            None => self.start_load(&mut slot)?,
         };
-        Some(flight.load)
+        Some(flight.outcome)
     }
 }
 
 /// Starts loads until one succeeds that began after the last webhook. A load that was running when
 /// the webhook arrived may have missed the change, and a failed load has seen nothing.
-async fn attend(directory: Weak<Inner>, soon: Duration) {
+async fn load_until_settled(directory: Weak<DirectoryInner>, soon: Duration) {
     loop {
         sleep(soon).await;
         // The task holds a weak reference while it sleeps, so that it does not keep a dropped
         // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
-        if directory.0.notices.are_settled() {
+        if directory.0.debounce.is_settled() {
             return;
         }
-        let load = directory.anew();
+        let load = directory.running_or_new_load();
         drop(directory);
         if let Some(load) = load {
             // The outcome is visible in the counters.
@@ -117,19 +117,19 @@ mod tests {
 
     #[test]
     fn one_task_runs_until_a_load_covers_all_webhooks() {
-        let notices = Notices::default();
-        assert!(notices.note(), "the first webhook starts the task");
-        assert!(!notices.note() && !notices.note(), "the task handles the others as well");
-        notices.load_begins();
-        notices.load_begins();
-        assert!(!notices.are_settled(), "the first load has failed");
-        assert!(!notices.note());
-        notices.load_lands();
-        assert!(!notices.are_settled(), "the last webhook came after the load had begun");
-        assert!(!notices.note());
-        notices.load_begins();
-        notices.load_lands();
-        assert!(notices.are_settled());
-        assert!(notices.note(), "the task has ended");
+        let notices = RefreshDebounce::default();
+        assert!(notices.count_webhook(), "the first webhook starts the task");
+        assert!(!notices.count_webhook() && !notices.count_webhook(), "the task handles the others as well");
+        notices.mark_load_started();
+        notices.mark_load_started();
+        assert!(!notices.is_settled(), "the first load has failed");
+        assert!(!notices.count_webhook());
+        notices.mark_load_succeeded();
+        assert!(!notices.is_settled(), "the last webhook came after the load had begun");
+        assert!(!notices.count_webhook());
+        notices.mark_load_started();
+        notices.mark_load_succeeded();
+        assert!(notices.is_settled());
+        assert!(notices.count_webhook(), "the task has ended");
     }
 }

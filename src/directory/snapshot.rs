@@ -11,71 +11,71 @@ use std::time::Duration;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::clock::Clock;
-use crate::directory::{Defects, Loaded, MaxChange, Skipped, SourceError, parallel};
+use crate::directory::{Defects, LoadedDirectory, MaxChange, SkippedCounts, SourceError, parallel};
 use crate::scim;
 use crate::scim::{
-    Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary,
+    ResourceContent, Digest, Resource, ResourceType, ResourceSet, VersionStamp, VersionStamps, SerializationError, User, SchemaRegistry,
 };
 
 /// Users and groups of one load.
 #[derive(Debug)]
 pub struct Snapshot {
-    vocabulary: Arc<Vocabulary>,
+    schema_registry: Arc<SchemaRegistry>,
     /// Users. The set is shared with the snapshot before, if no user has changed.
-    users: Arc<Resources>,
+    users: Arc<ResourceSet>,
     /// Groups, shared in the same way.
-    groups: Arc<Resources>,
-    skipped: Skipped,
+    groups: Arc<ResourceSet>,
+    skipped: SkippedCounts,
     outdated: usize,
     defects: Defects,
-    nameless: usize,
-    unconfirmed: HashSet<Box<str>>,
+    without_lookup_name: usize,
+    unverified: HashSet<Box<str>>,
     /// Start of the load, on the monotonic clock; negative for a load before a restart.
-    loaded: SignedDuration,
+    load_started: SignedDuration,
     /// Period in which the mapping of the load is valid; unlimited if there is none.
-    day: Option<Range<Timestamp>>,
+    valid_during: Option<Range<Timestamp>>,
     /// Digest of the content: ids, versions and modification times of all resources.
     digest: Digest,
 }
 
 /// Earlier state, from which a new snapshot takes over what did not change.
 #[derive(Debug, Clone, Copy)]
-pub enum Earlier<'a> {
+pub enum PreviousState<'a> {
     /// No earlier state is known.
     Unknown,
     /// Snapshot that this process has served.
-    Served(&'a Snapshot),
+    Snapshot(&'a Snapshot),
     /// State that was served before a restart, of which only the stamps are known.
     Stamped {
         /// Stamps of its users.
-        users: &'a Stamps,
+        users: &'a VersionStamps,
         /// Stamps of its groups.
-        groups: &'a Stamps,
+        groups: &'a VersionStamps,
     },
 }
 
 /// Earlier state of the resources of one type.
 #[derive(Debug, Clone, Copy)]
-enum Previous<'a> {
+enum PreviousResources<'a> {
     Unknown,
-    Served(&'a Arc<Resources>),
-    Stamped(&'a Stamps),
+    Served(&'a Arc<ResourceSet>),
+    Stamped(&'a VersionStamps),
 }
 
-impl<'a> Earlier<'a> {
-    fn users(self) -> Previous<'a> {
+impl<'a> PreviousState<'a> {
+    fn users(self) -> PreviousResources<'a> {
         match self {
-            Self::Unknown => Previous::Unknown,
-            Self::Served(snapshot) => Previous::Served(&snapshot.users),
-            Self::Stamped { users, .. } => Previous::Stamped(users),
+            Self::Unknown => PreviousResources::Unknown,
+            Self::Snapshot(snapshot) => PreviousResources::Served(&snapshot.users),
+            Self::Stamped { users, .. } => PreviousResources::Stamped(users),
         }
     }
 
-    fn groups(self) -> Previous<'a> {
+    fn groups(self) -> PreviousResources<'a> {
         match self {
-            Self::Unknown => Previous::Unknown,
-            Self::Served(snapshot) => Previous::Served(&snapshot.groups),
-            Self::Stamped { groups, .. } => Previous::Stamped(groups),
+            Self::Unknown => PreviousResources::Unknown,
+            Self::Snapshot(snapshot) => PreviousResources::Served(&snapshot.groups),
+            Self::Stamped { groups, .. } => PreviousResources::Stamped(groups),
         }
     }
 }
@@ -87,70 +87,70 @@ impl Snapshot {
     /// # Errors
     /// Returns an error when a resource cannot be written as JSON.
     pub fn new(
-        load: Loaded,
-        earlier: Earlier<'_>,
+        load: LoadedDirectory,
+        earlier: PreviousState<'_>,
         loaded: SignedDuration,
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
-        let types = &load.vocabulary.types;
+        let types = &load.schema_registry.types;
         // Once there is a snapshot, requests need processors as well. Before that, all may be used.
-        let alone = matches!(earlier, Earlier::Unknown | Earlier::Stamped { .. });
-        let mut users = parallel::each(load.users, alone, Content::versioned)?;
+        let alone = matches!(earlier, PreviousState::Unknown | PreviousState::Stamped { .. });
+        let mut users = parallel::map_all(load.users, alone, ResourceContent::with_version)?;
         users.sort_by_cached_key(scim::User::list_key);
-        let groups = parallel::each(load.groups, alone, Content::versioned)?;
+        let groups = parallel::map_all(load.groups, alone, ResourceContent::with_version)?;
         // The time is read after the long work above: a change must not be dated to before clients
         // can see it.
-        let now = moment(clock.now());
-        let users = resources(&types.user, users, earlier.users(), now)?;
-        let groups = resources(&types.group, groups, earlier.groups(), now)?;
+        let now = round_up_to_millisecond(clock.now());
+        let users = resource_set(&types.user, users, earlier.users(), now)?;
+        let groups = resource_set(&types.group, groups, earlier.groups(), now)?;
         let digest = match earlier {
-            Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
-            Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => {
+            PreviousState::Snapshot(earlier) if earlier.shares_sets(&users, &groups) => earlier.digest,
+            PreviousState::Unknown | PreviousState::Snapshot(_) | PreviousState::Stamped { .. } => {
                 digest([&users, &groups])
             }
         };
         Ok(Self {
-            vocabulary: load.vocabulary,
+            schema_registry: load.schema_registry,
             users,
             groups,
             skipped: load.skipped,
             outdated: load.outdated,
             defects: load.defects,
-            nameless: load.nameless,
-            unconfirmed: load.unconfirmed,
-            loaded,
-            day: load.day,
+            without_lookup_name: load.without_lookup_name,
+            unverified: load.unverified,
+            load_started: loaded,
+            valid_during: load.valid_during,
             digest,
         })
     }
 
     /// Reports whether users and groups are the very sets of this snapshot.
-    fn holds(&self, users: &Arc<Resources>, groups: &Arc<Resources>) -> bool {
+    fn shares_sets(&self, users: &Arc<ResourceSet>, groups: &Arc<ResourceSet>) -> bool {
         Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
     /// Returns a copy whose load began at `loaded` on the monotonic clock. It is used when a load
     /// finds the same data as before.
-    pub(super) fn found_again(&self, loaded: SignedDuration) -> Self {
+    pub(super) fn reloaded_at(&self, loaded: SignedDuration) -> Self {
         Self {
-            vocabulary: Arc::clone(&self.vocabulary),
+            schema_registry: Arc::clone(&self.schema_registry),
             users: Arc::clone(&self.users),
             groups: Arc::clone(&self.groups),
             skipped: self.skipped,
             outdated: self.outdated,
             defects: self.defects.clone(),
-            nameless: self.nameless,
-            unconfirmed: self.unconfirmed.clone(),
-            loaded,
-            day: self.day.clone(),
+            without_lookup_name: self.without_lookup_name,
+            unverified: self.unverified.clone(),
+            load_started: loaded,
+            valid_during: self.valid_during.clone(),
             digest: self.digest,
         }
     }
 
     /// Returns the schema registry of its users and groups.
     #[must_use]
-    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
-        &self.vocabulary
+    pub fn schema_registry(&self) -> &Arc<SchemaRegistry> {
+        &self.schema_registry
     }
 
     /// Creates the snapshot of a single load, for a command that does not serve.
@@ -158,34 +158,34 @@ impl Snapshot {
     /// # Errors
     /// Returns the flaw of a load that is incomplete, unless `max_change` sets no limit, or an
     /// error when a resource cannot be written as JSON.
-    pub fn alone(
-        mut load: Loaded,
+    pub fn of_single_load(
+        mut load: LoadedDirectory,
         max_change: MaxChange,
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
-        if max_change.is_bound()
-            && let Some(flaw) = load.flaw.take()
+        if max_change.is_limited()
+            && let Some(flaw) = load.completeness_error.take()
         {
             return Err(flaw);
         }
-        Self::new(load, Earlier::Unknown, SignedDuration::ZERO, clock)
+        Self::new(load, PreviousState::Unknown, SignedDuration::ZERO, clock)
     }
 
     /// Returns the users, ordered by creation and id.
     #[must_use]
-    pub fn users(&self) -> &Resources {
+    pub fn users(&self) -> &ResourceSet {
         &self.users
     }
 
     /// Returns the groups.
     #[must_use]
-    pub fn groups(&self) -> &Resources {
+    pub fn groups(&self) -> &ResourceSet {
         &self.groups
     }
 
     /// Returns the number of persons who were left out on purpose.
     #[must_use]
-    pub fn skipped(&self) -> Skipped {
+    pub fn skipped(&self) -> SkippedCounts {
         self.skipped
     }
 
@@ -205,15 +205,15 @@ impl Snapshot {
     /// Returns the number of users without a look-up name, such as that of a department, because
     /// the name could not be read.
     #[must_use]
-    pub fn nameless(&self) -> usize {
-        self.nameless
+    pub fn without_lookup_name(&self) -> usize {
+        self.without_lookup_name
     }
 
     /// Returns the ids of the unverified users: Personio no longer lists them, and the deletion
     /// check has not confirmed that they are deleted.
     #[must_use]
-    pub fn unconfirmed(&self) -> &HashSet<Box<str>> {
-        &self.unconfirmed
+    pub fn unverified(&self) -> &HashSet<Box<str>> {
+        &self.unverified
     }
 
     /// Returns the digest of the content. Snapshots with the same content have the same digest.
@@ -225,78 +225,78 @@ impl Snapshot {
     /// Reports whether there are more users than the largest page holds.
     #[must_use]
     pub fn exceeds_page(&self) -> bool {
-        self.users().all().len() > self.vocabulary().max_results
+        self.users().all().len() > self.schema_registry().max_results
     }
 
     /// Returns the age at `now` on the monotonic clock.
     #[must_use]
     pub fn age(&self, now: Duration) -> Duration {
         let now = SignedDuration::try_from(now).unwrap_or(SignedDuration::MAX);
-        Duration::try_from(now.saturating_sub(self.loaded)).unwrap_or_default()
+        Duration::try_from(now.saturating_sub(self.load_started)).unwrap_or_default()
     }
 
     /// Returns the start of its load on the monotonic clock; negative for a load before a restart.
-    pub(super) fn loaded(&self) -> SignedDuration {
-        self.loaded
+    pub(super) fn load_started(&self) -> SignedDuration {
+        self.load_started
     }
 
     /// Reports whether the mapping is valid at `now`. Otherwise the date alone changes the result.
-    pub(super) fn is_of_today(&self, now: Timestamp) -> bool {
-        self.day.as_ref().is_none_or(|day| day.contains(&now))
+    pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.valid_during.as_ref().is_none_or(|day| day.contains(&now))
     }
 }
 
 /// Rounds a time up to the millisecond. Clients read no more digits, and rounding down could date a
 /// change to before a client's last request, so that the client misses it.
-fn moment(now: Timestamp) -> Timestamp {
+fn round_up_to_millisecond(now: Timestamp) -> Timestamp {
     let up = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
     now.round(up).unwrap_or(now)
 }
 
 /// Returns the set of resources of one type. If no resource has changed, it is the earlier set,
 /// with its indexes. Otherwise the indexes that clients used are built in advance.
-fn resources<C: Content + Send>(
+fn resource_set<C: ResourceContent + Send>(
     kind: &Arc<ResourceType>,
     contents: Vec<C>,
-    previous: Previous<'_>,
+    previous: PreviousResources<'_>,
     now: Timestamp,
-) -> Result<Arc<Resources>, SourceError> {
-    let alone = matches!(previous, Previous::Unknown | Previous::Stamped(_));
-    let all = parallel::each(contents, alone, |content| taken_over(kind, content, previous, now))?;
+) -> Result<Arc<ResourceSet>, SourceError> {
+    let alone = matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
+    let all = parallel::map_all(contents, alone, |content| build_or_reuse_resource(kind, content, previous, now))?;
     match previous {
-        Previous::Served(previous) if previous.are(kind, &all) => Ok(Arc::clone(previous)),
-        Previous::Served(previous) => {
-            let resources = Resources::new(kind, all);
-            resources.prepare_like(previous);
+        PreviousResources::Served(previous) if previous.is_same_set(kind, &all) => Ok(Arc::clone(previous)),
+        PreviousResources::Served(previous) => {
+            let resources = ResourceSet::new(kind, all);
+            resources.prebuild_from(previous);
             Ok(Arc::new(resources))
         }
-        Previous::Unknown | Previous::Stamped(_) => Ok(Arc::new(Resources::new(kind, all))),
+        PreviousResources::Unknown | PreviousResources::Stamped(_) => Ok(Arc::new(ResourceSet::new(kind, all))),
     }
 }
 
 /// Returns the earlier resource if no attribute that a client sees has changed. Otherwise the
 /// change is dated to `now`, however long ago it happened in Personio: clients see it only from now
 /// on, and a client that requests what was modified since its last request must not miss it.
-fn taken_over<C: Content>(
+fn build_or_reuse_resource<C: ResourceContent>(
     kind: &Arc<ResourceType>,
     mut content: C,
-    previous: Previous<'_>,
+    previous: PreviousResources<'_>,
     now: Timestamp,
-) -> Result<Arc<Resource>, Unwritable> {
+) -> Result<Arc<Resource>, SerializationError> {
     let earlier = match previous {
-        Previous::Unknown => None,
-        Previous::Served(previous) => match previous.find(content.id()) {
+        PreviousResources::Unknown => None,
+        PreviousResources::Served(previous) => match previous.find(content.id()) {
             Some(earlier) => {
                 if is_same(earlier, kind, &content.meta_mut().version) {
                     return Ok(Arc::clone(earlier));
                 }
-                Stamp::of(earlier)
+                VersionStamp::of(earlier)
             }
             None => None,
         },
-        Previous::Stamped(stamps) => stamps.get(content.id()).cloned(),
+        PreviousResources::Stamped(stamps) => stamps.get(content.id()).cloned(),
     };
-    let is_first_load = matches!(previous, Previous::Unknown);
+    let is_first_load = matches!(previous, PreviousResources::Unknown);
     set_times(&mut content, earlier.as_ref(), is_first_load, now);
     Resource::new(kind, &content).map(Arc::new)
 }
@@ -308,9 +308,9 @@ fn is_same(earlier: &Resource, kind: &Arc<ResourceType>, version: &str) -> bool 
 }
 
 /// Sets `meta.lastModified` and `meta.created`. `earlier` is the stamp that clients have seen.
-fn set_times<C: Content>(
+fn set_times<C: ResourceContent>(
     content: &mut C,
-    earlier: Option<&Stamp>,
+    earlier: Option<&VersionStamp>,
     is_first_load: bool,
     now: Timestamp,
 ) {
@@ -318,12 +318,12 @@ fn set_times<C: Content>(
     let meta = content.meta_mut();
     meta.last_modified = match earlier {
         Some(earlier) if earlier.version == meta.version => earlier.last_modified,
-        Some(earlier) => Some(now).max(just_after(earlier.last_modified)),
+        Some(earlier) => Some(now).max(next_distinct_time(earlier.last_modified)),
         None if is_first_load => Some(meta.last_modified.unwrap_or(now).min(now)),
         None => Some(now),
     };
     meta.created = if !is_dated_by_server {
-        not_in_future(meta.created, meta.last_modified, now)
+        limit_created(meta.created, meta.last_modified, now)
     } else if let Some(earlier) = earlier {
         earlier.created.or(earlier.last_modified).or(Some(now))
     } else {
@@ -333,14 +333,14 @@ fn set_times<C: Content>(
 
 /// Returns the next time that clients can distinguish from `moment`. A changed resource must be
 /// newer than before, even after the system clock was set back.
-fn just_after(moment: Option<Timestamp>) -> Option<Timestamp> {
+fn next_distinct_time(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
 }
 
 /// Returns the creation time, or `last_modified` if the creation time is in the future. Personio's
 /// clock may be ahead, or its time zone unclear. The last modification is then the latest time that
 /// is certain, and it stays the same across restarts.
-fn not_in_future(
+fn limit_created(
     created: Option<Timestamp>,
     last_modified: Option<Timestamp>,
     now: Timestamp,
@@ -352,16 +352,16 @@ fn not_in_future(
 }
 
 /// Limits the times of a user who was fetched alone, in the same way as those of a first load.
-pub(super) fn limit_moments(user: &mut User, now: Timestamp) {
-    let now = moment(now);
+pub(super) fn limit_times(user: &mut User, now: Timestamp) {
+    let now = round_up_to_millisecond(now);
     let meta = user.meta_mut();
     if let Some(last_modified) = &mut meta.last_modified {
         *last_modified = now.min(*last_modified);
     }
-    meta.created = not_in_future(meta.created, meta.last_modified.or(Some(now)), now);
+    meta.created = limit_created(meta.created, meta.last_modified.or(Some(now)), now);
 }
 
-fn digest(sets: [&Resources; 2]) -> Digest {
+fn digest(sets: [&ResourceSet; 2]) -> Digest {
     let resources = sets.into_iter().flat_map(|resources| resources.all());
     let parts = resources.flat_map(|resource| {
         let (version, last_modified) = (resource.version(), resource.last_modified_text());
@@ -377,10 +377,10 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::scim::{Group, Locations, Meta, Name, User};
+    use crate::scim::{Group, ResourceUrls, ResourceMeta, PersonName, User};
 
-    fn vocabulary() -> Arc<Vocabulary> {
-        Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap())
+    fn schema_registry() -> Arc<SchemaRegistry> {
+        Arc::new(SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap())
     }
 
     fn user(id: &str, title: &str) -> User {
@@ -388,7 +388,7 @@ mod tests {
             id: id.to_owned(),
             external_id: id.to_owned(),
             user_name: format!("{id}@example.com"),
-            name: Name::default(),
+            name: PersonName::default(),
             display_name: id.to_owned(),
             title: Some(title.to_owned()),
             user_type: None,
@@ -396,13 +396,13 @@ mod tests {
             emails: Vec::new(),
             groups: Vec::new(),
             enterprise: scim::EnterpriseUser::default(),
-            extension: scim::Extension::default(),
-            meta: Meta::of_user(format!("https://scim.example.com/Users/{id}"), None, None),
+            extension: scim::ExtensionAttributes::default(),
+            meta: ResourceMeta::of_user(format!("https://scim.example.com/Users/{id}"), None, None),
         }
     }
 
     fn group(id: &str) -> Group {
-        let meta = Meta::of_group(format!("https://scim.example.com/Groups/{id}"));
+        let meta = ResourceMeta::of_group(format!("https://scim.example.com/Groups/{id}"));
         Group {
             id: id.to_owned(),
             external_id: id.to_owned(),
@@ -413,26 +413,26 @@ mod tests {
     }
 
     fn made(
-        vocabulary: &Arc<Vocabulary>,
+        vocabulary: &Arc<SchemaRegistry>,
         users: Vec<User>,
         groups: Vec<Group>,
-        earlier: Earlier<'_>,
+        earlier: PreviousState<'_>,
     ) -> Snapshot {
-        let load = Loaded { users, groups, ..Loaded::nobody(Arc::clone(vocabulary)) };
+        let load = LoadedDirectory { users, groups, ..LoadedDirectory::empty(Arc::clone(vocabulary)) };
         Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
     }
 
     #[test]
     fn unchanged_resources_share_the_earlier_set() {
-        let words = vocabulary();
+        let words = schema_registry();
         let users = || vec![user("10", "a"), user("9", "b"), user("x", "c")];
-        let first = made(&words, users(), vec![group("g")], Earlier::Unknown);
+        let first = made(&words, users(), vec![group("g")], PreviousState::Unknown);
         let ids: Vec<_> = first.users().all().iter().map(|user| user.id()).collect();
         assert_eq!(ids, ["9", "10", "x"]);
 
         let mut turned = users();
         turned.reverse();
-        let same = made(&words, turned, vec![group("g")], Earlier::Served(&first));
+        let same = made(&words, turned, vec![group("g")], PreviousState::Snapshot(&first));
         assert!(ptr::eq(same.users(), first.users()) && ptr::eq(same.groups(), first.groups()));
         assert_eq!(same.digest(), first.digest());
 
@@ -447,7 +447,7 @@ mod tests {
             (users(), vec![group("h")], true),
             (users(), Vec::new(), true),
         ] {
-            let other = made(&words, users, groups, Earlier::Served(&same));
+            let other = made(&words, users, groups, PreviousState::Snapshot(&same));
             assert_eq!(ptr::eq(other.users(), first.users()), are_users_same);
             assert_eq!(ptr::eq(other.groups(), first.groups()), !are_users_same);
             assert_ne!(other.digest(), first.digest());
@@ -462,7 +462,7 @@ mod tests {
                 );
             }
         }
-        let another = made(&vocabulary(), users(), vec![group("g")], Earlier::Served(&first));
+        let another = made(&schema_registry(), users(), vec![group("g")], PreviousState::Snapshot(&first));
         assert!(!ptr::eq(another.users(), first.users()), "another vocabulary has other types");
         assert_eq!(another.digest(), first.digest());
     }

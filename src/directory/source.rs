@@ -11,43 +11,43 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::directory::Progress;
-use crate::scim::{Group, Unwritable, User, Vocabulary};
+use crate::directory::LoadProgress;
+use crate::scim::{Group, SerializationError, User, SchemaRegistry};
 
 /// Source of users and groups.
-pub trait Source: Send + Sync + 'static {
+pub trait DirectorySource: Send + Sync + 'static {
     /// Returns the current schema registry.
-    fn vocabulary(&self) -> Arc<Vocabulary>;
+    fn schema_registry(&self) -> Arc<SchemaRegistry>;
     /// Loads all users and groups. The result is complete, or an error.
-    fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
+    fn load<'a>(&'a self, progress: &'a LoadProgress) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
     /// Loads all users and groups, as [`Source::load`] does. If the result would be the same as
     /// that of `served`, the sync state of the current snapshot, [`News::Same`] is returned and
     /// nothing is mapped.
     fn load_after<'a>(
         &'a self,
-        progress: &'a Progress,
-        served: Option<Arc<dyn Memory>>,
-    ) -> BoxFuture<'a, Result<News, SourceError>> {
+        progress: &'a LoadProgress,
+        served: Option<Arc<dyn SyncState>>,
+    ) -> BoxFuture<'a, Result<LoadResult, SourceError>> {
         drop(served);
-        async move { Ok(News::Loaded(Box::new(self.load(progress).await?))) }.boxed()
+        async move { Ok(LoadResult::Changed(Box::new(self.load(progress).await?))) }.boxed()
     }
     /// Maps the users of a sync state again for today, without a request to the source. Returns
     /// `None` if the sync state belongs to another source or cannot be decoded.
-    fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded>;
+    fn remap(&self, memory: &Arc<dyn SyncState>) -> Option<LoadedDirectory>;
     /// Sets the state of the source back to that of the current snapshot, when the last load is not
     /// published. The next load continues from there, and reads again what was different.
-    fn served(&self, memory: &Arc<dyn Memory>);
+    fn restore_current(&self, memory: &Arc<dyn SyncState>);
     /// Restores the users from the bytes that [`Memory::to_bytes`] returned before a restart,
     /// without a request to the source.
     ///
     /// # Errors
     /// Returns an error when this source did not write `memory`. Its text continues the sentence
     /// "the state file …".
-    fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError>;
+    fn decode_state(&self, memory: &[u8]) -> Result<LoadedDirectory, SourceError>;
     /// Fetches one user. Returns `None` only if it is certain that the user does not exist.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
     /// Returns the last known state of the login, or `None` before the first login.
-    fn login(&self) -> Option<Login>;
+    fn login(&self) -> Option<SourceLogin>;
     /// Returns a condition that does no harm yet and that an operator should know. Its text
     /// continues a sentence.
     fn warning(&self) -> Option<SourceError> {
@@ -57,12 +57,12 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns an error when the message cannot be parsed.
-    fn told(&self, message: &[u8]) -> Result<Told, Malformed>;
+    fn handle_webhook(&self, message: &[u8]) -> Result<WebhookEffect, MalformedWebhook>;
 }
 
 /// State of the login at a source.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct SourceLogin {
     /// Reason why the last login was refused; `None` if it succeeded.
     pub refusal: Option<SourceError>,
     /// Time for which that state has lasted.
@@ -70,7 +70,7 @@ pub struct Login {
 }
 
 /// Sync state: what a source needs to map the same users again, on another day or after a restart.
-pub trait Memory: Any + fmt::Debug + Send + Sync {
+pub trait SyncState: Any + fmt::Debug + Send + Sync {
     /// Encodes the sync state.
     ///
     /// # Errors
@@ -80,19 +80,19 @@ pub trait Memory: Any + fmt::Debug + Send + Sync {
 
 /// Effect of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum WebhookEffect {
     /// Something has changed, and a load is necessary.
     Refresh,
     /// Nothing has changed.
-    Nothing,
+    Ignored,
 }
 
 /// Error for a webhook that cannot be parsed. The reason contains nothing of the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(String);
+pub struct MalformedWebhook(String);
 
-impl Malformed {
+impl MalformedWebhook {
     /// Creates the error. `reason` is a sentence about the message.
     #[must_use]
     pub fn new(reason: String) -> Self {
@@ -102,68 +102,68 @@ impl Malformed {
 
 /// Result of a load for a directory that has a snapshot.
 #[derive(Debug)]
-pub enum News {
+pub enum LoadResult {
     /// Data that differs from the current snapshot.
-    Loaded(Box<Loaded>),
+    Changed(Box<LoadedDirectory>),
     /// Data that is the same as that of the current snapshot, as of the day of its mapping, with
     /// the new sync state.
-    Same(Arc<dyn Memory>),
+    Unchanged(Arc<dyn SyncState>),
 }
 
 /// Users and groups of one load, with their circumstances.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedDirectory {
     /// Schema registry of the users and groups.
-    pub vocabulary: Arc<Vocabulary>,
+    pub schema_registry: Arc<SchemaRegistry>,
     /// All users, in any order.
     pub users: Vec<User>,
     /// All groups, in the order of the list.
     pub groups: Vec<Group>,
     /// Number of persons who were left out on purpose.
-    pub skipped: Skipped,
+    pub skipped: SkippedCounts,
     /// Number of users with values from an earlier load, because these could not be read again.
     pub outdated: usize,
     /// Persons and values that could not be read.
     pub defects: Defects,
     /// Number of users without a look-up name, such as that of a department, because the name could
     /// not be read.
-    pub nameless: usize,
+    pub without_lookup_name: usize,
     /// Ids of the unverified users: they are no longer listed, and the deletion check has not
     /// confirmed that they are deleted.
-    pub unconfirmed: HashSet<Box<str>>,
+    pub unverified: HashSet<Box<str>>,
     /// Reason not to serve this load as the first snapshot: the completeness check found that data
     /// is missing.
-    pub flaw: Option<SourceError>,
+    pub completeness_error: Option<SourceError>,
     /// Period in which the mapping is valid. Outside of it the same records make other users,
     /// because of the date alone.
-    pub day: Option<Range<Timestamp>>,
+    pub valid_during: Option<Range<Timestamp>>,
     /// Sync state of the source after this load.
-    pub memory: Option<Arc<dyn Memory>>,
+    pub sync_state: Option<Arc<dyn SyncState>>,
 }
 
-impl Loaded {
+impl LoadedDirectory {
     /// Creates a load without users and groups.
     #[must_use]
-    pub fn nobody(vocabulary: Arc<Vocabulary>) -> Self {
+    pub fn empty(vocabulary: Arc<SchemaRegistry>) -> Self {
         Self {
-            vocabulary,
+            schema_registry: vocabulary,
             users: Vec::new(),
             groups: Vec::new(),
-            skipped: Skipped::default(),
+            skipped: SkippedCounts::default(),
             outdated: 0,
             defects: Defects::default(),
-            nameless: 0,
-            unconfirmed: HashSet::new(),
-            flaw: None,
-            day: None,
-            memory: None,
+            without_lookup_name: 0,
+            unverified: HashSet::new(),
+            completeness_error: None,
+            valid_during: None,
+            sync_state: None,
         }
     }
 }
 
 /// Numbers of persons who were left out of a load on purpose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedCounts {
     /// Number of persons without an e-mail address, where the configuration requires one.
     pub without_email: usize,
 }
@@ -225,8 +225,8 @@ impl SourceError {
     }
 }
 
-impl From<Unwritable> for SourceError {
-    fn from(error: Unwritable) -> Self {
+impl From<SerializationError> for SourceError {
+    fn from(error: SerializationError) -> Self {
         Self::new(error.to_string())
     }
 }

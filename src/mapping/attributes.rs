@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::civil::Date;
 use serde_json::{Map, Number, Value};
 
-use crate::mapping::context::Context;
+use crate::mapping::context::MappingContext;
 use crate::mapping::employment::{
-    by_number, last_working_day, legal_entity, office, supervisor, termination_date, unit,
+    compare_ids, last_working_day, legal_entity, office, supervisor, termination_date, unit_id,
 };
 use crate::mapping::personal_data::is_personal_attribute;
-use crate::mapping::{Custom, Policy};
+use crate::mapping::{CustomAttributePolicy, MappingPolicy};
 use crate::personio::model::{CustomAttribute, Employment, Person, Status};
-use crate::personio::{Kind, Names};
-use crate::scim::{AttributeType, Extension};
+use crate::personio::{LookupKind, LookupNames};
+use crate::scim::{AttributeType, ExtensionAttributes};
 
 macro_rules! attribute_names {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -68,34 +68,34 @@ impl Found {
 
 /// Mapper of the extension attributes. It holds the attribute names, the configured custom
 /// attributes, and the warnings that were logged.
-pub(crate) struct Attributes {
+pub(crate) struct ExtensionMapper {
     names: AttributeNames,
-    custom: Vec<(Arc<str>, Custom)>,
+    custom_attributes: Vec<(Arc<str>, CustomAttributePolicy)>,
     /// Ids of custom attributes with a logged warning. Each is logged only once.
-    warned: Mutex<HashSet<String>>,
+    warned_ids: Mutex<HashSet<String>>,
 }
 
-impl Attributes {
-    pub(crate) fn new(policy: &Policy) -> Self {
-        let mut named: Vec<(Arc<str>, Custom)> = Vec::with_capacity(policy.custom.len());
-        for custom in &policy.custom {
-            named.push((custom.attribute.name.as_str().into(), custom.clone()));
+impl ExtensionMapper {
+    pub(crate) fn new(policy: &MappingPolicy) -> Self {
+        let mut named: Vec<(Arc<str>, CustomAttributePolicy)> = Vec::with_capacity(policy.custom_attributes.len());
+        for custom in &policy.custom_attributes {
+            named.push((custom.definition.name.as_str().into(), custom.clone()));
         }
-        Self { names: AttributeNames::default(), custom: named, warned: Mutex::default() }
+        Self { names: AttributeNames::default(), custom_attributes: named, warned_ids: Mutex::default() }
     }
 
     /// Returns the extension attributes of one person.
-    pub(crate) fn extension(
+    pub(crate) fn map_extension(
         &self,
         person: &Person,
         employment: Option<&Employment>,
-        context: &Context<'_>,
-    ) -> Extension {
-        let mut found = Found(Vec::with_capacity(NAMES.len() + self.custom.len()));
+        context: &MappingContext<'_>,
+    ) -> ExtensionAttributes {
+        let mut found = Found(Vec::with_capacity(NAMES.len() + self.custom_attributes.len()));
         if let Some(employment) = employment {
-            self.of_employment(&mut found, employment, context);
+            self.add_employment_attributes(&mut found, employment, context);
         }
-        for (name, custom) in &self.custom {
+        for (name, custom) in &self.custom_attributes {
             if let Some(value) = self.custom_value(person, custom) {
                 found.0.push((Arc::clone(name), value));
             }
@@ -104,11 +104,11 @@ impl Attributes {
     }
 
     /// Adds the attributes that come from the employment to `found`.
-    fn of_employment(&self, found: &mut Found, employment: &Employment, context: &Context<'_>) {
+    fn add_employment_attributes(&self, found: &mut Found, employment: &Employment, context: &MappingContext<'_>) {
         let names = &self.names;
         found.add(&names.employment_id, Some(&employment.id));
-        found.add(&names.employment_status, employment.status.as_ref().map(Status::word));
-        found.add(&names.employment_type, employment.kind.as_deref());
+        found.add(&names.employment_status, employment.status.as_ref().map(Status::value));
+        found.add(&names.employment_type, employment.employment_type.as_deref());
 
         found.add_date(&names.hire_date, employment.employment_start_date);
         found.add_date(&names.end_date, employment.employment_end_date);
@@ -117,26 +117,26 @@ impl Attributes {
         found.add_date(&names.probation_end_date, employment.probation_end_date);
         found.add_date(&names.contract_end_date, employment.contract_end_date);
 
-        found.add(&names.team, context.name(Kind::Team, unit(employment, "TEAM")));
-        found.add(&names.office, context.name(Kind::Workplace, office(employment)));
-        let legal_entity = context.name(Kind::LegalEntity, legal_entity(employment));
+        found.add(&names.team, context.name(LookupKind::Team, unit_id(employment, "TEAM")));
+        found.add(&names.office, context.name(LookupKind::Workplace, office(employment)));
+        let legal_entity = context.name(LookupKind::LegalEntity, legal_entity(employment));
         found.add(&names.legal_entity, legal_entity);
-        let units = org_units(employment, context.names);
+        let units = map_org_units(employment, context.lookup_names);
         if !units.is_empty() {
             found.0.push((Arc::clone(&names.org_units), units.into()));
         }
         if let Some(supervisor) = supervisor(employment)
-            && let Some(card) = context.people.get(supervisor)
+            && let Some(card) = context.managers.get(supervisor)
         {
-            found.add(&names.manager_email, card.head.email);
+            found.add(&names.manager_email, card.header.email);
         }
     }
 
     /// Returns the value of a custom attribute. Returns `None` if the person has no value, the
     /// attribute is personal data, or the value has another type than the configured one.
-    pub(crate) fn custom_value(&self, person: &Person, custom: &Custom) -> Option<Value> {
-        let attribute = self.allowed(person, &custom.id)?;
-        match typed(&attribute.value, custom) {
+    pub(crate) fn custom_value(&self, person: &Person, custom: &CustomAttributePolicy) -> Option<Value> {
+        let attribute = self.find_allowed(person, &custom.id)?;
+        match convert_custom_value(&attribute.value, custom) {
             Ok(value) => value,
             Err(()) => {
                 self.warn_once(
@@ -150,19 +150,19 @@ impl Attributes {
 
     /// Returns the employee number from the custom attribute `id`, if it is a text or a number.
     pub(crate) fn employee_number(&self, person: &Person, id: &str) -> Option<String> {
-        match &self.allowed(person, id)?.value {
+        match &self.find_allowed(person, id)?.value {
             Value::String(text) => match text.trim() {
                 "" => None,
                 text => Some(text.to_owned()),
             },
-            Value::Number(number) => Some(plain_number(number)),
+            Value::Number(number) => Some(format_number(number)),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
 
     /// Returns the custom attribute, unless its id, global id or label names personal data. Only
     /// Personio's response contains all three, so the check of the mapping file is not sufficient.
-    fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
+    fn find_allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
         let attribute = find_attribute(&person.custom_attributes, id)?;
         if is_personal_attribute(attribute) {
             self.warn_once(
@@ -176,7 +176,7 @@ impl Attributes {
     }
 
     fn warn_once(&self, id: &str, why: &str) {
-        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
+        if self.warned_ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
             tracing::warn!(custom_attribute = id, "{why}");
         }
     }
@@ -191,20 +191,20 @@ fn find_attribute<'p>(attributes: &'p [CustomAttribute], id: &str) -> Option<&'p
     }
 }
 
-fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
+fn map_org_units(employment: &Employment, names: &LookupNames) -> Vec<Value> {
     let mut units: Vec<_> = employment.org_units.iter().collect();
     // Personio guarantees no order, and a different order must not change the user.
     units.sort_by(|one, other| {
-        one.kind.cmp(&other.kind).then_with(|| by_number(&one.id, &other.id))
+        one.unit_type.cmp(&other.unit_type).then_with(|| compare_ids(&one.id, &other.id))
     });
-    units.dedup_by(|one, other| one.kind == other.kind && one.id == other.id);
+    units.dedup_by(|one, other| one.unit_type == other.unit_type && one.id == other.id);
     let mut values = Vec::with_capacity(units.len());
     for unit in units {
-        let (kind, name) = match unit.kind.as_deref() {
+        let (kind, name) = match unit.unit_type.as_deref() {
             Some("DEPARTMENT") => {
-                (Some("department".to_owned()), names.get(Kind::Department, &unit.id))
+                (Some("department".to_owned()), names.get(LookupKind::Department, &unit.id))
             }
-            Some("TEAM") => (Some("team".to_owned()), names.get(Kind::Team, &unit.id)),
+            Some("TEAM") => (Some("team".to_owned()), names.get(LookupKind::Team, &unit.id)),
             other => (other.map(str::to_lowercase), None),
         };
         let mut members = Map::new();
@@ -222,8 +222,8 @@ fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
 
 /// Converts a value to the configured type. Returns `Ok(None)` for an empty value, and an error for
 /// a value of another type or for several values of a single-valued attribute.
-fn typed(value: &Value, custom: &Custom) -> Result<Option<Value>, ()> {
-    let (kind, multi_valued) = (custom.attribute.kind, custom.attribute.multi_valued);
+fn convert_custom_value(value: &Value, custom: &CustomAttributePolicy) -> Result<Option<Value>, ()> {
+    let (kind, multi_valued) = (custom.definition.attribute_type, custom.definition.multi_valued);
     let values = match value {
         Value::Array(values) => values.as_slice(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
@@ -232,7 +232,7 @@ fn typed(value: &Value, custom: &Custom) -> Result<Option<Value>, ()> {
     };
     let mut converted: Vec<Value> = Vec::with_capacity(values.len());
     for value in values {
-        converted.extend(single(value, kind)?);
+        converted.extend(convert_single_value(value, kind)?);
     }
     if converted.is_empty() {
         return Ok(None);
@@ -246,19 +246,19 @@ fn typed(value: &Value, custom: &Custom) -> Result<Option<Value>, ()> {
     Ok(converted.pop())
 }
 
-fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
+fn convert_single_value(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),
         Value::String(text) => text.trim().to_owned(),
         Value::Bool(value) => value.to_string(),
-        Value::Number(number) => plain_number(number),
+        Value::Number(number) => format_number(number),
         Value::Array(_) | Value::Object(_) => return Err(()),
     };
     let value = match kind {
         AttributeType::String => Some(Value::String(text)),
-        AttributeType::Boolean => boolean(&text).map(Value::Bool),
-        AttributeType::Integer => integer(&text).map(Value::from),
+        AttributeType::Boolean => parse_boolean(&text).map(Value::Bool),
+        AttributeType::Integer => parse_integer(&text).map(Value::from),
         AttributeType::Decimal => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Some(number.into()),
             Ok(_) | Err(_) => None,
@@ -270,10 +270,10 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
 }
 
 /// Formats a number as JSON does, but a whole number without a fraction: `42.0` becomes `42`.
-fn plain_number(number: &Number) -> String {
+fn format_number(number: &Number) -> String {
     if number.is_f64()
         && let Some(float) = number.as_f64()
-        && let Some(whole) = whole_number(float)
+        && let Some(whole) = to_whole_number(float)
     {
         return whole.to_string();
     }
@@ -281,16 +281,16 @@ fn plain_number(number: &Number) -> String {
 }
 
 /// Parses an integer. A fraction of zero is accepted: `42.0` is 42.
-fn integer(text: &str) -> Option<i64> {
+fn parse_integer(text: &str) -> Option<i64> {
     match text.parse() {
         Ok(integer) => Some(integer),
-        Err(_) => whole_number(text.parse().ok()?),
+        Err(_) => to_whole_number(text.parse().ok()?),
     }
 }
 
 /// Converts a number without a fraction to an integer, up to the largest number that is exact in
 /// floating point.
-fn whole_number(number: f64) -> Option<i64> {
+fn to_whole_number(number: f64) -> Option<i64> {
     const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
     let is_exact = number.fract() == 0.0 && number.abs() <= MAX_EXACT_INTEGER;
     is_exact.then_some(number as i64)
@@ -298,7 +298,7 @@ fn whole_number(number: f64) -> Option<i64> {
 
 /// Parses a boolean: `true` and `false`, 1 and 0, and the words for yes and no in the languages of
 /// Personio's interface.
-fn boolean(text: &str) -> Option<bool> {
+fn parse_boolean(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "true" | "1" | "yes" | "ja" | "oui" | "sí" | "si" | "sì" | "sim" | "tak" => Some(true),
         "false" | "0" | "no" | "nein" | "non" | "nee" | "não" | "nie" => Some(false),
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_attribute_is_described_in_the_schema() {
-        let described = scim::extension_attributes().unwrap();
+        let described = scim::extension_attribute_names().unwrap();
         assert_eq!(NAMES, described);
     }
 
@@ -323,8 +323,8 @@ mod tests {
     fn custom_values_convert_to_the_configured_type_or_are_left_out() {
         use AttributeType::{Boolean, Decimal, Integer, String};
         let value = |kind, multi_valued, value: Value| {
-            let attribute = scim::CustomAttribute { name: "x".into(), kind, multi_valued };
-            typed(&value, &Custom { id: "dynamic_1".into(), attribute })
+            let attribute = scim::CustomAttributeDefinition { name: "x".into(), attribute_type: kind, multi_valued };
+            convert_custom_value(&value, &CustomAttributePolicy { id: "dynamic_1".into(), definition: attribute })
         };
         for (kind, multi, given, expected) in [
             (String, false, json!("  P-1 "), Ok(Some(json!("P-1")))),
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn employee_number_comes_from_a_text_or_a_number() {
-        let attributes = Attributes::new(&Policy::default());
+        let attributes = ExtensionMapper::new(&MappingPolicy::default());
         for (value, expected) in [
             (json!(" P-7 "), Some("P-7")),
             (json!(42), Some("42")),

@@ -5,44 +5,44 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
-use crate::mapping::Policy;
-use crate::mapping::attributes::Attributes;
-use crate::mapping::person_header::Head;
+use crate::mapping::MappingPolicy;
+use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
-use crate::personio::{Kind, Names};
-use crate::scim::Locations;
+use crate::personio::{LookupKind, LookupNames};
+use crate::scim::ResourceUrls;
 
 /// Input of the mapping in addition to the person and the employments.
-pub(crate) struct Context<'a> {
-    pub(crate) policy: &'a Policy,
-    pub(crate) attributes: &'a Attributes,
-    pub(crate) locations: &'a Locations,
-    pub(crate) names: &'a Names,
+pub(crate) struct MappingContext<'a> {
+    pub(crate) policy: &'a MappingPolicy,
+    pub(crate) extension_mapper: &'a ExtensionMapper,
+    pub(crate) urls: &'a ResourceUrls,
+    pub(crate) lookup_names: &'a LookupNames,
     /// Users by person id, for manager references. A supervisor who is not among them is left out,
     /// because a client could not read that manager.
-    pub(crate) people: HashMap<&'a str, Card<'a>>,
+    pub(crate) managers: HashMap<&'a str, ManagerCard<'a>>,
     pub(crate) today: Date,
 }
 
-impl Context<'_> {
+impl MappingContext<'_> {
     /// Returns the name of the unit with this id.
-    pub(crate) fn name(&self, kind: Kind, id: Option<&str>) -> Option<&str> {
-        self.names.get(kind, id?)
+    pub(crate) fn name(&self, kind: LookupKind, id: Option<&str>) -> Option<&str> {
+        self.lookup_names.get(kind, id?)
     }
 
-    pub(crate) fn rules(&self) -> DateRules<'_> {
+    pub(crate) fn date_rules(&self) -> DateRules<'_> {
         DateRules { policy: self.policy, today: self.today }
     }
 }
 
 /// Attributes of a person that appear in the resources of the persons who report to them.
-pub(crate) struct Card<'a> {
-    pub(crate) head: Head<'a>,
+pub(crate) struct ManagerCard<'a> {
+    pub(crate) header: PersonHeader<'a>,
     pub(crate) user_name: Cow<'a, str>,
 }
 
-impl Card<'_> {
+impl ManagerCard<'_> {
     pub(crate) fn display_name(&self) -> String {
-        self.head.display_name(&self.user_name)
+        self.header.display_name(&self.user_name)
     }
 }

@@ -9,14 +9,14 @@ use crate::personio::model::{CostCenter, Employment};
 
 /// Returns the id of the department or team; `kind` is in upper case. Of several units, the
 /// smallest id is taken, so that the result is always the same.
-pub(crate) fn unit<'e>(employment: &'e Employment, kind: &str) -> Option<&'e str> {
+pub(crate) fn unit_id<'e>(employment: &'e Employment, kind: &str) -> Option<&'e str> {
     let mut smallest: Option<&str> = None;
     for unit in &employment.org_units {
-        if unit.kind.as_deref() != Some(kind) {
+        if unit.unit_type.as_deref() != Some(kind) {
             continue;
         }
         match smallest {
-            Some(id) if by_number(id, &unit.id).is_le() => {}
+            Some(id) if compare_ids(id, &unit.id).is_le() => {}
             Some(_) | None => smallest = Some(&unit.id),
         }
     }
@@ -25,10 +25,10 @@ pub(crate) fn unit<'e>(employment: &'e Employment, kind: &str) -> Option<&'e str
 
 /// Returns the id of the cost centre with the highest weight. Of equal weights, the smallest id is
 /// taken.
-pub(crate) fn cost_center(employment: &Employment) -> Option<&str> {
+pub(crate) fn cost_center_id(employment: &Employment) -> Option<&str> {
     let heaviest = employment.cost_centers.iter().max_by(|one, other| {
         let by_weight = weight(one).total_cmp(&weight(other));
-        by_weight.then_with(|| by_number(&other.id, &one.id))
+        by_weight.then_with(|| compare_ids(&other.id, &one.id))
     });
     Some(&heaviest?.id)
 }
@@ -68,7 +68,7 @@ pub(crate) fn last_working_day(employment: &Employment) -> Option<Date> {
 }
 
 /// Compares ids as numbers, because most ids are numbers. Other ids come last, in text order.
-pub(crate) fn by_number(one: &str, other: &str) -> Ordering {
+pub(crate) fn compare_ids(one: &str, other: &str) -> Ordering {
     let one_number = one.parse().unwrap_or(u64::MAX);
     let other_number = other.parse().unwrap_or(u64::MAX);
     one_number.cmp(&other_number).then_with(|| one.cmp(other))
@@ -97,9 +97,9 @@ mod tests {
             ],
         }))
         .unwrap();
-        assert_eq!(unit(&employment, "TEAM"), Some("9"));
-        assert_eq!(unit(&employment, "DEPARTMENT"), Some("1"));
-        assert_eq!(unit(&employment, "GUILD"), None);
-        assert_eq!(cost_center(&employment), Some("5"));
+        assert_eq!(unit_id(&employment, "TEAM"), Some("9"));
+        assert_eq!(unit_id(&employment, "DEPARTMENT"), Some("1"));
+        assert_eq!(unit_id(&employment, "GUILD"), None);
+        assert_eq!(cost_center_id(&employment), Some("5"));
     }
 }

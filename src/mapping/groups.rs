@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use crate::mapping::context::Context;
-use crate::mapping::employment::{by_number, legal_entity, office};
-use crate::personio::Kind;
+use crate::mapping::context::MappingContext;
+use crate::mapping::employment::{compare_ids, legal_entity, office};
+use crate::personio::LookupKind;
 use crate::personio::model::Employment;
-use crate::scim::{Group, Locations, Member, Membership, Meta, User};
+use crate::scim::{Group, ResourceUrls, GroupMember, GroupMembership, ResourceMeta, User};
 
 /// Kind of organisational unit that can become a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ impl GroupKind {
 
     /// Returns the prefix of the ids of these groups.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn id_prefix(self) -> &'static str {
         match self {
             Self::Department => "department",
             Self::Team => "team",
@@ -36,17 +36,17 @@ impl GroupKind {
         }
     }
 
-    fn names(self) -> Kind {
+    fn lookup_kind(self) -> LookupKind {
         match self {
-            Self::Department => Kind::Department,
-            Self::Team => Kind::Team,
-            Self::LegalEntity => Kind::LegalEntity,
-            Self::Office => Kind::Workplace,
+            Self::Department => LookupKind::Department,
+            Self::Team => LookupKind::Team,
+            Self::LegalEntity => LookupKind::LegalEntity,
+            Self::Office => LookupKind::Workplace,
         }
     }
 
     /// Returns the ids of the units of this kind in an employment.
-    fn units(self, employment: &Employment) -> Vec<&str> {
+    fn unit_ids(self, employment: &Employment) -> Vec<&str> {
         match self {
             Self::Department => org_units(employment, "DEPARTMENT"),
             Self::Team => org_units(employment, "TEAM"),
@@ -60,7 +60,7 @@ impl GroupKind {
 fn org_units<'e>(employment: &'e Employment, kind: &str) -> Vec<&'e str> {
     let mut ids = Vec::new();
     for unit in &employment.org_units {
-        if unit.kind.as_deref() == Some(kind) {
+        if unit.unit_type.as_deref() == Some(kind) {
             ids.push(unit.id.as_str());
         }
     }
@@ -70,18 +70,18 @@ fn org_units<'e>(employment: &'e Employment, kind: &str) -> Vec<&'e str> {
 /// Returns the group memberships that come from an employment, ordered by kind and id. A group
 /// without a readable name is displayed with its id, because membership does not depend on the
 /// name.
-pub(crate) fn memberships(
+pub(crate) fn map_memberships(
     employment: Option<&Employment>,
-    context: &Context<'_>,
-) -> Vec<Membership> {
+    context: &MappingContext<'_>,
+) -> Vec<GroupMembership> {
     let Some(employment) = employment else { return Vec::new() };
     let mut memberships = Vec::new();
     for kind in GroupKind::ALL {
         if !context.policy.groups.contains(&kind) {
             continue;
         }
-        let mut units = kind.units(employment);
-        units.sort_by(|one, other| by_number(one, other));
+        let mut units = kind.unit_ids(employment);
+        units.sort_by(|one, other| compare_ids(one, other));
         units.dedup();
         for unit in units {
             memberships.push(membership(kind, unit, context));
@@ -90,14 +90,14 @@ pub(crate) fn memberships(
     memberships
 }
 
-fn membership(kind: GroupKind, unit: &str, context: &Context<'_>) -> Membership {
-    let value = format!("{}-{unit}", kind.word());
-    let display = context.names.get(kind.names(), unit).unwrap_or(&value).to_owned();
-    Membership { reference: context.locations.group(&value), display, value, kind: "direct" }
+fn membership(kind: GroupKind, unit: &str, context: &MappingContext<'_>) -> GroupMembership {
+    let value = format!("{}-{unit}", kind.id_prefix());
+    let display = context.lookup_names.get(kind.lookup_kind(), unit).unwrap_or(&value).to_owned();
+    GroupMembership { reference: context.urls.group(&value), display, value, kind: "direct" }
 }
 
 /// Returns the groups of all users, ordered by kind and id. The members have the order of `users`.
-pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
+pub(crate) fn build_groups(users: &[User], locations: &ResourceUrls) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
     for user in users {
@@ -105,15 +105,15 @@ pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
             let place = *places.entry(&membership.value).or_insert_with(|| {
                 groups.push(Group {
                     id: membership.value.clone(),
-                    external_id: parts(&membership.value).1.to_owned(),
+                    external_id: split_group_id(&membership.value).1.to_owned(),
                     display_name: membership.display.clone(),
                     members: Vec::new(),
-                    meta: Meta::of_group(locations.group(&membership.value)),
+                    meta: ResourceMeta::of_group(locations.group(&membership.value)),
                 });
                 groups.len() - 1
             });
             if let Some(group) = groups.get_mut(place) {
-                group.members.push(Member {
+                group.members.push(GroupMember {
                     value: user.id.clone(),
                     reference: user.meta.location.clone(),
                     kind: "User",
@@ -123,15 +123,15 @@ pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
         }
     }
     groups.sort_by(|one, other| {
-        let (one_kind, one_unit) = parts(&one.id);
-        let (other_kind, other_unit) = parts(&other.id);
-        one_kind.cmp(&other_kind).then_with(|| by_number(one_unit, other_unit))
+        let (one_kind, one_unit) = split_group_id(&one.id);
+        let (other_kind, other_unit) = split_group_id(&other.id);
+        one_kind.cmp(&other_kind).then_with(|| compare_ids(one_unit, other_unit))
     });
     groups
 }
 
 /// Splits the id of a group into the kind and the id of the unit.
-fn parts(id: &str) -> (Option<GroupKind>, &str) {
+fn split_group_id(id: &str) -> (Option<GroupKind>, &str) {
     let (word, unit) = id.split_once('-').unwrap_or((id, ""));
-    (GroupKind::ALL.into_iter().find(|kind| kind.word() == word), unit)
+    (GroupKind::ALL.into_iter().find(|kind| kind.id_prefix() == word), unit)
 }

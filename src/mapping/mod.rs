@@ -18,4 +18,4 @@ pub(crate) mod user_name;
 pub(crate) mod validity;
 
 pub use crate::mapping::groups::GroupKind;
-pub use crate::mapping::policy::{ActiveUntil, Custom, Policy};
+pub use crate::mapping::policy::{ActiveUntil, CustomAttributePolicy, MappingPolicy};

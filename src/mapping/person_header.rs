@@ -7,7 +7,7 @@ use crate::personio::model::Person;
 
 /// Fields of a person that determine the display name and the list order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head<'p> {
+pub(crate) struct PersonHeader<'p> {
     pub(crate) id: &'p str,
     pub(crate) email: Option<&'p str>,
     pub(crate) first_name: Option<&'p str>,
@@ -16,9 +16,9 @@ pub(crate) struct Head<'p> {
     pub(crate) created_at: Option<Timestamp>,
 }
 
-impl<'p> Head<'p> {
+impl<'p> PersonHeader<'p> {
     /// Returns the header of a decoded person.
-    pub(crate) fn of(person: &'p Person) -> Self {
+    pub(crate) fn from_person(person: &'p Person) -> Self {
         Self {
             id: &person.id,
             email: person.email.as_deref(),

@@ -7,7 +7,7 @@ use crate::scim;
 
 /// Mapping settings of one company.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
+pub struct MappingPolicy {
     /// Number of days before the employment start for which an ONBOARDING person is already active.
     /// With `None`, the rule does not apply.
     pub active_before_start_days: Option<u16>,
@@ -26,7 +26,7 @@ pub struct Policy {
     /// Kinds of units that become groups. An empty list means no groups.
     pub groups: Vec<GroupKind>,
     /// Custom attributes that are served.
-    pub custom: Vec<Custom>,
+    pub custom_attributes: Vec<CustomAttributePolicy>,
 }
 
 /// Date of a termination that is the last day on which a person is active.
@@ -41,7 +41,7 @@ pub enum ActiveUntil {
 impl ActiveUntil {
     /// Returns the value's name in the configuration file.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::LastWorkingDay => "last_working_day",
             Self::TerminationDate => "termination_date",
@@ -51,14 +51,14 @@ impl ActiveUntil {
 
 /// Custom attribute that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Custom {
+pub struct CustomAttributePolicy {
     /// Id (for example `dynamic_305`) or global id in Personio.
     pub id: String,
     /// Name and type of the SCIM attribute.
-    pub attribute: scim::CustomAttribute,
+    pub definition: scim::CustomAttributeDefinition,
 }
 
-impl Default for Policy {
+impl Default for MappingPolicy {
     fn default() -> Self {
         Self {
             active_before_start_days: None,
@@ -68,18 +68,18 @@ impl Default for Policy {
             team_is_division: false,
             require_email: false,
             groups: Vec::new(),
-            custom: Vec::new(),
+            custom_attributes: Vec::new(),
         }
     }
 }
 
-impl Policy {
+impl MappingPolicy {
     /// Returns the ids and global ids of all custom attributes that the mapping reads.
     #[must_use]
-    pub fn wanted_attributes(&self) -> Vec<String> {
-        let mut wanted = Vec::with_capacity(self.custom.len() + 1);
+    pub fn required_custom_attribute_ids(&self) -> Vec<String> {
+        let mut wanted = Vec::with_capacity(self.custom_attributes.len() + 1);
         wanted.extend(self.employee_number.clone());
-        for custom in &self.custom {
+        for custom in &self.custom_attributes {
             wanted.push(custom.id.clone());
         }
         wanted
@@ -87,7 +87,7 @@ impl Policy {
 
     /// Returns the SCIM attributes of the custom attributes.
     #[must_use]
-    pub fn served_attributes(&self) -> Vec<scim::CustomAttribute> {
-        self.custom.iter().map(|custom| custom.attribute.clone()).collect()
+    pub fn custom_attribute_definitions(&self) -> Vec<scim::CustomAttributeDefinition> {
+        self.custom_attributes.iter().map(|custom| custom.definition.clone()).collect()
     }
 }

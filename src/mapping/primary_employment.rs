@@ -11,10 +11,10 @@ use std::cmp::{Ordering, Reverse};
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 
-use crate::mapping::Policy;
+use crate::mapping::MappingPolicy;
 use crate::mapping::employment::{last_working_day, termination_date};
 use crate::mapping::policy::ActiveUntil;
-use crate::mapping::validity::Validity;
+use crate::mapping::validity::ValidityPeriod;
 use crate::personio::model::{Employment, Person, Status};
 
 /// Maximum number of days between the end of an employment and the start of the next one for which
@@ -25,13 +25,13 @@ const MAX_GAP_DAYS: i32 = 3;
 /// Date rules of a company, applied on one day.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DateRules<'p> {
-    pub(crate) policy: &'p Policy,
+    pub(crate) policy: &'p MappingPolicy,
     pub(crate) today: Date,
 }
 
 /// State of an employment or a person on one day. A later variant has precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
+pub(crate) enum EmploymentState {
     /// Status INACTIVE or unknown, or an employment that a rule has ended.
     Inactive,
     /// Employment that has not begun.
@@ -44,39 +44,39 @@ pub(crate) enum State {
 
 /// Rule that decided a [`Standing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum ActivityRule {
     /// Status in Personio, without a date.
     Status,
     /// Change of employment: the previous employment has ended without a break.
-    NoBreak,
+    ChangeOfEmployment,
     /// Early activation before the start, by [`Policy::active_before_start_days`].
     BeforeStart,
     /// Withdrawn employment: its end is before its start, or before today while it is ONBOARDING.
     Withdrawn,
     /// End of the activity, by [`Policy::active_until`].
-    Until,
+    ActiveUntil,
 }
 
 /// Result of the rules for one employment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) state: State,
+pub(crate) struct ActivityDecision {
+    pub(crate) state: EmploymentState,
     pub(crate) is_active: bool,
-    pub(crate) rule: Rule,
+    pub(crate) rule: ActivityRule,
 }
 
-impl Standing {
-    fn new(state: State, is_active: bool, rule: Rule) -> Self {
+impl ActivityDecision {
+    fn new(state: EmploymentState, is_active: bool, rule: ActivityRule) -> Self {
         Self { state, is_active, rule }
     }
 }
 
 /// Result of the rules for one person.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Primary<'e> {
+pub(crate) struct PrimaryEmployment<'e> {
     /// Primary employment; `None` for a person without readable employments.
     pub(crate) employment: Option<&'e Employment>,
-    pub(crate) standing: Standing,
+    pub(crate) activity: ActivityDecision,
 }
 
 impl<'p> DateRules<'p> {
@@ -85,17 +85,17 @@ impl<'p> DateRules<'p> {
         &self,
         person: &Person,
         employments: &'e [Employment],
-    ) -> Primary<'e> {
+    ) -> PrimaryEmployment<'e> {
         let employment = self.primary_employment(employments);
         let standing = match employment {
             // Without a readable status of the employment, the status of the person decides:
             // Personio derives it from the employment.
             Some(own) => {
-                self.standing(own, own.status.as_ref().or(person.status.as_ref()), employments)
+                self.decide_activity(own, own.status.as_ref().or(person.status.as_ref()), employments)
             }
             None => self.decide_without_employment(person.status.as_ref()),
         };
-        Primary { employment, standing }
+        PrimaryEmployment { employment, activity: standing }
     }
 
     /// Returns the employment with the highest state. Of several, it is the one with the latest
@@ -112,21 +112,21 @@ impl<'p> DateRules<'p> {
             let state = self.state(one, employments);
             let other_state = self.state(other, employments);
             let by_start = match state {
-                State::Inactive => one.employment_start_date.cmp(&other.employment_start_date),
-                State::Onboarding | State::Leave | State::Active => self.by_start(one, other),
+                EmploymentState::Inactive => one.employment_start_date.cmp(&other.employment_start_date),
+                EmploymentState::Onboarding | EmploymentState::Leave | EmploymentState::Active => self.compare_starts(one, other),
             };
             state.cmp(&other_state).then(by_start).then_with(|| one.id.cmp(&other.id))
         })
     }
 
-    fn state(&self, employment: &Employment, all: &[Employment]) -> State {
-        self.standing(employment, employment.status.as_ref(), all).state
+    fn state(&self, employment: &Employment, all: &[Employment]) -> EmploymentState {
+        self.decide_activity(employment, employment.status.as_ref(), all).state
     }
 
     /// Orders employments by start date. Employments that have begun rank above future ones. Among
     /// those that have begun, the later start ranks higher; among future ones, the earlier start.
     /// An employment without a start date counts as the oldest one that has begun.
-    fn by_start(&self, one: &Employment, other: &Employment) -> Ordering {
+    fn compare_starts(&self, one: &Employment, other: &Employment) -> Ordering {
         let (start, other_start) = (one.employment_start_date, other.employment_start_date);
         match (self.has_begun(one), self.has_begun(other)) {
             (true, true) => start.cmp(&other_start),
@@ -139,60 +139,60 @@ impl<'p> DateRules<'p> {
         employment.employment_start_date.is_none_or(|start| start <= self.today)
     }
 
-    fn standing(
+    fn decide_activity(
         &self,
         employment: &Employment,
         status: Option<&Status>,
         all: &[Employment],
-    ) -> Standing {
+    ) -> ActivityDecision {
         match status {
-            Some(Status::Active | Status::Leave) if self.is_over(employment) => {
-                Standing::new(State::Inactive, false, Rule::Until)
+            Some(Status::Active | Status::Leave) if self.is_ended_by_rule(employment) => {
+                ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::ActiveUntil)
             }
-            Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
-            Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
+            Some(Status::Active) => ActivityDecision::new(EmploymentState::Active, true, ActivityRule::Status),
+            Some(Status::Leave) => ActivityDecision::new(EmploymentState::Leave, true, ActivityRule::Status),
             Some(Status::Onboarding) => self.decide_before_start(employment, all),
             Some(Status::Inactive | Status::Other(_)) | None => {
-                Standing::new(State::Inactive, false, Rule::Status)
+                ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::Status)
             }
         }
     }
 
-    fn decide_without_employment(&self, status: Option<&Status>) -> Standing {
+    fn decide_without_employment(&self, status: Option<&Status>) -> ActivityDecision {
         match status {
-            Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
-            Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
-            Some(Status::Onboarding) => Standing::new(State::Onboarding, false, Rule::Status),
+            Some(Status::Active) => ActivityDecision::new(EmploymentState::Active, true, ActivityRule::Status),
+            Some(Status::Leave) => ActivityDecision::new(EmploymentState::Leave, true, ActivityRule::Status),
+            Some(Status::Onboarding) => ActivityDecision::new(EmploymentState::Onboarding, false, ActivityRule::Status),
             Some(Status::Inactive | Status::Other(_)) | None => {
-                Standing::new(State::Inactive, false, Rule::Status)
+                ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::Status)
             }
         }
     }
 
     /// Returns the standing of an employment with the status ONBOARDING.
-    fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> Standing {
-        if was_withdrawn(employment) || ends(employment).any(|end| end < self.today) {
-            return Standing::new(State::Inactive, false, Rule::Withdrawn);
+    fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> ActivityDecision {
+        if was_withdrawn(employment) || end_dates(employment).any(|end| end < self.today) {
+            return ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::Withdrawn);
         }
-        if self.continues(employment, all) {
-            return Standing::new(State::Active, true, Rule::NoBreak);
+        if self.continues_another(employment, all) {
+            return ActivityDecision::new(EmploymentState::Active, true, ActivityRule::ChangeOfEmployment);
         }
         let start = employment.employment_start_date;
         let (Some(days), Some(start)) = (self.policy.active_before_start_days, start) else {
-            return Standing::new(State::Onboarding, false, Rule::Status);
+            return ActivityDecision::new(EmploymentState::Onboarding, false, ActivityRule::Status);
         };
         let is_soon = self.today >= start.saturating_sub(i64::from(days).days());
-        Standing::new(State::Onboarding, is_soon, Rule::BeforeStart)
+        ActivityDecision::new(EmploymentState::Onboarding, is_soon, ActivityRule::BeforeStart)
     }
 
     /// Reports whether a rule of the company has ended an employment that is ACTIVE or LEAVE in
     /// Personio.
-    fn is_over(&self, employment: &Employment) -> bool {
-        self.active_until(employment).is_some_and(|last| last < self.today)
+    fn is_ended_by_rule(&self, employment: &Employment) -> bool {
+        self.last_active_day(employment).is_some_and(|last| last < self.today)
     }
 
     /// Returns the last day on which a person is active by the rule of the company.
-    fn active_until(&self, employment: &Employment) -> Option<Date> {
+    fn last_active_day(&self, employment: &Employment) -> Option<Date> {
         let termination = employment.termination.as_ref()?;
         match self.policy.active_until? {
             ActiveUntil::LastWorkingDay => {
@@ -203,21 +203,21 @@ impl<'p> DateRules<'p> {
     }
 
     /// Reports whether `next` follows an employment that has ended, without a break.
-    fn continues(&self, next: &Employment, all: &[Employment]) -> bool {
+    fn continues_another(&self, next: &Employment, all: &[Employment]) -> bool {
         let Some(start) = next.employment_start_date else { return false };
-        all.iter().any(|earlier| earlier.id != next.id && self.is_followed(earlier, start))
+        all.iter().any(|earlier| earlier.id != next.id && self.is_continued_from(earlier, start))
     }
 
     /// Reports whether `earlier` has ended and an employment that begins on `start` follows without
     /// a break. If the next employment has begun, up to [`MAX_GAP_DAYS`] days may lie between.
     /// Before it begins, only a weekend may lie between.
-    fn is_followed(&self, earlier: &Employment, start: Date) -> bool {
+    fn is_continued_from(&self, earlier: &Employment, start: Date) -> bool {
         let has_ended = match &earlier.status {
             Some(Status::Inactive) => true,
-            Some(Status::Active | Status::Leave) => self.is_over(earlier),
+            Some(Status::Active | Status::Leave) => self.is_ended_by_rule(earlier),
             Some(Status::Onboarding | Status::Other(_)) | None => false,
         };
-        let Some(end) = end(earlier) else { return false };
+        let Some(end) = last_day(earlier) else { return false };
         let is_earlier = earlier.employment_start_date.is_none_or(|begin| begin < start);
         if !has_ended || !is_earlier || was_withdrawn(earlier) {
             return false;
@@ -230,19 +230,19 @@ impl<'p> DateRules<'p> {
     }
 
     /// Limits `validity` to the days on which the rules give the same result for this person.
-    pub(crate) fn limit(
+    pub(crate) fn limit_validity(
         &self,
         person: &Person,
         employments: &[Employment],
-        validity: &mut Validity,
+        validity: &mut ValidityPeriod,
     ) {
         if !self.depends_on_date(person, employments) {
             return;
         }
         for employment in employments {
-            for day in self.turning_points(employment) {
+            for day in self.change_days(employment) {
                 if self.changes_on(day, person, employments) {
-                    validity.note(day, self.today);
+                    validity.note_change(day, self.today);
                 }
             }
         }
@@ -260,7 +260,7 @@ impl<'p> DateRules<'p> {
     fn depends_on_date(&self, person: &Person, employments: &[Employment]) -> bool {
         let [only] = employments else { return !employments.is_empty() };
         match only.status.as_ref().or(person.status.as_ref()) {
-            Some(Status::Active | Status::Leave) => self.active_until(only).is_some(),
+            Some(Status::Active | Status::Leave) => self.last_active_day(only).is_some(),
             Some(Status::Onboarding) => true,
             Some(Status::Inactive | Status::Other(_)) | None => false,
         }
@@ -268,13 +268,13 @@ impl<'p> DateRules<'p> {
 
     /// Returns the days on which a comparison with a date of this employment can have another
     /// result than on the day before.
-    fn turning_points(&self, employment: &Employment) -> Vec<Date> {
+    fn change_days(&self, employment: &Employment) -> Vec<Date> {
         let start = employment.employment_start_date;
         let mut days: Vec<Date> = start.into_iter().collect();
         if let (Some(start), Some(before)) = (start, self.policy.active_before_start_days) {
             days.push(start.saturating_sub(i64::from(before).days()));
         }
-        for end in ends(employment) {
+        for end in end_dates(employment) {
             days.push(end);
             days.extend(end.tomorrow());
         }
@@ -284,7 +284,7 @@ impl<'p> DateRules<'p> {
 
 /// Returns the dates that end an employment. The end of a contract is not among them, because
 /// contracts are renewed.
-fn ends(employment: &Employment) -> impl Iterator<Item = Date> {
+fn end_dates(employment: &Employment) -> impl Iterator<Item = Date> {
     let ends = [
         employment.employment_end_date,
         termination_date(employment),
@@ -294,14 +294,14 @@ fn ends(employment: &Employment) -> impl Iterator<Item = Date> {
 }
 
 /// Returns the last day of an employment, if Personio has one.
-fn end(employment: &Employment) -> Option<Date> {
-    ends(employment).next()
+fn last_day(employment: &Employment) -> Option<Date> {
+    end_dates(employment).next()
 }
 
 /// Reports whether an employment ends before its start.
 fn was_withdrawn(employment: &Employment) -> bool {
     let Some(start) = employment.employment_start_date else { return false };
-    ends(employment).any(|end| end < start)
+    end_dates(employment).any(|end| end < start)
 }
 
 /// Reports whether each day between `end` and `start` is a Saturday or Sunday.
@@ -365,13 +365,13 @@ mod tests {
     /// Asserts the id of the primary employment and the activity for each row, in both orders of
     /// the employments.
     #[track_caller]
-    fn check(policy: &Policy, today: Date, rows: &[(&str, bool, Value)]) {
+    fn check(policy: &MappingPolicy, today: Date, rows: &[(&str, bool, Value)]) {
         let rules = DateRules { policy, today };
         for (id, is_active, list) in rows {
             let mut employments = employments(list.clone());
             for _ in 0..2 {
                 let primary = rules.primary(&person(Some("ACTIVE")), &employments);
-                let found = (primary.employment.unwrap().id.as_str(), primary.standing.is_active);
+                let found = (primary.employment.unwrap().id.as_str(), primary.activity.is_active);
                 assert_eq!(found, (*id, *is_active), "{today}: {list}");
                 employments.reverse();
             }
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn primary_employment_has_the_highest_state_and_then_the_latest_start() {
         check(
-            &Policy::default(),
+            &MappingPolicy::default(),
             TODAY,
             &[
                 (
@@ -460,7 +460,7 @@ mod tests {
                 ("u", true, json!([{"id": "u"}])),
             ],
         );
-        let policy = Policy::default();
+        let policy = MappingPolicy::default();
         let rules = DateRules { policy: &policy, today: TODAY };
         assert_eq!(rules.primary(&person(None), &[]).employment, None);
     }
@@ -470,7 +470,7 @@ mod tests {
         let next = |start: &str| of("n", "ONBOARDING", start);
         let pair = |end: &str, start: &str| json!([ended("o", "2020-01-01", end), next(start)]);
         check(
-            &Policy::default(),
+            &MappingPolicy::default(),
             TODAY,
             &[
                 ("n", true, pair("2026-11-22", "2026-11-23")),
@@ -544,16 +544,16 @@ mod tests {
             (date(2026, 11, 22), true),
             (date(2026, 11, 23), true),
         ] {
-            check(&Policy::default(), today, &[("n", is_active, pair("2026-11-20", "2026-11-23"))]);
+            check(&MappingPolicy::default(), today, &[("n", is_active, pair("2026-11-20", "2026-11-23"))]);
         }
         for today in [date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 23)] {
-            check(&Policy::default(), today, &[("n", false, pair("2026-11-19", "2026-11-24"))]);
+            check(&MappingPolicy::default(), today, &[("n", false, pair("2026-11-19", "2026-11-24"))]);
         }
     }
 
     #[test]
     fn onboarding_person_is_active_before_the_start_unless_withdrawn() {
-        let policy = Policy { active_before_start_days: Some(14), ..Policy::default() };
+        let policy = MappingPolicy { active_before_start_days: Some(14), ..MappingPolicy::default() };
         let withdrawn = |last: Option<&str>, on: Option<&str>| {
             json!([terminated("ONBOARDING", "2026-12-01", last, on)])
         };
@@ -605,9 +605,9 @@ mod tests {
     #[test]
     fn active_until_ends_the_activity_after_the_configured_date() {
         let last_working_day =
-            Policy { active_until: Some(ActiveUntil::LastWorkingDay), ..Policy::default() };
+            MappingPolicy { active_until: Some(ActiveUntil::LastWorkingDay), ..MappingPolicy::default() };
         let termination_date =
-            Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
+            MappingPolicy { active_until: Some(ActiveUntil::TerminationDate), ..MappingPolicy::default() };
         let ends = |last: Option<&str>, on: Option<&str>| {
             json!([terminated("ACTIVE", "2020-01-01", last, on)])
         };
@@ -654,11 +654,11 @@ mod tests {
                 ("t", false, leave.clone()),
             ],
         );
-        check(&Policy::default(), TODAY, &[("t", true, ends(past, past)), ("t", true, leave)]);
+        check(&MappingPolicy::default(), TODAY, &[("t", true, ends(past, past)), ("t", true, leave)]);
     }
 
     /// Generates lists of employments in every state, with dates around [`TODAY`].
-    fn careers() -> impl Strategy<Value = Vec<Employment>> {
+    fn employment_lists() -> impl Strategy<Value = Vec<Employment>> {
         let day = || {
             let around =
                 (-6i64..7).prop_map(|days| json!(TODAY.saturating_add(days.days()).to_string()));
@@ -687,17 +687,17 @@ mod tests {
         })
     }
 
-    fn policies() -> impl Strategy<Value = Policy> {
+    fn policies() -> impl Strategy<Value = MappingPolicy> {
         let until = prop::option::of(prop_oneof![
             Just(ActiveUntil::LastWorkingDay),
             Just(ActiveUntil::TerminationDate),
         ]);
         (prop::option::of(0u16..5), until).prop_map(|(active_before_start_days, active_until)| {
-            Policy {
+            MappingPolicy {
                 active_before_start_days,
                 active_until,
                 time_zone: TimeZone::UTC,
-                ..Policy::default()
+                ..MappingPolicy::default()
             }
         })
     }
@@ -706,7 +706,7 @@ mod tests {
         #[test]
         fn primary_employment_does_not_depend_on_the_listing_order(
             policy in policies(),
-            (list, shuffled) in careers()
+            (list, shuffled) in employment_lists()
                 .prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
         ) {
             let rules = DateRules { policy: &policy, today: TODAY };
@@ -717,13 +717,13 @@ mod tests {
         #[test]
         fn outcome_changes_only_at_the_end_of_the_validity(
             policy in policies(),
-            list in careers(),
+            list in employment_lists(),
         ) {
             let rules = DateRules { policy: &policy, today: TODAY };
             let person = person(Some("ACTIVE"));
-            let mut validity = Validity::default();
-            rules.limit(&person, &list, &mut validity);
-            let range = validity.range(&TimeZone::UTC);
+            let mut validity = ValidityPeriod::default();
+            rules.limit_validity(&person, &list, &mut validity);
+            let range = validity.time_range(&TimeZone::UTC);
             let own = rules.primary(&person, &list);
             let has_own = |day: Date| {
                 DateRules { today: day, ..rules }.primary(&person, &list) == own

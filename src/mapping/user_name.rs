@@ -11,49 +11,49 @@ use std::fmt::Write;
 
 use jiff::civil::Date;
 
-use crate::mapping::employment::by_number;
-use crate::mapping::person_header::Head;
-use crate::mapping::primary_employment::{Primary, State};
+use crate::mapping::employment::compare_ids;
+use crate::mapping::person_header::PersonHeader;
+use crate::mapping::primary_employment::{PrimaryEmployment, EmploymentState};
 
 /// Prefix of the user names that are made of an id.
-const FALLBACK: &str = "personio-";
+const FALLBACK_PREFIX: &str = "personio-";
 
 /// User names of several persons.
 pub(crate) struct UserNames<'p> {
     /// User names in the order of the persons.
     pub(crate) names: Vec<Cow<'p, str>>,
     /// Number of persons who have an address, but a user name that is made of their id.
-    pub(crate) shared: usize,
+    pub(crate) fallback_count: usize,
 }
 
 /// Precedence of a person among those with the same address: the highest state today, then the
 /// latest start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Claim {
-    state: State,
+pub(crate) struct AddressClaim {
+    state: EmploymentState,
     start: Option<Date>,
 }
 
-impl Claim {
+impl AddressClaim {
     /// Lowest precedence.
-    pub(crate) const LOWEST: Self = Self { state: State::Inactive, start: None };
+    pub(crate) const LOWEST: Self = Self { state: EmploymentState::Inactive, start: None };
 
-    pub(crate) fn of(primary: &Primary<'_>) -> Self {
+    pub(crate) fn from_primary(primary: &PrimaryEmployment<'_>) -> Self {
         let start = primary.employment.and_then(|employment| employment.employment_start_date);
-        Self { state: primary.standing.state, start }
+        Self { state: primary.activity.state, start }
     }
 
     /// Compares claims. Of equal claims, the one with the lower id is greater.
-    fn compare(&self, id: &str, other: &Self, other_id: &str) -> Ordering {
-        self.cmp(other).then_with(|| by_number(other_id, id))
+    fn compare_with_id(&self, id: &str, other: &Self, other_id: &str) -> Ordering {
+        self.cmp(other).then_with(|| compare_ids(other_id, id))
     }
 }
 
 /// Returns the user name that is made of an id. Characters other than lower-case ASCII letters,
 /// digits, `-`, `_` and `.` are percent-encoded, so that different ids give different names without
 /// regard to case. Most ids are numbers and need no encoding.
-pub(crate) fn fallback(id: &str) -> String {
-    let mut name = FALLBACK.to_owned();
+pub(crate) fn fallback_user_name(id: &str) -> String {
+    let mut name = FALLBACK_PREFIX.to_owned();
     for byte in id.bytes() {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => name.push(char::from(byte)),
@@ -66,45 +66,45 @@ pub(crate) fn fallback(id: &str) -> String {
 
 /// Reports whether an address begins like a user name that is made of an id.
 pub(crate) fn has_fallback_prefix(email: &str) -> bool {
-    lower(email).starts_with(FALLBACK)
+    fold_case(email).starts_with(FALLBACK_PREFIX)
 }
 
 /// Assigns user names to `persons`. An address goes to the person with the highest claim. `claim`
 /// is called only for persons who share an address.
-pub(crate) fn all<'p, E>(
-    persons: &[Head<'p>],
-    claim: impl Fn(&Head<'p>) -> Result<Claim, E>,
+pub(crate) fn assign_user_names<'p, E>(
+    persons: &[PersonHeader<'p>],
+    claim: impl Fn(&PersonHeader<'p>) -> Result<AddressClaim, E>,
 ) -> Result<UserNames<'p>, E> {
     let owners = owners(persons, claim)?;
     let mut names = Vec::with_capacity(persons.len());
     let mut shared = 0;
     for (index, person) in persons.iter().enumerate() {
         let Some(email) = person.email else {
-            names.push(Cow::Owned(fallback(person.id)));
+            names.push(Cow::Owned(fallback_user_name(person.id)));
             continue;
         };
-        match owners.get(&lower(email)) {
+        match owners.get(&fold_case(email)) {
             Some(owner) if owner.index == index => names.push(Cow::Borrowed(email)),
             Some(_) | None => {
-                names.push(Cow::Owned(fallback(person.id)));
+                names.push(Cow::Owned(fallback_user_name(person.id)));
                 shared += 1;
             }
         }
     }
-    Ok(UserNames { names, shared })
+    Ok(UserNames { names, fallback_count: shared })
 }
 
 /// Returns the owner of each address, by address in lower case.
 fn owners<'p, E>(
-    persons: &[Head<'p>],
-    claim: impl Fn(&Head<'p>) -> Result<Claim, E>,
-) -> Result<HashMap<Cow<'p, str>, Owner>, E> {
-    let mut owners: HashMap<Cow<'p, str>, Owner> = HashMap::with_capacity(persons.len());
+    persons: &[PersonHeader<'p>],
+    claim: impl Fn(&PersonHeader<'p>) -> Result<AddressClaim, E>,
+) -> Result<HashMap<Cow<'p, str>, AddressOwner>, E> {
+    let mut owners: HashMap<Cow<'p, str>, AddressOwner> = HashMap::with_capacity(persons.len());
     for (index, person) in persons.iter().enumerate() {
         let Some(email) = person.email else { continue };
-        match owners.entry(lower(email)) {
+        match owners.entry(fold_case(email)) {
             Entry::Vacant(free) => {
-                free.insert(Owner { index, claim: None });
+                free.insert(AddressOwner { index, claim: None });
             }
             Entry::Occupied(mut taken) => {
                 let owner = taken.get_mut();
@@ -114,40 +114,40 @@ fn owners<'p, E>(
                     Some(known) => known,
                     None => claim(rival)?,
                 };
-                *owner = match own.compare(person.id, &other, rival.id) {
-                    Ordering::Greater => Owner { index, claim: Some(own) },
-                    Ordering::Equal | Ordering::Less => Owner { claim: Some(other), ..*owner },
+                *owner = match own.compare_with_id(person.id, &other, rival.id) {
+                    Ordering::Greater => AddressOwner { index, claim: Some(own) },
+                    Ordering::Equal | Ordering::Less => AddressOwner { claim: Some(other), ..*owner },
                 };
             }
         }
     }
     // An address that equals the fallback name of a person is given to no person, because both
     // could be used as a user name.
-    if owners.keys().any(|address| address.starts_with(FALLBACK)) {
+    if owners.keys().any(|address| address.starts_with(FALLBACK_PREFIX)) {
         for person in persons {
-            owners.remove(fallback(person.id).as_str());
+            owners.remove(fallback_user_name(person.id).as_str());
         }
     }
     Ok(owners)
 }
 
 /// Returns the number of `persons` who have an address, but a user name that is made of their id.
-pub(crate) fn shared(persons: &[Head<'_>]) -> usize {
-    let Ok(UserNames { shared, .. }) = all(persons, |_| Ok::<Claim, Infallible>(Claim::LOWEST));
+pub(crate) fn count_shared_addresses(persons: &[PersonHeader<'_>]) -> usize {
+    let Ok(UserNames { fallback_count: shared, .. }) = assign_user_names(persons, |_| Ok::<AddressClaim, Infallible>(AddressClaim::LOWEST));
     shared
 }
 
 /// Person to whom an address is assigned so far.
 #[derive(Clone, Copy)]
-struct Owner {
+struct AddressOwner {
     /// Index among the persons.
     index: usize,
     /// Claim to the address; `None` until a second person has the address.
-    claim: Option<Claim>,
+    claim: Option<AddressClaim>,
 }
 
 /// Returns the text in lower case, as filters compare it. Most addresses need no copy.
-fn lower(text: &str) -> Cow<'_, str> {
+fn fold_case(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         return if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
@@ -171,21 +171,21 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Row {
         person: Person,
-        claim: Claim,
+        claim: AddressClaim,
     }
 
-    fn row(id: &str, email: Option<&str>, state: State, start: Option<&str>) -> Row {
+    fn row(id: &str, email: Option<&str>, state: EmploymentState, start: Option<&str>) -> Row {
         let person = serde_json::from_value(json!({"id": id, "email": email})).unwrap();
-        Row { person, claim: Claim { state, start: start.map(|day| day.parse().unwrap()) } }
+        Row { person, claim: AddressClaim { state, start: start.map(|day| day.parse().unwrap()) } }
     }
 
     /// Returns the user names by id, and the number of persons without their own address.
-    fn named(rows: &[Row]) -> (HashMap<String, String>, usize) {
-        let heads: Vec<Head<'_>> = rows.iter().map(|row| Head::of(&row.person)).collect();
-        let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
+    fn user_names_by_id(rows: &[Row]) -> (HashMap<String, String>, usize) {
+        let heads: Vec<PersonHeader<'_>> = rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
+        let claim = |head: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
             Ok(rows.iter().find(|row| row.person.id == head.id).unwrap().claim)
         };
-        let UserNames { names, shared } = all(&heads, claim).unwrap();
+        let UserNames { names, fallback_count: shared } = assign_user_names(&heads, claim).unwrap();
         let by_id =
             heads.iter().zip(names).map(|(head, name)| (head.id.to_owned(), name.into_owned()));
         (by_id.collect(), shared)
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn shared_address_goes_to_the_highest_claim() {
-        use State::{Active, Inactive, Leave, Onboarding};
+        use EmploymentState::{Active, Inactive, Leave, Onboarding};
         let address = Some("Ann@example.com");
-        let rows = |list: &[(&str, State, Option<&str>)]| -> Vec<Row> {
+        let rows = |list: &[(&str, EmploymentState, Option<&str>)]| -> Vec<Row> {
             list.iter().map(|(id, state, start)| row(id, address, *state, *start)).collect()
         };
         for (expected, rows) in [
@@ -220,7 +220,7 @@ mod tests {
             let mut turned = rows.clone();
             turned.reverse();
             for rows in [rows, turned] {
-                let (names, shared) = named(&rows);
+                let (names, shared) = user_names_by_id(&rows);
                 assert_eq!(shared, rows.len() - 1);
                 for (id, name) in names {
                     let own = if id == expected {
@@ -246,9 +246,9 @@ mod tests {
         let rows: Vec<Row> = rows
             .iter()
             .zip(1..)
-            .map(|(email, id)| row(&id.to_string(), Some(email), State::Active, None))
+            .map(|(email, id)| row(&id.to_string(), Some(email), EmploymentState::Active, None))
             .collect();
-        let (names, shared) = named(&rows);
+        let (names, shared) = user_names_by_id(&rows);
         assert_eq!(shared, 3);
         for (id, name) in [
             ("1", "Ann@example.com"),
@@ -263,12 +263,12 @@ mod tests {
     #[test]
     fn address_equal_to_a_fallback_is_not_assigned() {
         let rows = [
-            row("1", None, State::Active, None),
-            row("2", Some("Personio-1"), State::Active, None),
-            row("3", Some("personio-3"), State::Active, None),
-            row("4", Some("personio-99"), State::Active, None),
+            row("1", None, EmploymentState::Active, None),
+            row("2", Some("Personio-1"), EmploymentState::Active, None),
+            row("3", Some("personio-3"), EmploymentState::Active, None),
+            row("4", Some("personio-99"), EmploymentState::Active, None),
         ];
-        let (names, shared) = named(&rows);
+        let (names, shared) = user_names_by_id(&rows);
         let expected =
             [("1", "personio-1"), ("2", "personio-2"), ("3", "personio-3"), ("4", "personio-99")];
         expected.iter().for_each(|(id, name)| assert_eq!(names[*id], *name));
@@ -284,7 +284,7 @@ mod tests {
             ("%41", "personio-%2541"),
             ("ä", "personio-%c3%a4"),
         ] {
-            assert_eq!(fallback(id), name);
+            assert_eq!(fallback_user_name(id), name);
         }
     }
 
@@ -296,18 +296,18 @@ mod tests {
                 row(
                     &id,
                     Some(&format!("{}@example.com", id.parse::<u8>().unwrap().max(8))),
-                    State::Active,
+                    EmploymentState::Active,
                     None,
                 )
             })
             .collect();
-        let heads: Vec<Head<'_>> = rows.iter().map(|row| Head::of(&row.person)).collect();
+        let heads: Vec<PersonHeader<'_>> = rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
         let requested = std::cell::RefCell::new(Vec::new());
-        let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
+        let claim = |head: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
             requested.borrow_mut().push(head.id.to_owned());
             Ok(rows[0].claim)
         };
-        assert_eq!(all(&heads, claim).unwrap().shared, 7);
+        assert_eq!(assign_user_names(&heads, claim).unwrap().fallback_count, 7);
         let mut requested = requested.into_inner();
         requested.sort_unstable();
         assert_eq!(requested, ["1", "2", "3", "4", "5", "6", "7", "8"], "each once");
@@ -315,10 +315,10 @@ mod tests {
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
         let state = prop_oneof![
-            Just(State::Inactive),
-            Just(State::Onboarding),
-            Just(State::Leave),
-            Just(State::Active),
+            Just(EmploymentState::Inactive),
+            Just(EmploymentState::Onboarding),
+            Just(EmploymentState::Leave),
+            Just(EmploymentState::Active),
         ];
         let email = prop::option::of("[aAbBÄäΣςσ@]{1,2}|[Pp]ersonio-[1-6aA]|personio-%41");
         let start = prop::option::of(1i16..4);
@@ -337,9 +337,9 @@ mod tests {
     proptest! {
         #[test]
         fn names_are_unique_without_regard_to_case(rows in rows()) {
-            let (names, _) = named(&rows);
+            let (names, _) = user_names_by_id(&rows);
             let distinct: HashSet<_> =
-                names.values().map(|name| lower(name).into_owned()).collect();
+                names.values().map(|name| fold_case(name).into_owned()).collect();
             prop_assert_eq!(distinct.len(), rows.len());
         }
 
@@ -348,7 +348,7 @@ mod tests {
             (rows, shuffled) in rows()
                 .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
         ) {
-            prop_assert_eq!(named(&rows), named(&shuffled));
+            prop_assert_eq!(user_names_by_id(&rows), user_names_by_id(&shuffled));
         }
     }
 }

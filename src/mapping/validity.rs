@@ -9,16 +9,16 @@ use jiff::tz::TimeZone;
 /// Period of days on which the same records map to the same users. It is unlimited by default, and
 /// a date that changes a user limits it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Validity {
+pub(crate) struct ValidityPeriod {
     /// First day of the period; `None` if it has no beginning.
     since: Option<Date>,
     /// First day after the period; `None` if it has no end.
     until: Option<Date>,
 }
 
-impl Validity {
+impl ValidityPeriod {
     /// Limits the period by `day`, a day on which a user differs from the day before.
-    pub(crate) fn note(&mut self, day: Date, today: Date) {
+    pub(crate) fn note_change(&mut self, day: Date, today: Date) {
         if day <= today {
             self.since = self.since.max(Some(day));
         } else {
@@ -28,7 +28,7 @@ impl Validity {
     }
 
     /// Returns the period from midnight to midnight in `zone`, or `None` if it is unlimited.
-    pub(crate) fn range(&self, zone: &TimeZone) -> Option<Range<Timestamp>> {
+    pub(crate) fn time_range(&self, zone: &TimeZone) -> Option<Range<Timestamp>> {
         if *self == Self::default() {
             return None;
         }

@@ -17,9 +17,9 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::personio::error::is_html;
-use crate::personio::limits::{Limits, ListingLimits};
-use crate::personio::listing::{CompleteListing, ListingCollector, Read, UnreadableEntry};
-use crate::personio::lookups::{Kind, LookupCache};
+use crate::personio::limits::{ReadLimits, ListingLimits};
+use crate::personio::listing::{CompleteListing, ListingCollector, ParsedEntry, UnreadableEntry};
+use crate::personio::lookups::{LookupKind, LookupCache};
 use crate::personio::model::json;
 use crate::personio::model::lenient::{
     EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute,
@@ -27,9 +27,9 @@ use crate::personio::model::lenient::{
 use crate::personio::model::{Employment, ListedEmployment, LookupEntry, Person};
 use crate::personio::page::{NextPage, Page, parse_envelope};
 use crate::personio::rate_limit::limiter::MAX_PAUSE_WAIT;
-use crate::personio::token::{CachedToken, Login, TokenProvider};
+use crate::personio::token::{CachedToken, TokenState, TokenProvider};
 use crate::personio::transport::{UpstreamResponse, UpstreamTransport, trace_id};
-use crate::personio::{Endpoint, Error, Traffic};
+use crate::personio::{Endpoint, Error, UpstreamMetrics};
 
 /// Number of entries of a page. Personio allows no more.
 pub(super) const PAGE_SIZE: usize = 50;
@@ -76,34 +76,34 @@ pub struct Settings {
     /// Maximum number of requests in flight.
     pub max_concurrency: usize,
     /// Retries of failed requests.
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// Size limits of the responses.
-    pub limits: Limits,
+    pub limits: ReadLimits,
 }
 
 /// Number and delays of the retries of a failed request.
 #[derive(Debug, Clone, Copy)]
-pub struct Retry {
+pub struct RetryPolicy {
     /// Maximum number of attempts after the first.
-    pub times: usize,
+    pub max_retries: usize,
     /// Delay before the first retry. Each further delay is twice as long; all of them are jittered.
-    pub first_wait: Duration,
+    pub initial_delay: Duration,
 }
 
-impl Default for Retry {
+impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { times: 4, first_wait: Duration::from_millis(300) }
+        Self { max_retries: 4, initial_delay: Duration::from_millis(300) }
     }
 }
 
-impl Retry {
+impl RetryPolicy {
     /// Runs `attempt`, a request to `endpoint`, and repeats it if that can help.
     ///
     /// An error of another endpoint is not retried here: the token endpoint has its own retries.
     pub(super) async fn run<T, F, R>(
         self,
         endpoint: Endpoint,
-        metrics: &Traffic,
+        metrics: &UpstreamMetrics,
         attempt: F,
     ) -> Result<T, Error>
     where
@@ -111,9 +111,9 @@ impl Retry {
         R: Future<Output = Result<T, Error>>,
     {
         let backoff = ExponentialBuilder::default()
-            .with_min_delay(self.first_wait)
+            .with_min_delay(self.initial_delay)
             .with_max_delay(MAX_BACKOFF)
-            .with_max_times(self.times)
+            .with_max_times(self.max_retries)
             .with_jitter();
         attempt
             .retry(backoff)
@@ -139,7 +139,7 @@ fn retry_delay(error: &Error, delay: Option<Duration>) -> Option<Duration> {
 
 /// Lifetime and access rights of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
+pub struct TokenInfo {
     /// Lifetime, if the response contained it.
     pub lifetime: Option<Duration>,
     /// Access rights; empty if the response contained none.
@@ -147,20 +147,20 @@ pub struct SignedIn {
 }
 
 /// Read-only client of one company's Personio.
-pub struct Client {
+pub struct PersonioClient {
     pub(super) settings: Settings,
     pub(super) transport: UpstreamTransport,
     tokens: TokenProvider,
     pub(super) lookups: LookupCache,
     /// Malformed names of each kind, as of the last read.
-    malformed_names: Mutex<Vec<OddNames>>,
+    malformed_names: Mutex<Vec<MalformedNames>>,
 }
 
 /// Entries of one look-up with a malformed name, which was repaired or dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OddNames {
+pub struct MalformedNames {
     /// Kind of the look-up.
-    pub kind: Kind,
+    pub kind: LookupKind,
     /// Ids of the entries with a malformed name.
     pub ids: Vec<String>,
     /// Number of entries that cannot be read at all.
@@ -169,18 +169,18 @@ pub struct OddNames {
 
 /// Employments of one person, and the faults of the response.
 #[derive(Debug, Clone, Default)]
-pub struct Employments {
+pub struct PersonEmployments {
     /// Employments, in no particular order.
     pub employments: Vec<Employment>,
     /// True if one of the employments names another person.
-    pub has_foreign: bool,
+    pub names_other_person: bool,
     /// Ids of employments with a malformed date that decides when the person is active.
-    pub undated: Vec<String>,
+    pub ids_with_malformed_dates: Vec<String>,
     /// Names of malformed attributes, which were repaired or dropped.
-    pub odd: Vec<Box<str>>,
+    pub malformed: Vec<Box<str>>,
 }
 
-impl Employments {
+impl PersonEmployments {
     /// Returns the ids of the employments.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
@@ -188,7 +188,7 @@ impl Employments {
     }
 }
 
-impl Client {
+impl PersonioClient {
     /// Creates a client. It sends no request yet.
     ///
     /// # Errors
@@ -202,13 +202,13 @@ impl Client {
 
     /// Returns the metrics of the requests sent so far.
     #[must_use]
-    pub fn traffic(&self) -> &Traffic {
+    pub fn metrics(&self) -> &UpstreamMetrics {
         &self.transport.metrics
     }
 
     /// Returns the outcome of the last token request, if there was one.
     #[must_use]
-    pub fn login(&self) -> Option<Login> {
+    pub fn token_state(&self) -> Option<TokenState> {
         self.tokens.state()
     }
 
@@ -230,7 +230,7 @@ impl Client {
 
     /// Replaces the client secret for all further token requests. Reports whether the new secret
     /// differs.
-    pub fn adopt(&self, client_secret: &SecretString) -> bool {
+    pub fn replace_client_secret(&self, client_secret: &SecretString) -> bool {
         self.tokens.replace_client_secret(client_secret)
     }
 
@@ -238,20 +238,20 @@ impl Client {
     ///
     /// # Errors
     /// If no token can be fetched.
-    pub async fn sign_in(&self) -> Result<SignedIn, Error> {
+    pub async fn fetch_token_info(&self) -> Result<TokenInfo, Error> {
         let token = self.tokens.token(&self.transport).await?;
-        Ok(SignedIn { lifetime: token.lifetime, scopes: token.scopes.clone() })
+        Ok(TokenInfo { lifetime: token.lifetime, scopes: token.scopes.clone() })
     }
 
     /// Returns the size limits of the responses.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &ReadLimits {
         &self.settings.limits
     }
 
     /// Returns the malformed names of the look-ups, as of the last read.
     #[must_use]
-    pub fn odd_names(&self) -> Vec<OddNames> {
+    pub fn malformed_lookup_names(&self) -> Vec<MalformedNames> {
         self.malformed_names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -265,10 +265,10 @@ impl Client {
     /// # Errors
     /// If a page is missing, since a part of the persons must not pass for all of them. A few
     /// unreadable persons are reported in the listing; many fail it.
-    pub async fn persons<K>(
+    pub async fn list_persons<K>(
         &self,
         wanted: &[String],
-        mut keep: impl FnMut(Read<Person>) -> Result<K, Error>,
+        mut keep: impl FnMut(ParsedEntry<Person>) -> Result<K, Error>,
         on_page: impl Fn(usize),
     ) -> Result<CompleteListing<K>, Error> {
         let request = ListingRequest {
@@ -278,7 +278,7 @@ impl Client {
             limits: self.settings.limits.persons,
             wanted,
         };
-        self.list(&request, on_page, |person: Read<Person>| {
+        self.list(&request, on_page, |person: ParsedEntry<Person>| {
             Ok((person.value.id.clone(), keep(person)?))
         })
         .await
@@ -289,7 +289,7 @@ impl Client {
     ///
     /// # Errors
     /// If the existence of the person is unknown, or the response is unreadable.
-    pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<Read<Person>>, Error> {
+    pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<ParsedEntry<Person>>, Error> {
         let endpoint = Endpoint::Person;
         match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted).await {
             Ok(person) if person.value.id != id => {
@@ -329,7 +329,7 @@ impl Client {
     ///
     /// # Errors
     /// If one of them cannot be read.
-    pub async fn employments(&self, person_id: &str) -> Result<Employments, Error> {
+    pub async fn employments(&self, person_id: &str) -> Result<PersonEmployments, Error> {
         let endpoint = Endpoint::Employments;
         let request = ListingRequest {
             target: endpoint.into(),
@@ -343,32 +343,32 @@ impl Client {
             let reason = format!("`{attribute}` of an employment cannot be read");
             return Err(Error::unreadable(endpoint, reason));
         }
-        let mut employments = Employments::default();
-        for Read { value, odd } in listing.entries {
-            employments.has_foreign |= value.person.is_some_and(|person| person != person_id);
+        let mut employments = PersonEmployments::default();
+        for ParsedEntry { value, malformed: odd } in listing.entries {
+            employments.names_other_person |= value.person.is_some_and(|person| person != person_id);
             if value.has_malformed_dates {
-                employments.undated.push(value.employment.id.clone());
+                employments.ids_with_malformed_dates.push(value.employment.id.clone());
             }
-            employments.odd.extend(odd);
+            employments.malformed.extend(odd);
             employments.employments.push(value.employment);
         }
-        employments.odd.sort_unstable();
-        employments.odd.dedup();
+        employments.malformed.sort_unstable();
+        employments.malformed.dedup();
         Ok(employments)
     }
 
     /// Reads the list of one look-up, and notes its malformed names.
     pub(super) async fn lookup_list(
         &self,
-        kind: Kind,
+        kind: LookupKind,
         is_beta: bool,
-        retry: Retry,
+        retry: RetryPolicy,
     ) -> Result<Vec<LookupEntry>, Error> {
         let (endpoint, path) = match kind {
-            Kind::Department | Kind::Team => (Endpoint::OrgUnits, "org-units"),
-            Kind::LegalEntity => (Endpoint::LegalEntities, "legal-entities"),
-            Kind::Workplace => (Endpoint::Workplaces, "workplaces"),
-            Kind::CostCenter => (Endpoint::CostCenters, "cost-centers"),
+            LookupKind::Department | LookupKind::Team => (Endpoint::OrgUnits, "org-units"),
+            LookupKind::LegalEntity => (Endpoint::LegalEntities, "legal-entities"),
+            LookupKind::Workplace => (Endpoint::Workplaces, "workplaces"),
+            LookupKind::CostCenter => (Endpoint::CostCenters, "cost-centers"),
         };
         let request = ListingRequest {
             target: RequestTarget { endpoint, is_beta },
@@ -379,10 +379,10 @@ impl Client {
         };
         let listing = self.list(&request, |_| {}, lookup_entry_by_id).await?;
         let mut malformed =
-            OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
+            MalformedNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
         let mut entries = Vec::with_capacity(listing.entries.len());
         for read in listing.entries {
-            if !read.odd.is_empty() {
+            if !read.malformed.is_empty() {
                 malformed.ids.push(read.value.id.clone());
             }
             entries.push(read.value);
@@ -394,13 +394,13 @@ impl Client {
     /// Reads one department or team.
     pub(super) async fn org_unit(
         &self,
-        kind: Kind,
+        kind: LookupKind,
         id: &str,
         is_beta: bool,
     ) -> Result<LookupEntry, Error> {
         let endpoint = Endpoint::OrgUnit;
         let url = with_unit_type(self.url(&["org-units", id]), kind);
-        let unit: Read<LookupEntry> =
+        let unit: ParsedEntry<LookupEntry> =
             self.object(RequestTarget { endpoint, is_beta }, &url, &[]).await?;
         if unit.value.id != id {
             return Err(Error::unreadable(endpoint, "it is about another unit"));
@@ -409,7 +409,7 @@ impl Client {
     }
 
     /// Replaces the malformed names of one kind.
-    fn note_malformed_names(&self, names: OddNames) {
+    fn note_malformed_names(&self, names: MalformedNames) {
         let mut noted = self.malformed_names.lock().unwrap_or_else(PoisonError::into_inner);
         noted.retain(|earlier| earlier.kind != names.kind);
         if !names.ids.is_empty() || names.unreadable > 0 {
@@ -431,7 +431,7 @@ impl Client {
         &self,
         request: &ListingRequest<'_>,
         on_page: impl Fn(usize),
-        mut keep: impl FnMut(Read<T>) -> Result<(String, K), Error>,
+        mut keep: impl FnMut(ParsedEntry<T>) -> Result<(String, K), Error>,
     ) -> Result<CompleteListing<K>, Error> {
         let endpoint = request.target.endpoint;
         let mut collector = ListingCollector::new(request.limits);
@@ -480,13 +480,13 @@ impl Client {
         page: &Page,
         wanted: &[String],
         collector: &mut ListingCollector<K>,
-        keep: &mut impl FnMut(Read<T>) -> Result<(String, K), Error>,
+        keep: &mut impl FnMut(ParsedEntry<T>) -> Result<(String, K), Error>,
     ) -> Result<(), Error> {
         let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
         for entry in &page.data {
             match reader.entry::<T>(entry.get()) {
                 Ok(value) => {
-                    let (id, kept) = keep(Read { value, odd: reader.take_malformed() })?;
+                    let (id, kept) = keep(ParsedEntry { value, malformed: reader.take_malformed() })?;
                     collector.insert(id, kept);
                 }
                 Err(UnreadableAttribute(attribute)) => {
@@ -510,7 +510,7 @@ impl Client {
         &self,
         endpoint: Endpoint,
         url: &Url,
-        retry: Retry,
+        retry: RetryPolicy,
     ) -> Result<Page, Error> {
         let text = self.text(endpoint.into(), url, retry).await?;
         Page::parse(&text).map_err(|reason| Error::unreadable(endpoint, reason))
@@ -525,14 +525,14 @@ impl Client {
         target: impl Into<RequestTarget>,
         url: &Url,
         wanted: &[String],
-    ) -> Result<Read<T>, Error> {
+    ) -> Result<ParsedEntry<T>, Error> {
         let target: RequestTarget = target.into();
         let endpoint = target.endpoint;
         let text = self.text(target, url, self.settings.retry).await?;
         parse_envelope(&text, |_| ()).map_err(|reason| Error::unreadable(endpoint, reason))?;
         let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
         match reader.entry(&text) {
-            Ok(value) => Ok(Read { value, odd: reader.take_malformed() }),
+            Ok(value) => Ok(ParsedEntry { value, malformed: reader.take_malformed() }),
             Err(UnreadableAttribute(attribute)) => {
                 Err(Error::unreadable(endpoint, format!("its `{attribute}` cannot be read")))
             }
@@ -540,7 +540,7 @@ impl Client {
     }
 
     /// Returns the body of a response of 200, with retries.
-    async fn text(&self, target: RequestTarget, url: &Url, retry: Retry) -> Result<String, Error> {
+    async fn text(&self, target: RequestTarget, url: &Url, retry: RetryPolicy) -> Result<String, Error> {
         let metrics = &self.transport.metrics;
         let response = retry.run(target.endpoint, metrics, || self.attempt(target, url)).await?;
         Ok(json::text(response.body))
@@ -582,7 +582,7 @@ impl Client {
 struct ListingRequest<'r> {
     target: RequestTarget,
     url: Url,
-    retry: Retry,
+    retry: RetryPolicy,
     limits: ListingLimits,
     /// Ids and global ids of the custom attributes to read.
     wanted: &'r [String],
@@ -598,17 +598,17 @@ impl FromObject for EntryId {
 }
 
 fn employment_by_id(
-    read: Read<ListedEmployment>,
-) -> Result<(String, Read<ListedEmployment>), Error> {
+    read: ParsedEntry<ListedEmployment>,
+) -> Result<(String, ParsedEntry<ListedEmployment>), Error> {
     Ok((read.value.employment.id.clone(), read))
 }
 
-fn lookup_entry_by_id(read: Read<LookupEntry>) -> Result<(String, Read<LookupEntry>), Error> {
+fn lookup_entry_by_id(read: ParsedEntry<LookupEntry>) -> Result<(String, ParsedEntry<LookupEntry>), Error> {
     Ok((read.value.id.clone(), read))
 }
 
 /// Adds the parameter `type` to the URL of a department or team.
-fn with_unit_type(mut url: Url, kind: Kind) -> Url {
+fn with_unit_type(mut url: Url, kind: LookupKind) -> Url {
     if let Some(unit_type) = kind.org_unit_type() {
         url.query_pairs_mut().append_pair("type", unit_type);
     }

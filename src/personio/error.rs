@@ -10,13 +10,13 @@ use crate::personio::Endpoint;
 
 /// Cause of a request without a complete response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
+pub enum ConnectionFault {
     /// No response within the time limit.
     #[error("it did not answer in time")]
     Timeout,
     /// Host name unknown to DNS, or no DNS server.
     #[error("its name cannot be resolved")]
-    Name,
+    NameResolution,
     /// No program listens on the port.
     #[error("it refuses connections")]
     Refused,
@@ -150,7 +150,7 @@ pub enum Error {
         /// Host and port of the base URL.
         host: Box<str>,
         /// Cause of the failure.
-        obstacle: Obstacle,
+        fault: ConnectionFault,
     },
     /// Response of 200 with unexpected content.
     #[error("Personio's answer to {endpoint} cannot be read: {reason}")]

@@ -11,7 +11,7 @@ use crate::personio::model::lenient::{
     EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute,
 };
 use crate::personio::page::NextPage;
-use crate::personio::{Client, Endpoint, Error};
+use crate::personio::{PersonioClient, Endpoint, Error};
 
 /// First page of persons.
 #[derive(Debug, Clone, Default)]
@@ -19,20 +19,20 @@ pub struct FirstPage {
     /// Persons, with their wanted custom attributes.
     pub persons: Vec<Person>,
     /// All custom attributes of each person, without their values.
-    pub attributes: Vec<Vec<AttributeHead>>,
+    pub attributes: Vec<Vec<AttributeMetadata>>,
     /// True if there are more pages.
-    pub is_followed: bool,
+    pub has_more_pages: bool,
     /// Cursor of the second page, if it can be read.
     next: Option<String>,
     /// Malformed values, which were repaired or dropped.
-    pub odd: Vec<OddValue>,
+    pub malformed: Vec<MalformedValue>,
     /// Unreadable attribute of each person that cannot be read.
-    pub unreadable: Vec<&'static str>,
+    pub unreadable_attributes: Vec<&'static str>,
 }
 
 /// Attribute of a person with a malformed value, which was repaired or dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OddValue {
+pub struct MalformedValue {
     /// Id of the person.
     pub person: String,
     /// Name of the attribute.
@@ -41,7 +41,7 @@ pub struct OddValue {
 
 /// Custom attribute of a person, without its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributeHead {
+pub struct AttributeMetadata {
     /// Id, for example `dynamic_305`.
     pub id: String,
     /// Key that is the same in every company, if the attribute has one.
@@ -49,14 +49,14 @@ pub struct AttributeHead {
     /// Display name; often absent.
     pub label: Option<String>,
     /// Type of the values, in Personio's words and in lower case.
-    pub kind: Option<String>,
+    pub value_type: Option<String>,
     /// True if the attribute has a value.
     pub is_filled: bool,
 }
 
 /// Rate limit that an endpoint advertises.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ToldLimit {
+pub struct AdvertisedLimit {
     /// Endpoint of the limit.
     pub endpoint: Endpoint,
     /// Number of requests per second.
@@ -67,29 +67,29 @@ pub struct ToldLimit {
 
 /// Number of persons that the credential may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Headcount {
+pub enum PersonCount {
     /// Number of all persons.
     Exactly(usize),
     /// Number at which counting stopped; there are more persons.
     MoreThan(usize),
 }
 
-impl FromObject for AttributeHead {
+impl FromObject for AttributeMetadata {
     fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self {
             id: object.id("id", reader)?,
             global_id: object.reference("global_id", reader),
             label: object.name("label", reader),
-            kind: object.word("type", reader).map(|kind| kind.to_lowercase()),
+            value_type: object.word("type", reader).map(|kind| kind.to_lowercase()),
             is_filled: object.value("value").is_some_and(is_filled),
         })
     }
 }
 
 /// All custom attributes of a person, without their values.
-struct AttributeHeads(Vec<AttributeHead>);
+struct AttributeMetadataList(Vec<AttributeMetadata>);
 
-impl FromObject for AttributeHeads {
+impl FromObject for AttributeMetadataList {
     fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self(object.list("custom_attributes", reader)))
     }
@@ -107,16 +107,16 @@ fn is_filled(value: &str) -> bool {
     }
 }
 
-impl Client {
+impl PersonioClient {
     /// Reads the first page of persons, in the maximum page size.
     ///
     /// # Errors
     /// If the page cannot be read.
-    pub async fn first_persons(&self, wanted: &[String]) -> Result<FirstPage, Error> {
+    pub async fn first_page(&self, wanted: &[String]) -> Result<FirstPage, Error> {
         let url = page_url(&self.url(&["persons"]), None);
         let page = self.page(Endpoint::Persons, &url, self.settings.retry).await?;
         let next = page.next(PAGE_SIZE);
-        let mut first = FirstPage { is_followed: next != NextPage::End, ..FirstPage::default() };
+        let mut first = FirstPage { has_more_pages: next != NextPage::End, ..FirstPage::default() };
         if let NextPage::Cursor(cursor) = next {
             first.next = Some(cursor);
         }
@@ -125,16 +125,16 @@ impl Client {
             match reader.entry::<Person>(entry.get()) {
                 Ok(person) => {
                     for attribute in reader.take_malformed() {
-                        first.odd.push(OddValue { person: person.id.clone(), attribute });
+                        first.malformed.push(MalformedValue { person: person.id.clone(), attribute });
                     }
                     let attributes = match reader.entry(entry.get()) {
-                        Ok(AttributeHeads(heads)) => heads,
+                        Ok(AttributeMetadataList(heads)) => heads,
                         Err(UnreadableAttribute(_)) => Vec::new(),
                     };
                     first.attributes.push(attributes);
                     first.persons.push(person);
                 }
-                Err(UnreadableAttribute(attribute)) => first.unreadable.push(attribute),
+                Err(UnreadableAttribute(attribute)) => first.unreadable_attributes.push(attribute),
             }
             reader.take_malformed();
         }
@@ -150,17 +150,17 @@ impl Client {
         &self,
         first: &FirstPage,
         at_most: usize,
-    ) -> Result<Headcount, Error> {
+    ) -> Result<PersonCount, Error> {
         let endpoint = Endpoint::Persons;
-        if first.is_followed && first.next.is_none() {
+        if first.has_more_pages && first.next.is_none() {
             return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN));
         }
-        let mut count = first.persons.len() + first.unreadable.len();
+        let mut count = first.persons.len() + first.unreadable_attributes.len();
         let mut next = first.next.clone();
         let mut cursors = HashSet::new();
         while let Some(cursor) = next {
             if count > at_most {
-                return Ok(Headcount::MoreThan(at_most));
+                return Ok(PersonCount::MoreThan(at_most));
             }
             let url = page_url(&self.url(&["persons"]), Some(&cursor));
             let page = self.page(endpoint, &url, self.settings.retry).await?;
@@ -174,15 +174,15 @@ impl Client {
                 NextPage::Unknown => return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN)),
             };
         }
-        Ok(if count > at_most { Headcount::MoreThan(at_most) } else { Headcount::Exactly(count) })
+        Ok(if count > at_most { PersonCount::MoreThan(at_most) } else { PersonCount::Exactly(count) })
     }
 
     /// Returns the rate limits that endpoints have advertised so far.
     #[must_use]
-    pub fn told_limits(&self) -> Vec<ToldLimit> {
+    pub fn advertised_limits(&self) -> Vec<AdvertisedLimit> {
         let mut limits = Vec::new();
         for (endpoint, limit) in self.transport.advertised_limits() {
-            limits.push(ToldLimit { endpoint, per_second: limit.per_second, burst: limit.burst });
+            limits.push(AdvertisedLimit { endpoint, per_second: limit.per_second, burst: limit.burst });
         }
         limits
     }
@@ -193,10 +193,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::personio::Limits;
+    use crate::personio::ReadLimits;
 
-    fn nameless(id: &str, is_filled: bool) -> AttributeHead {
-        AttributeHead { id: id.to_owned(), global_id: None, label: None, kind: None, is_filled }
+    fn nameless(id: &str, is_filled: bool) -> AttributeMetadata {
+        AttributeMetadata { id: id.to_owned(), global_id: None, label: None, value_type: None, is_filled }
     }
 
     #[test]
@@ -216,13 +216,13 @@ mod tests {
                 {"id": "dynamic_5", "value": null},
             ],
         });
-        let mut reader = EntryReader::new(&Limits::default(), Some(&[]));
-        let AttributeHeads(heads) = reader.entry(&person.to_string()).unwrap();
-        let complete = AttributeHead {
+        let mut reader = EntryReader::new(&ReadLimits::default(), Some(&[]));
+        let AttributeMetadataList(heads) = reader.entry(&person.to_string()).unwrap();
+        let complete = AttributeMetadata {
             id: "dynamic_1".to_owned(),
             global_id: Some("g".to_owned()),
             label: Some("Size".to_owned()),
-            kind: Some("string".to_owned()),
+            value_type: Some("string".to_owned()),
             is_filled: true,
         };
         assert_eq!(

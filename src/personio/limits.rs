@@ -3,9 +3,9 @@
 
 /// Size limits of data read from Personio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReadLimits {
     /// Maximum size of one response, in bytes.
-    pub answer_bytes: usize,
+    pub response_bytes: usize,
     /// Maximum size of one text, in bytes. A longer text counts as absent.
     pub text_bytes: usize,
     /// Maximum size of the records of all persons and their employments, in bytes.
@@ -29,7 +29,7 @@ pub struct ListingLimits {
     pub bytes: usize,
 }
 
-impl Limits {
+impl ReadLimits {
     /// Default maximum size of one response. A page of 50 persons has about 200 kB.
     pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
     /// Default maximum size of one text. Names and titles have less than 200 bytes.
@@ -47,10 +47,10 @@ impl Limits {
         ListingLimits { entries: 10_000, pages: 1_000, bytes: 64 * 1024 * 1024 };
 }
 
-impl Default for Limits {
+impl Default for ReadLimits {
     fn default() -> Self {
         Self {
-            answer_bytes: Self::MAX_RESPONSE_BYTES,
+            response_bytes: Self::MAX_RESPONSE_BYTES,
             text_bytes: Self::MAX_TEXT_BYTES,
             record_bytes: Self::MAX_RECORD_BYTES,
             persons: Self::PERSON_LISTING_LIMITS,

@@ -11,11 +11,11 @@ const ENTRIES_PER_UNREADABLE: usize = 20;
 
 /// Parsed entry, and the names of its malformed attributes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Read<T> {
+pub struct ParsedEntry<T> {
     /// Entry itself.
     pub value: T,
     /// Names of attributes with a malformed value, which was repaired or dropped.
-    pub odd: Vec<Box<str>>,
+    pub malformed: Vec<Box<str>>,
 }
 
 /// All entries of a listing, each once.

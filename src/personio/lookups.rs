@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::personio::model::LookupEntry;
-use crate::personio::{Client, Endpoint, Error, Retry};
+use crate::personio::{PersonioClient, Endpoint, Error, RetryPolicy};
 
 /// Lifetime of a list, and the time before a single unit is requested again.
 const NAME_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -32,7 +32,7 @@ const COOL_DOWN_WITHOUT_NAMES: Duration = Duration::from_secs(10);
 
 /// Kind of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum LookupKind {
     /// `/v2/org-units?type=department`
     Department,
     /// `/v2/org-units?type=team`
@@ -45,7 +45,7 @@ pub enum Kind {
     CostCenter,
 }
 
-impl Kind {
+impl LookupKind {
     /// All kinds, in the order of definition.
     pub const ALL: [Self; 5] =
         [Self::Department, Self::Team, Self::LegalEntity, Self::Workplace, Self::CostCenter];
@@ -61,7 +61,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for LookupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Department => "departments",
@@ -75,17 +75,17 @@ impl fmt::Display for Kind {
 
 /// Names by kind and id, as of the time of their look-up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Names {
-    by_kind: HashMap<Kind, Arc<NamesById>>,
+pub struct LookupNames {
+    by_kind: HashMap<LookupKind, Arc<NamesById>>,
 }
 
 /// Names of one kind by id. `None` marks an id whose name Personio did not return.
 type NamesById = HashMap<String, Option<String>>;
 
-impl Names {
+impl LookupNames {
     /// Returns the name of a unit, if it is known.
     #[must_use]
-    pub fn get(&self, kind: Kind, id: &str) -> Option<&str> {
+    pub fn get(&self, kind: LookupKind, id: &str) -> Option<&str> {
         self.by_kind.get(&kind)?.get(id)?.as_deref()
     }
 
@@ -94,7 +94,7 @@ impl Names {
     /// A unit without a name in Personio's response has none. This does not count while no unit of
     /// the kind has a name: the credential may lack the access right to read names.
     #[must_use]
-    pub fn lacks(&self, kind: Kind, id: &str) -> bool {
+    pub fn is_name_unread(&self, kind: LookupKind, id: &str) -> bool {
         let Some(names) = self.by_kind.get(&kind) else { return true };
         match names.get(id) {
             None => true,
@@ -104,9 +104,9 @@ impl Names {
     }
 }
 
-impl FromIterator<(Kind, String, String)> for Names {
-    fn from_iter<I: IntoIterator<Item = (Kind, String, String)>>(names: I) -> Self {
-        let mut by_kind: HashMap<Kind, Arc<NamesById>> = HashMap::new();
+impl FromIterator<(LookupKind, String, String)> for LookupNames {
+    fn from_iter<I: IntoIterator<Item = (LookupKind, String, String)>>(names: I) -> Self {
+        let mut by_kind: HashMap<LookupKind, Arc<NamesById>> = HashMap::new();
         for (kind, id, name) in names {
             Arc::make_mut(by_kind.entry(kind).or_default()).insert(id, Some(name));
         }
@@ -167,20 +167,20 @@ enum BetaHeader {
 
 /// Outcome of the look-up of one kind so far.
 #[derive(Debug, Clone)]
-pub struct LookUp {
+pub struct LookupReport {
     /// Kind of the look-up.
-    pub kind: Kind,
+    pub kind: LookupKind,
     /// Number of names in the list, or the reason why the list cannot be read.
-    pub listed: Result<usize, Error>,
+    pub list_result: Result<usize, Error>,
     /// Number of units requested one by one.
-    pub requested: usize,
+    pub units_requested: usize,
     /// Reason why some units without a name could not be requested.
     pub failure: Option<Error>,
 }
 
 /// Cache of all look-ups.
 pub(super) struct LookupCache {
-    by_kind: [Mutex<CachedLookup>; Kind::ALL.len()],
+    by_kind: [Mutex<CachedLookup>; LookupKind::ALL.len()],
     clock: Arc<dyn Clock>,
 }
 
@@ -189,8 +189,8 @@ impl LookupCache {
         Self { by_kind: Default::default(), clock }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Kind, &Mutex<CachedLookup>)> {
-        Kind::ALL.into_iter().zip(&self.by_kind)
+    fn iter(&self) -> impl Iterator<Item = (LookupKind, &Mutex<CachedLookup>)> {
+        LookupKind::ALL.into_iter().zip(&self.by_kind)
     }
 }
 
@@ -201,7 +201,7 @@ impl CachedLookup {
     }
 
     /// Reports whether the list must be read again to find the names of these ids.
-    fn is_list_due(&self, kind: Kind, wanted: &HashSet<String>, now: Duration) -> bool {
+    fn is_list_due(&self, kind: LookupKind, wanted: &HashSet<String>, now: Duration) -> bool {
         if self.is_list_paused(now) {
             return self.may_retry_at_once();
         }
@@ -335,7 +335,7 @@ impl CachedLookup {
     }
 
     /// Logs that names in use cannot be read: the first time as a warning, then for debugging.
-    fn log_failure(&mut self, kind: Kind, wanted: &HashSet<String>) {
+    fn log_failure(&mut self, kind: LookupKind, wanted: &HashSet<String>) {
         let failure = self.list.failure.as_ref().or(self.units.failure.as_ref());
         let Some(LookupFailure { error, .. }) = failure else {
             self.is_reported = false;
@@ -378,10 +378,10 @@ fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. })
 }
 
-impl Client {
+impl PersonioClient {
     /// Restores `names` that an earlier run of this program has read, until they are read again.
     /// A look-up that is running keeps its own names.
-    pub fn recall_names(&self, names: &Names) {
+    pub fn restore_names(&self, names: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
             if let (Some(restored), Ok(mut lookup)) = (names.by_kind.get(&kind), lookup.try_lock())
             {
@@ -392,7 +392,7 @@ impl Client {
 
     /// Restores the names of `trusted` that have changed since. The next load reads their lists again,
     /// since a wrong name would otherwise stay for a day. A look-up that is running is left alone.
-    pub fn put_back_names(&self, trusted: &Names) {
+    pub fn restore_trusted_names(&self, trusted: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
             if let (Some(trusted), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock())
             {
@@ -414,7 +414,7 @@ impl Client {
 
     async fn prefetch_list(
         &self,
-        kind: Kind,
+        kind: LookupKind,
         lookup: &Mutex<CachedLookup>,
         no_ids: &HashSet<String>,
     ) {
@@ -423,21 +423,21 @@ impl Client {
 
     /// Returns the names of all kinds. A kind with `wanted` ids is read first if its names have
     /// expired or do not include a wanted id. Concurrent callers share one request.
-    pub async fn names(&self, wanted: &HashMap<Kind, HashSet<String>>) -> Names {
+    pub async fn look_up_names(&self, wanted: &HashMap<LookupKind, HashSet<String>>) -> LookupNames {
         let mut updates = Vec::new();
         for (kind, lookup) in self.lookups.iter() {
             updates.push(self.updated_names(kind, lookup, wanted.get(&kind)));
         }
-        Names { by_kind: join_all(updates).await.into_iter().collect() }
+        LookupNames { by_kind: join_all(updates).await.into_iter().collect() }
     }
 
     /// Updates the names of one kind if ids are wanted, and returns them.
     async fn updated_names(
         &self,
-        kind: Kind,
+        kind: LookupKind,
         lookup: &Mutex<CachedLookup>,
         wanted: Option<&HashSet<String>>,
-    ) -> (Kind, Arc<NamesById>) {
+    ) -> (LookupKind, Arc<NamesById>) {
         let mut lookup = lookup.lock().await;
         if let Some(ids) = wanted {
             self.update(kind, &mut lookup, ids).await;
@@ -446,7 +446,7 @@ impl Client {
     }
 
     /// Returns the outcome of each look-up so far.
-    pub async fn look_ups(&self) -> Vec<LookUp> {
+    pub async fn lookup_reports(&self) -> Vec<LookupReport> {
         let mut look_ups = Vec::new();
         for (kind, lookup) in self.lookups.iter() {
             let CachedLookup { list, units, .. } = &*lookup.lock().await;
@@ -455,12 +455,12 @@ impl Client {
                 Some(LookupFailure { error, .. }) => Err(error.clone()),
             };
             let failure = units.failure.as_ref().map(|failure| failure.error.clone());
-            look_ups.push(LookUp { kind, listed, requested: units.requested_at.len(), failure });
+            look_ups.push(LookupReport { kind, list_result: listed, units_requested: units.requested_at.len(), failure });
         }
         look_ups
     }
 
-    async fn update(&self, kind: Kind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+    async fn update(&self, kind: LookupKind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
         self.update_list(kind, lookup, wanted).await;
         match kind.org_unit_type() {
             Some(_) => self.update_units(kind, lookup, wanted).await,
@@ -471,7 +471,7 @@ impl Client {
 
     /// Reads the list if it is due. While no name is known, all retries are used, since users would
     /// be served without names.
-    async fn update_list(&self, kind: Kind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+    async fn update_list(&self, kind: LookupKind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
         let now = self.lookups.clock.monotonic();
         if !lookup.is_list_due(kind, wanted, now) {
             return;
@@ -491,9 +491,9 @@ impl Client {
     /// Reads the list. After a 404 it is requested with the header `Beta: true`, once a day.
     async fn read_list(
         &self,
-        kind: Kind,
+        kind: LookupKind,
         beta: &mut BetaHeader,
-        retry: Retry,
+        retry: RetryPolicy,
         now: Duration,
     ) -> Result<Vec<LookupEntry>, Error> {
         let list = self.lookup_list(kind, *beta == BetaHeader::Needed, retry).await;
@@ -515,7 +515,7 @@ impl Client {
     }
 
     /// Requests the units that are in use and have no name, one by one.
-    async fn update_units(&self, kind: Kind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+    async fn update_units(&self, kind: LookupKind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
         let now = self.lookups.clock.monotonic();
         let ids = lookup.units_to_request(wanted, now);
         if ids.is_empty() {
@@ -537,14 +537,14 @@ impl Client {
     }
 
     /// Reads one unit. After a 404 it is requested once more, with the header `Beta: true`.
-    async fn unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<LookupEntry, Error> {
+    async fn unit(&self, kind: LookupKind, id: &str, is_beta: bool) -> Result<LookupEntry, Error> {
         match self.org_unit(kind, id, is_beta).await {
             Err(error) if is_not_found(&error) && !is_beta => self.org_unit(kind, id, true).await,
             response => response,
         }
     }
 
-    fn one_retry(&self) -> Retry {
-        Retry { times: self.settings.retry.times.min(1), ..self.settings.retry }
+    fn one_retry(&self) -> RetryPolicy {
+        RetryPolicy { max_retries: self.settings.retry.max_retries.min(1), ..self.settings.retry }
     }
 }

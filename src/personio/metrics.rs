@@ -17,14 +17,14 @@ const WAIT_BUCKETS_SECONDS: [f64; 7] = [0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 60.0];
 
 /// Metrics of requests to Personio. All clones share their counters.
 #[derive(Debug, Clone)]
-pub struct Traffic {
+pub struct UpstreamMetrics {
     requests: Family<[(&'static str, &'static str); 2], Counter>,
     waits: Histogram,
     retries: Family<[(&'static str, &'static str); 1], Counter>,
     total: Arc<AtomicU64>,
 }
 
-impl Default for Traffic {
+impl Default for UpstreamMetrics {
     fn default() -> Self {
         Self {
             requests: Family::default(),
@@ -35,7 +35,7 @@ impl Default for Traffic {
     }
 }
 
-impl Traffic {
+impl UpstreamMetrics {
     /// Registers the metrics in `registry`.
     pub fn register(&self, registry: &mut Registry) {
         let help = "Requests to Personio, by route and status";

@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::personio::error::is_html;
 use crate::personio::transport::{UpstreamResponse, UpstreamTransport, trace_id};
-use crate::personio::{Endpoint, Error, Obstacle, Retry, Settings};
+use crate::personio::{Endpoint, Error, ConnectionFault, RetryPolicy, Settings};
 
 /// Lifetime of a token whose response contains no `expires_in`.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
@@ -62,18 +62,18 @@ pub(super) struct TokenProvider {
     /// True if Personio refused the last token, until the next one is fetched.
     was_refused: AtomicBool,
     /// Outcome of the last request, with a monotonic time of the clock in `since`.
-    state: Mutex<Option<Login>>,
+    state: Mutex<Option<TokenState>>,
     clock: Arc<dyn Clock>,
-    retry: Retry,
+    retry: RetryPolicy,
 }
 
 /// Outcome of the last token request.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct TokenState {
     /// Error of the request; `None` if it succeeded.
-    pub refusal: Option<Error>,
+    pub error: Option<Error>,
     /// Time for which the outcome has been the same.
-    pub since: Duration,
+    pub unchanged_for: Duration,
 }
 
 /// Client credentials, with a version that each new secret increments.
@@ -110,10 +110,10 @@ impl TokenProvider {
     }
 
     /// Returns the outcome of the last token request, if there was one.
-    pub(super) fn state(&self) -> Option<Login> {
+    pub(super) fn state(&self) -> Option<TokenState> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let since = self.clock.monotonic().saturating_sub(state.since);
-        Some(Login { since, ..state })
+        let since = self.clock.monotonic().saturating_sub(state.unchanged_for);
+        Some(TokenState { unchanged_for: since, ..state })
     }
 
     /// Records the outcome of a token request. Its start time stays the same until success turns
@@ -122,10 +122,10 @@ impl TokenProvider {
         let now = self.clock.monotonic();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let since = match &*state {
-            Some(earlier) if earlier.refusal.is_some() == refusal.is_some() => earlier.since,
+            Some(earlier) if earlier.error.is_some() == refusal.is_some() => earlier.unchanged_for,
             _ => now,
         };
-        *state = Some(Login { refusal, since });
+        *state = Some(TokenState { error: refusal, unchanged_for: since });
     }
 
     /// Replaces the client secret for all further token requests. Reports whether the new secret
@@ -285,7 +285,7 @@ impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
         Box::pin(async move {
             let endpoint = Endpoint::Token;
             let Ok(request) = request.try_into() else {
-                return Err(self.0.unreachable(endpoint, Obstacle::Url));
+                return Err(self.0.unreachable(endpoint, ConnectionFault::Url));
             };
             standard_response(self.0.exchange(endpoint, request).await?)
         })

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, Url, redirect};
 
-use crate::personio::metrics::Traffic;
+use crate::personio::metrics::UpstreamMetrics;
 use crate::personio::rate_limit::bucket::RateLimit;
 use crate::personio::rate_limit::limiter::RateLimiter;
-use crate::personio::{Endpoint, Error, Obstacle, Settings};
+use crate::personio::{Endpoint, Error, ConnectionFault, Settings};
 
 /// Maximum time to establish a connection.
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub(super) struct UpstreamTransport {
     host: Box<str>,
     rate_limiter: RateLimiter,
     max_response_bytes: usize,
-    pub(super) metrics: Traffic,
+    pub(super) metrics: UpstreamMetrics,
 }
 
 impl UpstreamTransport {
@@ -59,8 +59,8 @@ impl UpstreamTransport {
             http: builder.build()?,
             host: host_and_port(&settings.base_url).into(),
             rate_limiter: RateLimiter::new(settings.max_concurrency),
-            max_response_bytes: settings.limits.answer_bytes,
-            metrics: Traffic::default(),
+            max_response_bytes: settings.limits.response_bytes,
+            metrics: UpstreamMetrics::default(),
         })
     }
 
@@ -87,7 +87,7 @@ impl UpstreamTransport {
             Ok(response) => response,
             Err(error) => {
                 self.metrics.record_no_response(endpoint);
-                return Err(self.unreachable(endpoint, obstacle(&error)));
+                return Err(self.unreachable(endpoint, connection_fault(&error)));
             }
         };
         let status = response.status();
@@ -124,7 +124,7 @@ impl UpstreamTransport {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(body),
-                Err(error) => return Err(self.unreachable(endpoint, obstacle(&error))),
+                Err(error) => return Err(self.unreachable(endpoint, connection_fault(&error))),
             };
             if body.len() + chunk.len() > max_bytes {
                 let reason =
@@ -136,8 +136,8 @@ impl UpstreamTransport {
     }
 
     /// Returns the error of a request that `obstacle` ended.
-    pub(super) fn unreachable(&self, endpoint: Endpoint, obstacle: Obstacle) -> Error {
-        Error::Unreachable { endpoint, host: self.host.clone(), obstacle }
+    pub(super) fn unreachable(&self, endpoint: Endpoint, obstacle: ConnectionFault) -> Error {
+        Error::Unreachable { endpoint, host: self.host.clone(), fault: obstacle }
     }
 }
 
@@ -152,27 +152,27 @@ fn host_and_port(url: &Url) -> String {
 
 /// Returns the cause of a failed request. The error itself is never quoted, since it can contain
 /// the URL.
-fn obstacle(error: &reqwest::Error) -> Obstacle {
+fn connection_fault(error: &reqwest::Error) -> ConnectionFault {
     if error.is_timeout() {
-        return Obstacle::Timeout;
+        return ConnectionFault::Timeout;
     }
     if error.is_dns() {
-        return Obstacle::Name;
+        return ConnectionFault::NameResolution;
     }
     if !error.is_connect() {
-        return Obstacle::Broken;
+        return ConnectionFault::Broken;
     }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<rustls::Error>() {
-            Some(rustls::Error::InvalidCertificate(_)) => return Obstacle::Certificate,
-            Some(rustls::Error::InvalidMessage(_)) => return Obstacle::NotTls,
-            Some(_) => return Obstacle::Connection,
+            Some(rustls::Error::InvalidCertificate(_)) => return ConnectionFault::Certificate,
+            Some(rustls::Error::InvalidMessage(_)) => return ConnectionFault::NotTls,
+            Some(_) => return ConnectionFault::Connection,
             None => {}
         }
         cause = match error.downcast_ref::<io::Error>() {
             Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                return Obstacle::Refused;
+                return ConnectionFault::Refused;
             }
             // `source` of an `io::Error` skips the error that it wraps.
             Some(error) => {
@@ -181,7 +181,7 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
             None => error.source(),
         };
     }
-    Obstacle::Connection
+    ConnectionFault::Connection
 }
 
 /// Returns the origin that a redirect points to. Its path and query can contain anything, and are

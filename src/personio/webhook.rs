@@ -8,19 +8,19 @@ use serde_json::Value;
 
 /// Change that a webhook reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum WebhookEvent {
     /// Change of the person with this id, or of one of their employments.
     Person(String),
     /// Change of a person that the payload does not identify.
-    Somebody,
+    UnknownPerson,
     /// Event that does not concern persons.
-    Nothing,
+    Unrelated,
 }
 
 /// Body that is not a webhook. The error does not quote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a JSON object with an event_name")]
-pub struct Malformed;
+pub struct MalformedEvent;
 
 /// JSON pointers to the id of a person. Personio does not document the members of a payload.
 const PERSON_ID_POINTERS: [&str; 4] =
@@ -35,9 +35,9 @@ const MAX_ID_BYTES: usize = 64;
 ///
 /// # Errors
 /// If the body is not a JSON object with an `event_name`.
-pub fn read(body: &[u8]) -> Result<Notice, Malformed> {
-    let Ok(webhook) = serde_json::from_slice::<Value>(body) else { return Err(Malformed) };
-    let Some(Value::String(event)) = webhook.get("event_name") else { return Err(Malformed) };
+pub fn parse(body: &[u8]) -> Result<WebhookEvent, MalformedEvent> {
+    let Ok(webhook) = serde_json::from_slice::<Value>(body) else { return Err(MalformedEvent) };
+    let Some(Value::String(event)) = webhook.get("event_name") else { return Err(MalformedEvent) };
     let payload = webhook.get("payload").unwrap_or(&Value::Null);
     // Personio adds events without notice, and an unnecessary refresh costs little. All events of
     // these two families count therefore.
@@ -47,11 +47,11 @@ pub fn read(body: &[u8]) -> Result<Notice, Malformed> {
     } else if event.starts_with("employment.") {
         find_id(payload, &PERSON_ID_POINTERS)
     } else {
-        return Ok(Notice::Nothing);
+        return Ok(WebhookEvent::Unrelated);
     };
     match id {
-        Some(id) => Ok(Notice::Person(id)),
-        None => Ok(Notice::Somebody),
+        Some(id) => Ok(WebhookEvent::Person(id)),
+        None => Ok(WebhookEvent::UnknownPerson),
     }
 }
 
@@ -101,16 +101,16 @@ mod tests {
         "employment.suspended",
     ];
 
-    fn person(id: &str) -> Notice {
-        Notice::Person(id.to_owned())
+    fn person(id: &str) -> WebhookEvent {
+        WebhookEvent::Person(id.to_owned())
     }
 
-    fn parsed(event: &str, payload: Value) -> Notice {
+    fn parsed(event: &str, payload: Value) -> WebhookEvent {
         let body = json!({
             "company_id": 12, "event_name": event, "occurred_at": "2026-11-23T10:00:00Z",
             "payload": payload, "meta": {"id": "e-1"},
         });
-        read(body.to_string().as_bytes()).unwrap()
+        parse(body.to_string().as_bytes()).unwrap()
     }
 
     #[test]
@@ -124,30 +124,30 @@ mod tests {
             (json!({"person": {"id": 1_220_426}}), person("1220426"), person("1220426")),
             (json!({"data": {"person_id": "7"}}), person("7"), person("7")),
             (json!({"data": {"person": {"id": 7}}}), person("7"), person("7")),
-            (json!({"id": "7"}), person("7"), Notice::Somebody),
-            (json!({"id": 7}), person("7"), Notice::Somebody),
-            (json!({"data": {"id": "7"}}), person("7"), Notice::Somebody),
-            (json!({"id": "e-1", "data": {"id": "7"}}), person("7"), Notice::Somebody),
+            (json!({"id": "7"}), person("7"), WebhookEvent::UnknownPerson),
+            (json!({"id": 7}), person("7"), WebhookEvent::UnknownPerson),
+            (json!({"data": {"id": "7"}}), person("7"), WebhookEvent::UnknownPerson),
+            (json!({"id": "e-1", "data": {"id": "7"}}), person("7"), WebhookEvent::UnknownPerson),
             (json!({"id": "e-1", "data": {"person_id": "7"}}), person("7"), person("7")),
             (json!({"id": "e-1", "person": {"id": "7"}}), person("7"), person("7")),
             (json!({"person_id": "a-B_9"}), person("a-B_9"), person("a-B_9")),
             (json!({"person_id": &longest}), person(&longest), person(&longest)),
-            (json!({"person_id": format!("{longest}7")}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": ""}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": "../7"}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": "7?x=1"}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": "ü"}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": -7}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": 7.5}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": true}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": null}), Notice::Somebody, Notice::Somebody),
-            (json!({"person_id": ["7"]}), Notice::Somebody, Notice::Somebody),
-            (json!({"person": "7"}), Notice::Somebody, Notice::Somebody),
-            (json!({"employee_id": "7"}), Notice::Somebody, Notice::Somebody),
-            (json!({}), Notice::Somebody, Notice::Somebody),
-            (json!(null), Notice::Somebody, Notice::Somebody),
-            (json!("7"), Notice::Somebody, Notice::Somebody),
-            (json!([{"id": "7"}]), Notice::Somebody, Notice::Somebody),
+            (json!({"person_id": format!("{longest}7")}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": ""}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": "../7"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": "7?x=1"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": "ü"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": -7}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": 7.5}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": true}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": null}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person_id": ["7"]}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"person": "7"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({"employee_id": "7"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!({}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!(null), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!("7"), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (json!([{"id": "7"}]), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
         ];
         for (payload, for_person_event, for_employment_event) in rows {
             for event in PERSON_EVENTS {
@@ -179,14 +179,14 @@ mod tests {
             "person-document.created",
             "document.person.created",
         ] {
-            assert_eq!(parsed(event, json!({"person_id": "7"})), Notice::Nothing, "{event}");
+            assert_eq!(parsed(event, json!({"person_id": "7"})), WebhookEvent::Unrelated, "{event}");
         }
         for event in ["PERSON.UPDATED", "Employment.Updated.Cost-Centers"] {
             assert_eq!(parsed(event, json!({"person_id": "7"})), person("7"), "{event}");
         }
         assert_eq!(
-            read(br#"{"event_name": "person.updated"}"#),
-            Ok(Notice::Somebody),
+            parse(br#"{"event_name": "person.updated"}"#),
+            Ok(WebhookEvent::UnknownPerson),
             "without a payload"
         );
     }
@@ -211,9 +211,9 @@ mod tests {
             "{\"event_name\": \"person.updated\"} MARKER",
             &deep,
         ] {
-            let malformed = read(body.as_bytes()).unwrap_err();
+            let malformed = parse(body.as_bytes()).unwrap_err();
             assert!(!malformed.to_string().contains("MARKER"), "{body}");
         }
-        assert_eq!(read(b"{\"event_name\": \"\xff\"}"), Err(Malformed));
+        assert_eq!(parse(b"{\"event_name\": \"\xff\"}"), Err(MalformedEvent));
     }
 }

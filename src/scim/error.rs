@@ -75,7 +75,7 @@ impl From<FilterError> for InvalidQuery {
 /// Resource that cannot be serialised as JSON.
 #[derive(Debug, thiserror::Error)]
 #[error("a resource cannot be serialised as JSON: {0}")]
-pub struct Unwritable(#[from] serde_json::Error);
+pub struct SerializationError(#[from] serde_json::Error);
 
 /// Error body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ impl Error {
     /// Creates the body for the HTTP `status`, with a `detail` for people.
     #[must_use]
     pub fn new(status: u16, scim_type: Option<ScimType>, detail: String) -> Self {
-        Self { schemas: [crate::scim::ERROR], status, scim_type, detail }
+        Self { schemas: [crate::scim::ERROR_SCHEMA], status, scim_type, detail }
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     fn status_is_a_string_and_an_absent_type_is_left_out() {
         let error = Error::new(404, None, "no such user".into());
         let expected = json!({
-            "schemas": [crate::scim::ERROR],
+            "schemas": [crate::scim::ERROR_SCHEMA],
             "status": "404",
             "detail": "no such user",
         });

@@ -19,34 +19,34 @@ mod resource;
 mod schema;
 mod store;
 
-pub use crate::scim::error::{Error, InvalidQuery, ScimType, Unwritable};
+pub use crate::scim::error::{Error, InvalidQuery, ScimType, SerializationError};
 pub use crate::scim::query::cursor::{Cursor, CursorKey};
-pub use crate::scim::query::list_query::{ListQuery, ListResponse, Listed, Selected};
-pub use crate::scim::query::pagination::Paging;
+pub use crate::scim::query::list_query::{ListQuery, ListResponse, ListItem, SelectedResource};
+pub use crate::scim::query::pagination::PageRequest;
 pub use crate::scim::query::projection::Projection;
 pub use crate::scim::query::search_request::SearchRequest;
 pub use crate::scim::resource::Resource;
-pub use crate::scim::resource::etag::{Digest, digest, version};
-pub use crate::scim::resource::group::{Group, Member, Membership};
-pub use crate::scim::resource::meta::{Content, Meta, written_moment};
-pub use crate::scim::resource::stamp::{Stamp, Stamps};
-pub use crate::scim::resource::urls::Locations;
-pub use crate::scim::resource::user::{Email, EnterpriseUser, Extension, Manager, Name};
-pub use crate::scim::resource::user::{User, list_order};
+pub use crate::scim::resource::etag::{Digest, digest, weak_etag};
+pub use crate::scim::resource::group::{Group, GroupMember, GroupMembership};
+pub use crate::scim::resource::meta::{ResourceContent, ResourceMeta, format_timestamp};
+pub use crate::scim::resource::stamp::{VersionStamp, VersionStamps};
+pub use crate::scim::resource::urls::ResourceUrls;
+pub use crate::scim::resource::user::{Email, EnterpriseUser, ExtensionAttributes, Manager, PersonName};
+pub use crate::scim::resource::user::{User, compare_list_keys};
 pub use crate::scim::schema::attribute::{AttributeId, AttributeType, Returned};
-pub use crate::scim::schema::registry::Vocabulary;
-pub use crate::scim::schema::resource_type::{BrokenDocument, ResourceType, ResourceTypes};
+pub use crate::scim::schema::registry::SchemaRegistry;
+pub use crate::scim::schema::resource_type::{InvalidSchemaDocument, ResourceType, ResourceTypes};
 pub use crate::scim::schema::{
-    CustomAttribute, Discovery, extension_attributes, is_attribute_name,
+    CustomAttributeDefinition, Discovery, extension_attribute_names, is_attribute_name,
 };
-pub use crate::scim::store::resource_set::Resources;
+pub use crate::scim::store::resource_set::ResourceSet;
 
 /// URN of the core User schema (RFC 7643 §4.1).
-pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// URN of the enterprise extension (RFC 7643 §4.3).
 pub const ENTERPRISE_USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of the Group schema (RFC 7643 §4.2).
-pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+pub const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// URN of the product's own User extension.
 pub const PERSONIO_USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 /// URN of a list response (RFC 7644 §3.4.2).
@@ -54,6 +54,6 @@ pub const LIST_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Li
 /// URN of a query in a request body (RFC 7644 §3.4.3).
 pub const SEARCH_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 /// URN of an error body (RFC 7644 §3.12).
-pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 /// Media type of every SCIM request and response body (RFC 7644 §8.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
-use crate::auth::Refusal;
+use crate::auth::FailureReason;
 use crate::server::media_type::SCIM_JSON;
 use crate::server::middleware::request_body::{MAX_BODY_BYTES, READ_TIMEOUT};
 use crate::server::{AuthScheme, AuthorizationMistake};
@@ -25,7 +25,7 @@ pub enum Error {
     #[error("{}", refusal_text(*.refusal, *.mistake))]
     Refused {
         /// Reason of the refusal.
-        refusal: Refusal,
+        refusal: FailureReason,
         /// Scheme of the `Authorization` header.
         scheme: AuthScheme,
         /// Mistake in the form of the `Authorization` header.
@@ -54,7 +54,7 @@ pub enum Error {
     WebhookOnly,
     /// Webhook whose body is invalid.
     #[error("invalid webhook body: {0}")]
-    InvalidWebhook(#[from] directory::Malformed),
+    InvalidWebhook(#[from] directory::MalformedWebhook),
     /// Part of RFC 7644 that this server does not have.
     #[error("{0} is not implemented")]
     NotImplemented(&'static str),
@@ -101,9 +101,9 @@ pub enum Error {
 }
 
 /// Returns the reason of a refusal, with the mistake in the header where that may be the cause.
-fn refusal_text(refusal: Refusal, mistake: Option<AuthorizationMistake>) -> String {
+fn refusal_text(refusal: FailureReason, mistake: Option<AuthorizationMistake>) -> String {
     match (refusal, mistake) {
-        (Refusal::Missing | Refusal::Unknown | Refusal::Throttled(_), Some(mistake)) => {
+        (FailureReason::Missing | FailureReason::Unknown | FailureReason::Throttled(_), Some(mistake)) => {
             format!("{refusal} ({mistake})")
         }
         _ => refusal.to_string(),
@@ -123,7 +123,7 @@ fn unavailable_text(error: &directory::Error) -> String {
         directory::Error::Loading { progress, .. } => {
             format!("the directory is being loaded ({progress}); retry later")
         }
-        directory::Error::HeldBack { .. } => {
+        directory::Error::Held { .. } => {
             "the directory cannot be served: a change to many users is held back until it is \
              approved"
                 .to_owned()
@@ -183,7 +183,7 @@ impl Error {
             Self::SearchOnly | Self::WebhookOnly => Some((ALLOW, "POST".to_owned())),
             Self::Unavailable(
                 directory::Error::Loading { retry_after, .. }
-                | directory::Error::HeldBack { retry_after, .. }
+                | directory::Error::Held { retry_after, .. }
                 | directory::Error::Unavailable { retry_after, .. },
             ) => Some(retry_after_header(*retry_after)),
             Self::Overloaded => Some(retry_after_header(OVERLOADED_RETRY_AFTER)),
@@ -208,15 +208,15 @@ impl Error {
 /// Returns the challenges, or the time to wait, of a refused client (RFC 6750 §3, RFC 7617 §2).
 /// Some clients read only one challenge: `Bearer` is the first, and the only one for a request that
 /// used it.
-fn refusal_headers(refusal: Refusal, scheme: AuthScheme) -> Vec<(HeaderName, String)> {
+fn refusal_headers(refusal: FailureReason, scheme: AuthScheme) -> Vec<(HeaderName, String)> {
     let parameters = match refusal {
-        Refusal::Missing => String::new(),
-        Refusal::Unknown | Refusal::Expired | Refusal::NotYetValid => {
+        FailureReason::Missing => String::new(),
+        FailureReason::Unknown | FailureReason::Expired | FailureReason::NotYetValid => {
             format!(", error=\"invalid_token\", error_description=\"{refusal}\"")
         }
-        Refusal::Scope => return vec![bearer_challenge(", error=\"insufficient_scope\"")],
-        Refusal::Network => return Vec::new(),
-        Refusal::Throttled(wait) | Refusal::KeyNotCached(wait) | Refusal::IssuerUnavailable(wait) => {
+        FailureReason::Scope => return vec![bearer_challenge(", error=\"insufficient_scope\"")],
+        FailureReason::Network => return Vec::new(),
+        FailureReason::Throttled(wait) | FailureReason::KeyNotCached(wait) | FailureReason::IssuerUnavailable(wait) => {
             return vec![retry_after_header(wait)];
         }
     };
@@ -242,12 +242,12 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::NotYetValid => {
+                FailureReason::Missing | FailureReason::Unknown | FailureReason::Expired | FailureReason::NotYetValid => {
                     StatusCode::UNAUTHORIZED
                 }
-                Refusal::Scope | Refusal::Network => StatusCode::FORBIDDEN,
-                Refusal::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-                Refusal::KeyNotCached(_) | Refusal::IssuerUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                FailureReason::Scope | FailureReason::Network => StatusCode::FORBIDDEN,
+                FailureReason::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+                FailureReason::KeyNotCached(_) | FailureReason::IssuerUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::WebhookRefused => StatusCode::UNAUTHORIZED,
             Self::NoRoute(_) | Self::NoMetricsRoute | Self::ResourceNotFound(_) => {

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::auth::Caller;
+use crate::auth::ClientName;
 
 /// Upper bounds of the buckets of response times, in seconds.
 const DURATION_BUCKETS_SECONDS: [f64; 12] =
@@ -36,7 +36,7 @@ struct RouteLabel {
 pub(super) struct CompletedRequest {
     pub(super) route: Arc<str>,
     /// Client that has sent the request, also if it was refused.
-    pub(super) client: Option<Caller>,
+    pub(super) client: Option<ClientName>,
     pub(super) status: u16,
     pub(super) resource_count: Option<usize>,
     pub(super) start: Instant,

@@ -32,12 +32,12 @@ use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
 use arc_swap::ArcSwap;
 
 pub use crate::server::error::Error;
-pub use crate::server::handlers::metrics::Register;
-pub use crate::server::handlers::status::Setting;
+pub use crate::server::handlers::metrics::RegisterMetrics;
+pub use crate::server::handlers::status::DisplayedSetting;
 pub use crate::server::middleware::credentials::{AuthScheme, AuthorizationMistake};
-pub use crate::server::middleware::request_log::{watch, watch_metrics};
+pub use crate::server::middleware::request_log::{log_client_requests, log_metrics_requests};
 
-use crate::auth::Access;
+use crate::auth::Authenticator;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, filter};
 use crate::server::handlers::webhook::WebhookRequestCounters;
@@ -56,7 +56,7 @@ const SCIM_PATH: &str = "/scim/v2";
 
 /// State of the endpoints: the parts that they are given, and their own counters and caches.
 pub struct State {
-    parts: Parts,
+    parts: StateParts,
     webhook_counters: WebhookRequestCounters,
     http_metrics: HttpMetrics,
     response_cache: ResponseCache,
@@ -64,32 +64,32 @@ pub struct State {
 }
 
 /// Parts from which the state of the endpoints is built.
-pub struct Parts {
+pub struct StateParts {
     /// Users and groups to serve.
     pub directory: Directory,
     /// Flag that adds the block `pagination` of RFC 9865 to `/ServiceProviderConfig`.
     pub announces_pagination: bool,
     /// Authentication of clients and webhooks.
-    pub access: Access,
+    pub access: Authenticator,
     /// Key that signs cursors.
     pub cursor_key: CursorKey,
     /// Maximum number of resources on a page.
     pub max_results: usize,
     /// Limits on the size of a filter.
-    pub filter_limits: filter::Limits,
+    pub filter_limits: filter::FilterLimits,
     /// Base URL of SCIM, as clients know it.
     pub base_url: String,
     /// Settings in force, for the status page.
-    pub settings: Arc<ArcSwap<Vec<Setting>>>,
+    pub settings: Arc<ArcSwap<Vec<DisplayedSetting>>>,
     /// Optional endpoints that are served.
-    pub pages: Pages,
+    pub optional_endpoints: OptionalEndpoints,
     /// Callback that registers the metrics of parts that the endpoints do not know.
-    pub register: Register,
+    pub register_metrics: RegisterMetrics,
 }
 
 /// Optional endpoints, next to SCIM and health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pages {
+pub struct OptionalEndpoints {
     /// Flag of the status page, to which browsers are redirected.
     pub status: bool,
     /// Flag of metrics at the address of SCIM. Without it they have an address of their own.
@@ -99,7 +99,7 @@ pub struct Pages {
 impl State {
     /// Creates the state of endpoints that have not served a request yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: StateParts) -> Self {
         let response_cache = ResponseCache::default();
         Self {
             parts,
@@ -112,9 +112,9 @@ impl State {
 }
 
 impl Deref for State {
-    type Target = Parts;
+    type Target = StateParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &StateParts {
         &self.parts
     }
 }
@@ -132,10 +132,10 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     if state.access.has_webhooks() {
         service.service(webhook::resource());
     }
-    if state.pages.status {
+    if state.optional_endpoints.status {
         configure_status_page(service);
     }
-    if state.pages.metrics {
+    if state.optional_endpoints.metrics {
         service.service(read_only_resource("/metrics", "", metrics::read));
     }
     let root_scope = web::scope("")
@@ -238,7 +238,7 @@ async fn bulk() -> Result<&'static str, Error> {
 
 async fn no_route(request: HttpRequest, state: web::Data<State>) -> Result<&'static str, Error> {
     let has_webhooks = state.access.has_webhooks();
-    let suggestion = path_suggestion::suggestion(request.path(), state.pages, has_webhooks);
+    let suggestion = path_suggestion::suggestion(request.path(), state.optional_endpoints, has_webhooks);
     Err(Error::NoRoute(suggestion))
 }
 

@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::scim;
-use crate::scim::{BrokenDocument, Discovery, filter};
-use crate::server::{Error, Pages, SCIM_PATH, STATUS_PATH, State, response};
+use crate::scim::{InvalidSchemaDocument, Discovery, filter};
+use crate::server::{Error, OptionalEndpoints, SCIM_PATH, STATUS_PATH, State, response};
 
 /// Template of the document. Its empty members are filled in here.
 const TEMPLATE: &str = include_str!("openapi.json");
@@ -21,10 +21,10 @@ const ROOT_PATHS: [&str; 6] =
 
 /// Facts about the running server that the document depends on.
 struct ServerFacts {
-    pages: Pages,
+    pages: OptionalEndpoints,
     has_webhooks: bool,
     max_results: usize,
-    filter_limits: filter::Limits,
+    filter_limits: filter::FilterLimits,
 }
 
 pub(super) async fn read(
@@ -32,12 +32,12 @@ pub(super) async fn read(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     let facts = ServerFacts {
-        pages: state.pages,
+        pages: state.optional_endpoints,
         has_webhooks: state.access.has_webhooks(),
         max_results: state.max_results,
         filter_limits: state.filter_limits,
     };
-    let vocabulary = state.directory.vocabulary();
+    let vocabulary = state.directory.schema_registry();
     let document = document(&vocabulary.discovery, &facts).map_err(|_| Error::Internal)?;
     response::plain_document(&request, &state, document).await
 }
@@ -46,12 +46,12 @@ pub(super) async fn read(
 ///
 /// # Errors
 /// When the template or a schema in this program is invalid, which tests rule out.
-fn document(discovery: &Discovery, facts: &ServerFacts) -> Result<String, BrokenDocument> {
+fn document(discovery: &Discovery, facts: &ServerFacts) -> Result<String, InvalidSchemaDocument> {
     let mut document: Value = serde_json::from_str(TEMPLATE)?;
     remove_missing_endpoints(&mut document, facts);
     set(&mut document, "/info", "version", env!("CARGO_PKG_VERSION").into());
 
-    let base = discovery.locations.base();
+    let base = discovery.urls.base();
     let root = base.strip_suffix(SCIM_PATH).unwrap_or(base);
     let servers = json!([{"url": base}, {"url": root, "description": "The same at the root."}]);
     set(&mut document, "", "servers", servers);
@@ -100,7 +100,7 @@ fn set_limits(document: &mut Value, facts: &ServerFacts) {
     let filter = format!(
         "Condition on the resources, in the grammar of RFC 7644 §3.4.2.2: at most {} bytes, and \
          at most {} parentheses and brackets open at once.",
-        facts.filter_limits.length, facts.filter_limits.depth
+        facts.filter_limits.max_bytes, facts.filter_limits.max_depth
     );
     for pointer in ["parameters/filter", "schemas/SearchRequest/properties/filter"] {
         let pointer = format!("/components/{pointer}");

@@ -2,7 +2,7 @@
 //! version, the singular, or the base URL twice. The suggestion consists of the names of routes, and
 //! holds nothing of the request.
 
-use crate::server::{Pages, STATUS_PATH};
+use crate::server::{OptionalEndpoints, STATUS_PATH};
 use crate::spelling;
 
 /// Route that can be suggested.
@@ -51,7 +51,7 @@ const METRICS_ROUTE: SuggestedRoute = leaf(&["metrics"], "/metrics");
 const WEBHOOKS_ROUTE: SuggestedRoute = leaf(&["webhooks", "webhook"], "/webhooks/personio");
 
 /// Returns the route that `path` was most likely meant to be.
-pub(super) fn suggestion(path: &str, pages: Pages, has_webhooks: bool) -> Option<&'static str> {
+pub(super) fn suggestion(path: &str, pages: OptionalEndpoints, has_webhooks: bool) -> Option<&'static str> {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let mut routes: Vec<&SuggestedRoute> = SCIM_ROUTES.iter().chain(&ROOT_ROUTES).collect();
@@ -77,7 +77,7 @@ fn find_route<'r>(routes: &[&'r SuggestedRoute], segment: &str) -> Option<&'r Su
     let mut nearest: Option<(usize, &SuggestedRoute)> = None;
     for route in routes {
         for name in route.names {
-            let Some(slips) = spelling::slips(segment, name) else { continue };
+            let Some(slips) = spelling::count_mistakes(segment, name) else { continue };
             if nearest.is_none_or(|(fewest, _)| slips < fewest) {
                 nearest = Some((slips, route));
             }
@@ -90,7 +90,7 @@ fn find_route<'r>(routes: &[&'r SuggestedRoute], segment: &str) -> Option<&'r Su
 fn full_path(route: &SuggestedRoute, rest: &[&str]) -> &'static str {
     match (route.path, rest) {
         (path, []) => path,
-        ("/health/live", [last, ..]) if spelling::slips(last, "ready").is_some() => "/health/ready",
+        ("/health/live", [last, ..]) if spelling::count_mistakes(last, "ready").is_some() => "/health/ready",
         ("/scim/v2/Users", [".search" | "search", ..]) => "/scim/v2/Users/.search",
         ("/scim/v2/Groups", [".search" | "search", ..]) => "/scim/v2/Groups/.search",
         _ => route.child_path,
@@ -140,24 +140,24 @@ mod tests {
             ("/scim/v2/ann@example.com", None),
         ] {
             assert_eq!(
-                suggestion(path, Pages { status: true, metrics: true }, true),
+                suggestion(path, OptionalEndpoints { status: true, metrics: true }, true),
                 expected,
                 "{path}"
             );
         }
         for path in ["/status", "/metrics", "/webhooks/personio"] {
             assert_eq!(
-                suggestion(path, Pages { status: false, metrics: false }, false),
+                suggestion(path, OptionalEndpoints { status: false, metrics: false }, false),
                 None,
                 "{path} is not there"
             );
         }
         assert_eq!(
-            suggestion(&"/users".repeat(20_000), Pages { status: false, metrics: false }, false),
+            suggestion(&"/users".repeat(20_000), OptionalEndpoints { status: false, metrics: false }, false),
             { Some("/scim/v2/Users/{id}") }
         );
         assert_eq!(
-            suggestion(&"x".repeat(1_000_000), Pages { status: false, metrics: false }, false),
+            suggestion(&"x".repeat(1_000_000), OptionalEndpoints { status: false, metrics: false }, false),
             None
         );
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use actix_web::web;
 
-use crate::auth::Caller;
+use crate::auth::ClientName;
 use crate::directory::Snapshot;
-use crate::scim::{Cursor, Digest, ListQuery, Paging, ResourceType, ResourceTypes, Resources};
+use crate::scim::{Cursor, Digest, ListQuery, PageRequest, ResourceType, ResourceTypes, ResourceSet};
 use crate::server::query_limiter::{QueryLimiter, QueryPermit};
 use crate::server::response_cache::{ContentCoding, EncodedBody, ResponseCache};
 use crate::server::{Error, State, response};
@@ -38,7 +38,7 @@ pub(super) struct QueryTask {
     pub(super) query: ListQuery,
     pub(super) target: ListTarget,
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) paging: Paging,
+    pub(super) paging: PageRequest,
     /// Issuer of the cursor to the next page, for clients that page by cursors.
     pub(super) cursor_issuer: Option<CursorIssuer>,
 }
@@ -47,7 +47,7 @@ pub(super) struct QueryTask {
 pub(super) struct CursorIssuer {
     /// State that holds the key of cursors.
     pub(super) state: web::Data<State>,
-    pub(super) client: Caller,
+    pub(super) client: ClientName,
     /// Text that all pages of the list have in common.
     pub(super) list_id: String,
 }
@@ -80,7 +80,7 @@ impl QueryExecutor {
         &self,
         page: &PageKey,
         task: QueryTask,
-        client: &Caller,
+        client: &ClientName,
     ) -> Result<EncodedBody, Error> {
         let body = if task.is_expensive(page.coding) {
             let permit = self.limiter.acquire(client).await?;
@@ -122,22 +122,22 @@ impl QueryTask {
     fn is_expensive(&self, coding: ContentCoding) -> bool {
         let is_compressed =
             coding != ContentCoding::Identity && self.paging.count() > MAX_CHEAP_ENCODE_RESOURCES;
-        is_compressed || self.query.may_take_long(&self.target.resource_sets(&self.snapshot))
+        is_compressed || self.query.is_expensive(&self.target.resource_sets(&self.snapshot))
     }
 
     /// Produces the page without compression. The query stops at the first error of
     /// `check_deadline`, which it calls at intervals.
     fn run<E>(&self, check_deadline: &impl Fn() -> Result<(), E>) -> Result<EncodedBody, E> {
         let resource_sets = self.target.resource_sets(&self.snapshot);
-        let list = self.query.select_while(&resource_sets, check_deadline)?;
-        let resource_count = list.rows();
-        let next_offset = match list.ends_before_the_last() {
+        let list = self.query.select_with_deadline(&resource_sets, check_deadline)?;
+        let resource_count = list.items_per_page();
+        let next_offset = match list.next_offset() {
             // A client that requests pages without resources cannot reach the next one.
             Some(_) if self.paging.count() == 0 => None,
             next_offset => next_offset,
         };
         let next_cursor = next_offset.and_then(|offset| self.next_cursor(offset));
-        let json = list.followed_by(next_cursor).to_json();
+        let json = list.with_next_cursor(next_cursor).to_json();
         Ok(EncodedBody {
             bytes: json.into(),
             coding: ContentCoding::Identity,
@@ -180,7 +180,7 @@ impl ListTarget {
     }
 
     /// Returns the resources of the list, in the order of [`Self::types`].
-    fn resource_sets(self, snapshot: &Snapshot) -> Vec<&Resources> {
+    fn resource_sets(self, snapshot: &Snapshot) -> Vec<&ResourceSet> {
         match self {
             Self::Users => vec![snapshot.users()],
             Self::Groups => vec![snapshot.groups()],

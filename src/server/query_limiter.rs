@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use crate::auth::Caller;
+use crate::auth::ClientName;
 use crate::server::Error;
 
 /// Time that a query waits for a permit before the client gets 503.
@@ -27,7 +27,7 @@ pub(super) struct QueryLimiter {
     shared: Arc<Semaphore>,
     /// Permits of each client, as many as there are in total. A client takes one of these first, so
     /// at most that many of its queries wait in the shared queue, in front of other clients.
-    by_client: Mutex<HashMap<Caller, Arc<Semaphore>>>,
+    by_client: Mutex<HashMap<ClientName, Arc<Semaphore>>>,
 }
 
 /// Permission to run an expensive query, until it is dropped.
@@ -57,7 +57,7 @@ impl QueryLimiter {
     }
 
     /// Waits for a permit.
-    pub(super) async fn acquire(&self, client: &Caller) -> Result<QueryPermit, Error> {
+    pub(super) async fn acquire(&self, client: &ClientName) -> Result<QueryPermit, Error> {
         let of_client = self.semaphore_of(client);
         let permits = timeout(ACQUIRE_TIMEOUT, async {
             let of_client = of_client.acquire_owned().await?;
@@ -71,7 +71,7 @@ impl QueryLimiter {
     }
 
     /// Returns the semaphore of one client. The map stays small, since clients are configured.
-    fn semaphore_of(&self, client: &Caller) -> Arc<Semaphore> {
+    fn semaphore_of(&self, client: &ClientName) -> Arc<Semaphore> {
         let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
         let semaphore = by_client
             .entry(client.clone())
@@ -87,7 +87,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_for_a_permit_and_holding_one_end_after_their_timeouts() {
         let limiter = QueryLimiter::new(1);
-        let client = Caller::parse("one").unwrap();
+        let client = ClientName::parse("one").unwrap();
         let first = limiter.acquire(&client).await.unwrap();
         let start = Instant::now();
         assert!(matches!(limiter.acquire(&client).await, Err(Error::Overloaded)));
@@ -108,7 +108,7 @@ mod tests {
         let mut tasks = Vec::new();
         for number in 0..10 {
             let name = if number == 9 { "other" } else { "busy" };
-            let client = Caller::parse(name).unwrap();
+            let client = ClientName::parse(name).unwrap();
             let (limiter, finished) = (Arc::clone(&limiter), Arc::clone(&finished));
             tasks.push(tokio::spawn(async move {
                 // The first permit is held until all other tasks are waiting.

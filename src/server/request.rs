@@ -7,9 +7,9 @@ use actix_web::{HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
-use crate::auth::Caller;
+use crate::auth::ClientName;
 use crate::scim;
-use crate::scim::{Cursor, Digest, InvalidQuery, Paging, ScimType, SearchRequest};
+use crate::scim::{Cursor, Digest, InvalidQuery, PageRequest, ScimType, SearchRequest};
 use crate::server::middleware::request_body::RequestBody;
 use crate::server::{Error, State};
 
@@ -126,8 +126,8 @@ pub(super) fn body(request: &HttpRequest) -> Result<SearchRequest, Error> {
 }
 
 /// Parses `startIndex` and `count`.
-pub(super) fn paging(search: &SearchRequest, max_results: usize) -> Result<Paging, Error> {
-    Ok(Paging::parse(search.start_index.as_deref(), search.count.as_deref(), max_results)?)
+pub(super) fn paging(search: &SearchRequest, max_results: usize) -> Result<PageRequest, Error> {
+    Ok(PageRequest::parse(search.start_index.as_deref(), search.count.as_deref(), max_results)?)
 }
 
 /// Position of a page by cursor.
@@ -145,21 +145,21 @@ pub(super) fn cursor_paging(
     state: &State,
     search: &SearchRequest,
     cursor: &str,
-    client: &Caller,
+    client: &ClientName,
     list_id: &str,
-) -> Result<(Paging, CursorPosition), Error> {
+) -> Result<(PageRequest, CursorPosition), Error> {
     let without_count = SearchRequest { count: None, ..search.clone() };
     if paging(&without_count, state.max_results)?.start_index() > 1 {
         let detail = "cursor and startIndex cannot be combined";
         return Err(invalid_cursor_query(ScimType::InvalidValue, detail).into());
     }
     let count = match search.count.as_deref() {
-        Some(count) => Some(Paging::page_size(count, state.max_results)?),
+        Some(count) => Some(PageRequest::parse_count_with_cursor(count, state.max_results)?),
         None => None,
     };
     if cursor.is_empty() {
         let page_size = count.unwrap_or(state.max_results);
-        return Ok((Paging::after(0, page_size), CursorPosition::Start));
+        return Ok((PageRequest::at_offset(0, page_size), CursorPosition::Start));
     }
     let Some(opened) = state.cursor_key.open(cursor, client.as_str(), list_id) else {
         let detail = "the cursor does not belong to this query: repeat all parameters of the \
@@ -172,7 +172,7 @@ pub(super) fn cursor_paging(
         let detail = "count must be the same on every page";
         return Err(invalid_cursor_query(ScimType::InvalidCount, detail).into());
     }
-    Ok((Paging::after(offset as usize, page_size), CursorPosition::After(snapshot)))
+    Ok((PageRequest::at_offset(offset as usize, page_size), CursorPosition::After(snapshot)))
 }
 
 fn invalid_cursor_query(scim_type: ScimType, detail: &str) -> InvalidQuery {

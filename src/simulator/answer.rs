@@ -12,13 +12,13 @@ const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Response: a status with a body.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct SimulatedResponse {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) body: Bytes,
 }
 
-impl Answer {
+impl SimulatedResponse {
     pub(super) fn new(status: u16, content_type: &'static str, body: String) -> Self {
         Self { status, content_type, body: Bytes::from(body) }
     }
@@ -30,21 +30,21 @@ impl Answer {
 
 /// Trace id and time, which every error body contains.
 #[derive(Debug, Clone)]
-pub(super) struct Stamp {
+pub(super) struct ErrorContext {
     pub(super) trace_id: String,
     pub(super) timestamp: Timestamp,
 }
 
 /// Error of the API, without its trace id and its time.
 #[derive(Debug, Clone)]
-pub(super) struct Problem {
+pub(super) struct PersonioProblem {
     status: u16,
     kind: &'static str,
     detail: String,
     meta: Value,
 }
 
-impl Problem {
+impl PersonioProblem {
     fn new(status: u16, kind: &'static str, detail: impl Into<String>) -> Self {
         Self { status, kind, detail: detail.into(), meta: json!({}) }
     }
@@ -79,23 +79,23 @@ impl Problem {
         Self { meta: json!({ "path": path }), ..problem }
     }
 
-    pub(super) fn answer(self, stamp: &Stamp) -> Answer {
+    pub(super) fn into_response(self, stamp: &ErrorContext) -> SimulatedResponse {
         let body = json!({
             "personio_trace_id": stamp.trace_id,
             "timestamp": stamp.timestamp.to_string(),
             "errors": [{
-                "title": title(self.status),
+                "title": reason_phrase(self.status),
                 "detail": self.detail,
                 "type": self.kind,
                 "_meta": self.meta,
             }],
         });
-        Answer::new(self.status, PROBLEM_JSON, body.to_string())
+        SimulatedResponse::new(self.status, PROBLEM_JSON, body.to_string())
     }
 }
 
 /// Creates the error response to a token request, whose body differs from that of other errors.
-pub(super) fn token_problem(error: &str, description: &str, stamp: &Stamp) -> Answer {
+pub(super) fn token_error_response(error: &str, description: &str, stamp: &ErrorContext) -> SimulatedResponse {
     let body = json!({
         "error": error,
         "error_description": description,
@@ -103,11 +103,11 @@ pub(super) fn token_problem(error: &str, description: &str, stamp: &Stamp) -> An
         "timestamp": stamp.timestamp.to_string(),
         "trace_id": stamp.trace_id,
     });
-    Answer::json(400, &body)
+    SimulatedResponse::json(400, &body)
 }
 
 /// Returns the standard reason phrase of a status, or `Error` for an unknown status.
-pub(super) fn title(status: u16) -> &'static str {
+pub(super) fn reason_phrase(status: u16) -> &'static str {
     match StatusCode::from_u16(status) {
         Ok(status) => status.canonical_reason().unwrap_or("Error"),
         Err(_) => "Error",

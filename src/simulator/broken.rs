@@ -14,34 +14,34 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::simulator::answer::{Answer, JSON, title};
-use crate::simulator::listing::{empty_page, pairs};
+use crate::simulator::answer::{SimulatedResponse, JSON, reason_phrase};
+use crate::simulator::listing::{empty_page, query_parameters};
 
 /// Delay before a connection is closed, long enough for the earlier bytes to be sent.
-const FLUSH: Duration = Duration::from_millis(20);
+const FLUSH_DELAY: Duration = Duration::from_millis(20);
 /// Size in bytes of a chunk of padding.
-const CHUNK: usize = 64 * 1024;
+const PADDING_CHUNK_BYTES: usize = 64 * 1024;
 /// Number of entries on each page of an endless listing.
 const ENDLESS_PAGE_SIZE: usize = 50;
 
-pub(super) fn whole(answer: Answer) -> HttpResponse {
+pub(super) fn complete(answer: SimulatedResponse) -> HttpResponse {
     start(answer.status, answer.content_type).body(answer.body)
 }
 
 /// Returns a complete HTTP response that contains only the first half of the body.
-pub(super) fn cut_short(answer: Answer) -> HttpResponse {
-    let half = half(&answer);
+pub(super) fn truncated_json(answer: SimulatedResponse) -> HttpResponse {
+    let half = first_half(&answer);
     start(answer.status, answer.content_type).body(half)
 }
 
 /// Returns a response that sends the first half of the body and then closes the connection.
 ///
 /// Its `Content-Length` is that of the whole body.
-pub(super) fn broken_off(answer: Answer) -> HttpResponse {
-    let first = stream::iter([Ok(half(&answer))]);
+pub(super) fn truncated_body(answer: SimulatedResponse) -> HttpResponse {
+    let first = stream::iter([Ok(first_half(&answer))]);
     let then = stream::once(async {
-        tokio::time::sleep(FLUSH).await;
-        Err(closed())
+        tokio::time::sleep(FLUSH_DELAY).await;
+        Err(connection_closed_error())
     });
     let length = answer.body.len().max(1) as u64;
     let body = SizedStream::new(length, Box::pin(first.chain(then)));
@@ -49,31 +49,31 @@ pub(super) fn broken_off(answer: Answer) -> HttpResponse {
 }
 
 /// Returns a response that closes the connection before anything is sent.
-pub(super) fn reset() -> HttpResponse {
-    let nothing = stream::iter([Err::<Bytes, _>(closed())]);
+pub(super) fn connection_reset() -> HttpResponse {
+    let nothing = stream::iter([Err::<Bytes, _>(connection_closed_error())]);
     start(200, JSON).body(SizedStream::new(1, nothing))
 }
 
 /// Returns the HTML error page of a gateway in front of the API.
-pub(super) fn html(status: u16) -> HttpResponse {
-    let title = title(status);
+pub(super) fn html_error(status: u16) -> HttpResponse {
+    let title = reason_phrase(status);
     let page = format!(
         "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n\
          <center><h1>{status} {title}</h1></center>\r\n</body>\r\n</html>\r\n"
     );
-    whole(Answer::new(status, "text/html", page))
+    complete(SimulatedResponse::new(status, "text/html", page))
 }
 
 /// Returns valid JSON of a shape that this API never sends.
 pub(super) fn wrong_json() -> HttpResponse {
     let body = json!({ "success": true, "data": { "unexpected": ["shape", 1, null] } });
-    whole(Answer::json(200, &body))
+    complete(SimulatedResponse::json(200, &body))
 }
 
 /// Returns the listing with at most `entries` entries and without a next link.
 ///
 /// A response that is not a listing keeps its content.
-pub(super) fn short_listing(answer: &Answer, entries: usize) -> HttpResponse {
+pub(super) fn short_listing(answer: &SimulatedResponse, entries: usize) -> HttpResponse {
     let mut page = page_of(answer);
     if let Some(data) = entries_of(&mut page) {
         data.truncate(entries);
@@ -91,17 +91,17 @@ pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse
     let page = Bytes::from(empty_page(path, base_url).to_string());
     let padding = size.saturating_sub(page.len());
     let length = (page.len() + padding) as u64;
-    let spaces = Bytes::from_static(&[b' '; CHUNK]);
-    let chunks = (0..padding.div_ceil(CHUNK)).map(move |chunk| {
-        let left = padding - chunk * CHUNK;
-        spaces.slice(..left.min(CHUNK))
+    let spaces = Bytes::from_static(&[b' '; PADDING_CHUNK_BYTES]);
+    let chunks = (0..padding.div_ceil(PADDING_CHUNK_BYTES)).map(move |chunk| {
+        let left = padding - chunk * PADDING_CHUNK_BYTES;
+        spaces.slice(..left.min(PADDING_CHUNK_BYTES))
     });
     let body = stream::iter(std::iter::once(page).chain(chunks).map(Ok::<_, io::Error>));
     start(200, JSON).body(SizedStream::new(length, body))
 }
 
 /// Returns the response with every occurrence of `old` replaced by `new`.
-pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpResponse {
+pub(super) fn substituted(answer: &SimulatedResponse, old: &str, new: &[u8]) -> HttpResponse {
     let mut body = Vec::with_capacity(answer.body.len() + new.len());
     let mut rest = &answer.body[..];
     while !old.is_empty()
@@ -120,7 +120,7 @@ pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpRespons
 ///
 /// A response that is not a listing keeps its content.
 pub(super) fn odd_entries(
-    answer: &Answer,
+    answer: &SimulatedResponse,
     entries: usize,
     attribute: &str,
     value: &Value,
@@ -139,7 +139,7 @@ pub(super) fn odd_entries(
 /// Returns the listing in which each entry has the name of the one before it.
 ///
 /// A response that is not a listing keeps its content.
-pub(super) fn other_names(answer: &Answer) -> HttpResponse {
+pub(super) fn other_names(answer: &SimulatedResponse) -> HttpResponse {
     let mut page = page_of(answer);
     if let Some(data) = entries_of(&mut page) {
         let mut earlier = data.last().and_then(|entry| entry.get("name")).cloned();
@@ -155,8 +155,8 @@ pub(super) fn other_names(answer: &Answer) -> HttpResponse {
 }
 
 /// Returns a page of new ids with a link to another such page.
-pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
-    let cursor = pairs(query).remove("cursor").unwrap_or_default();
+pub(super) fn endless_listing(path: &str, query: &str, base_url: &str) -> HttpResponse {
+    let cursor = query_parameters(query).remove("cursor").unwrap_or_default();
     let number: usize = match cursor.strip_prefix("endless-") {
         Some(number) => number.parse().unwrap_or_default(),
         None => 0,
@@ -168,11 +168,11 @@ pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
     }
     let next = format!("{base_url}{path}?cursor=endless-{}", number + 1);
     let page = json!({ "_data": data, "_meta": { "links": { "next": { "href": next } } } });
-    whole(Answer::json(200, &page))
+    complete(SimulatedResponse::json(200, &page))
 }
 
 /// Removes the reference to the person from the entries of a listing.
-pub(super) fn without_person(mut answer: Answer) -> Answer {
+pub(super) fn without_person(mut answer: SimulatedResponse) -> SimulatedResponse {
     let mut page = page_of(&answer);
     if let Some(data) = entries_of(&mut page) {
         for entry in data {
@@ -186,7 +186,7 @@ pub(super) fn without_person(mut answer: Answer) -> Answer {
 }
 
 /// Parses the body of a response. Returns `null` for a body that is not JSON.
-fn page_of(answer: &Answer) -> Value {
+fn page_of(answer: &SimulatedResponse) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
@@ -202,10 +202,10 @@ fn start(status: u16, content_type: &'static str) -> HttpResponseBuilder {
     builder
 }
 
-fn half(answer: &Answer) -> Bytes {
+fn first_half(answer: &SimulatedResponse) -> Bytes {
     answer.body.slice(..answer.body.len() / 2)
 }
 
-fn closed() -> io::Error {
+fn connection_closed_error() -> io::Error {
     io::Error::from(io::ErrorKind::ConnectionReset)
 }

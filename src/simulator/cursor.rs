@@ -4,11 +4,11 @@
 //! needs no other parameters. It is not protected against forgery. Clients must treat it as opaque.
 
 /// Prefix and suffix of an awkward cursor. Their characters require percent-encoding.
-const AWKWARD: (&str, &str) = ("+/", "==");
+const AWKWARD_AFFIXES: (&str, &str) = ("+/", "==");
 
 /// Position in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(super) struct ListingCursor {
     /// Position of the first candidate of the page.
     pub(super) position: usize,
     /// Path of the listing that created the cursor.
@@ -17,18 +17,18 @@ pub(super) struct Cursor {
     pub(super) query: String,
 }
 
-impl Cursor {
+impl ListingCursor {
     /// Returns the text of the cursor, with characters that require percent-encoding if `awkward`.
     pub(super) fn encode(&self, awkward: bool) -> String {
         let text = format!("{}?{}?{}", self.position, self.path, self.query);
         let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        if awkward { format!("{}{digits}{}", AWKWARD.0, AWKWARD.1) } else { digits }
+        if awkward { format!("{}{digits}{}", AWKWARD_AFFIXES.0, AWKWARD_AFFIXES.1) } else { digits }
     }
 
     /// Parses the text of a cursor. Returns `None` unless it is a cursor of the listing at `path`.
     pub(super) fn decode(text: &str, path: &str) -> Option<Self> {
-        let inner = text.strip_prefix(AWKWARD.0).and_then(|rest| rest.strip_suffix(AWKWARD.1));
-        let decoded = String::from_utf8(bytes(inner.unwrap_or(text))?).ok()?;
+        let inner = text.strip_prefix(AWKWARD_AFFIXES.0).and_then(|rest| rest.strip_suffix(AWKWARD_AFFIXES.1));
+        let decoded = String::from_utf8(parse_hex(inner.unwrap_or(text))?).ok()?;
         let (position, rest) = decoded.split_once('?')?;
         let (own_path, query) = rest.split_once('?')?;
         let position = position.parse().ok()?;
@@ -40,7 +40,7 @@ impl Cursor {
 }
 
 /// Parses pairs of hexadecimal digits.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
+fn parse_hex(digits: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) {
         return None;
     }

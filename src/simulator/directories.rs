@@ -1,9 +1,9 @@
 //! Endpoints of the look-up lists: org units, legal entities, workplaces, cost centres and jobs.
 
-use crate::simulator::answer::{Answer, Problem};
-use crate::simulator::handle::View;
-use crate::simulator::listing::{Listing, pairs};
-use crate::simulator::world::{Named, OrgUnitKind};
+use crate::simulator::answer::{SimulatedResponse, PersonioProblem};
+use crate::simulator::handle::EndpointContext;
+use crate::simulator::listing::{ListingParameters, query_parameters};
+use crate::simulator::world::{SimulatedLookupEntry, SimulatedOrgUnitType};
 
 /// Largest accepted value of `limit` for legal entities, as documented.
 pub(super) const MAX_LEGAL_ENTITY_PAGE_SIZE: usize = 100;
@@ -12,37 +12,37 @@ pub(super) const MAX_LEGAL_ENTITY_PAGE_SIZE: usize = 100;
 pub(super) const MAX_LOOKUP_PAGE_SIZE: usize = 50;
 
 /// Returns one page of a look-up list.
-pub(super) fn list(view: &View<'_>, all: &[Named], max_limit: usize) -> Result<Answer, Problem> {
-    let listing = Listing::read(view.path, view.query, &[], max_limit)?;
+pub(super) fn list(view: &EndpointContext<'_>, all: &[SimulatedLookupEntry], max_limit: usize) -> Result<SimulatedResponse, PersonioProblem> {
+    let listing = ListingParameters::parse(view.path, view.query, &[], max_limit)?;
     let entries = all.iter().enumerate();
-    Ok(listing.page(entries, |named| view.wire.named(named), view.wire.quirks, view.wire.base_url))
+    Ok(listing.page(entries, |named| view.wire.lookup_entry(named), view.wire.quirks, view.wire.base_url))
 }
 
 /// Returns one page of departments or of teams.
-pub(super) fn org_units(view: &View<'_>) -> Result<Answer, Problem> {
-    let listing = Listing::read(view.path, view.query, &["type"], MAX_LOOKUP_PAGE_SIZE)?;
-    let kind = kind(listing.text("type"))?;
+pub(super) fn list_org_units(view: &EndpointContext<'_>) -> Result<SimulatedResponse, PersonioProblem> {
+    let listing = ListingParameters::parse(view.path, view.query, &["type"], MAX_LOOKUP_PAGE_SIZE)?;
+    let kind = parse_org_unit_type(listing.parameter("type"))?;
     let unlisted = &view.wire.quirks.unlisted_org_units;
     let units = view.world.org_units.iter().enumerate();
-    let entries = units.filter(|(_, unit)| unit.kind == kind && !unlisted.contains(&unit.id));
+    let entries = units.filter(|(_, unit)| unit.unit_type == kind && !unlisted.contains(&unit.id));
     Ok(listing.page(entries, |unit| view.wire.org_unit(unit), view.wire.quirks, view.wire.base_url))
 }
 
 /// Returns a single department or team.
-pub(super) fn org_unit(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
-    let kind = kind(pairs(view.query).get("type").map(String::as_str))?;
+pub(super) fn get_org_unit(view: &EndpointContext<'_>, id: &str) -> Result<SimulatedResponse, PersonioProblem> {
+    let kind = parse_org_unit_type(query_parameters(view.query).get("type").map(String::as_str))?;
     for unit in &view.world.org_units {
-        if unit.kind == kind && unit.id == id {
-            return Ok(Answer::json(200, &view.wire.org_unit(unit)));
+        if unit.unit_type == kind && unit.id == id {
+            return Ok(SimulatedResponse::json(200, &view.wire.org_unit(unit)));
         }
     }
-    Err(Problem::no_resource())
+    Err(PersonioProblem::no_resource())
 }
 
-fn kind(text: Option<&str>) -> Result<OrgUnitKind, Problem> {
+fn parse_org_unit_type(text: Option<&str>) -> Result<SimulatedOrgUnitType, PersonioProblem> {
     match text {
-        Some("department") => Ok(OrgUnitKind::Department),
-        Some("team") => Ok(OrgUnitKind::Team),
-        Some(_) | None => Err(Problem::bad_request("type must be department or team.")),
+        Some("department") => Ok(SimulatedOrgUnitType::Department),
+        Some("team") => Ok(SimulatedOrgUnitType::Team),
+        Some(_) | None => Err(PersonioProblem::bad_request("type must be department or team.")),
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::simulator::route::{Endpoint, Route};
+use crate::simulator::route::{SimulatedEndpoint, SimulatedRoute};
 
 /// Failure of selected requests.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub struct InjectedFault {
     /// Endpoint to which the fault applies. `None` means every endpoint.
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<SimulatedEndpoint>,
     /// Id of the person that the path must contain. `None` means every path.
     pub person: Option<String>,
     /// Number of matching requests that pass before the fault acts.
@@ -22,19 +22,19 @@ pub struct Fault {
     /// the fault is removed.
     pub times: Option<usize>,
     /// Failure that the fault causes.
-    pub action: Action,
+    pub action: FaultAction,
 }
 
-impl Fault {
+impl InjectedFault {
     /// Creates a fault of one endpoint that acts until it is removed.
     #[must_use]
-    pub fn on(endpoint: Endpoint, action: Action) -> Self {
+    pub fn on(endpoint: SimulatedEndpoint, action: FaultAction) -> Self {
         Self { endpoint: Some(endpoint), ..Self::everywhere(action) }
     }
 
     /// Creates a fault of every endpoint, including the token, that acts until it is removed.
     #[must_use]
-    pub fn everywhere(action: Action) -> Self {
+    pub fn everywhere(action: FaultAction) -> Self {
         Self { endpoint: None, person: None, skip: 0, times: None, action }
     }
 
@@ -56,25 +56,25 @@ impl Fault {
         Self { person: Some(id.into()), ..self }
     }
 
-    fn matches(&self, route: &Route) -> bool {
+    fn matches(&self, route: &SimulatedRoute) -> bool {
         if let Some(endpoint) = self.endpoint
             && endpoint != route.endpoint()
         {
             return false;
         }
-        self.person.is_none() || route.person() == self.person.as_deref()
+        self.person.is_none() || route.person_id() == self.person.as_deref()
     }
 }
 
 /// Kind of failure that a fault causes.
 #[derive(Debug, Clone)]
-pub enum Action {
+pub enum FaultAction {
     /// Given status with the error body of Personio.
     Status(u16),
     /// Given status with the HTML page of a gateway.
-    Html(u16),
+    HtmlError(u16),
     /// Given status, content type and body.
-    Body(u16, &'static str, String),
+    CustomBody(u16, &'static str, String),
     /// Status 404 of a missing resource (`common.resource_not_found`).
     NotFoundResource,
     /// Status 404 of a missing route (`apinot_found`, with `_meta.path`).
@@ -84,7 +84,7 @@ pub enum Action {
     /// Request that stays open without a response.
     Hang,
     /// Connection that is closed without a response.
-    Reset,
+    ConnectionReset,
     /// First half of the normal response, with a `Content-Length` that matches this half.
     TruncatedJson,
     /// Normal response whose connection is closed in the middle of the body.
@@ -110,7 +110,7 @@ pub enum Action {
         new: Vec<u8>,
     },
     /// Normal response whose first entries have another value of an attribute.
-    OddEntries {
+    ChangedEntries {
         /// Number of entries that are changed.
         entries: usize,
         /// Key of the attribute.
@@ -128,16 +128,16 @@ pub enum Action {
         person: String,
         /// True for employments that refer to the other person, false for employments without a
         /// person.
-        names_person: bool,
+        refers_to_person: bool,
     },
 }
 
 /// List of faults, each with the number of matching requests that it has counted.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<(Fault, usize)>);
+pub(super) struct FaultList(Vec<(InjectedFault, usize)>);
 
-impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+impl FaultList {
+    pub(super) fn add(&mut self, fault: InjectedFault) {
         self.0.push((fault, 0));
     }
 
@@ -146,7 +146,7 @@ impl Faults {
     }
 
     /// Counts the request and returns the failure of the first fault that is due, if any.
-    pub(super) fn strike(&mut self, route: &Route) -> Option<Action> {
+    pub(super) fn next_action(&mut self, route: &SimulatedRoute) -> Option<FaultAction> {
         for (fault, seen) in &mut self.0 {
             if !fault.matches(route) {
                 continue;

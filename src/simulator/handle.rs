@@ -8,25 +8,25 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::time::{Instant, sleep};
 
-use crate::simulator::answer::{Answer, Problem, Stamp};
+use crate::simulator::answer::{SimulatedResponse, PersonioProblem, ErrorContext};
 use crate::simulator::directories::{MAX_LEGAL_ENTITY_PAGE_SIZE, MAX_LOOKUP_PAGE_SIZE};
-use crate::simulator::fault::Action;
-use crate::simulator::index::Index;
+use crate::simulator::fault::FaultAction;
+use crate::simulator::index::WorldIndex;
 use crate::simulator::listing::empty_page;
 use crate::simulator::options::Quirks;
-use crate::simulator::rate::Verdict;
-use crate::simulator::record::Received;
-use crate::simulator::route::{Endpoint, Route};
-use crate::simulator::state::Shared;
-use crate::simulator::wire::Wire;
+use crate::simulator::rate::RateLimitDecision;
+use crate::simulator::record::ReceivedRequest;
+use crate::simulator::route::{SimulatedEndpoint, SimulatedRoute};
+use crate::simulator::state::SimulatorState;
+use crate::simulator::wire::JsonWriter;
 use crate::simulator::world::World;
 use crate::simulator::{broken, directories, persons, token};
 
 /// Data that a reading endpoint uses: the company, and path and query of the request.
-pub(super) struct View<'a> {
+pub(super) struct EndpointContext<'a> {
     pub(super) world: &'a World,
-    pub(super) index: &'a Index,
-    pub(super) wire: Wire<'a>,
+    pub(super) index: &'a WorldIndex,
+    pub(super) wire: JsonWriter<'a>,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
 }
@@ -35,22 +35,22 @@ pub(super) struct View<'a> {
 pub(super) async fn handle(
     request: HttpRequest,
     body: web::Bytes,
-    shared: web::Data<Shared>,
+    shared: web::Data<SimulatorState>,
 ) -> HttpResponse {
-    let route = Route::of(request.method(), request.path());
-    let entrance = enter(&request, &body, &shared, &route);
-    let _in_flight = InFlight(&shared);
+    let route = SimulatedRoute::parse(request.method(), request.path());
+    let entrance = decide_on_arrival(&request, &body, &shared, &route);
+    let _in_flight = InFlightGuard(&shared);
     if !entrance.latency.is_zero() {
         sleep(entrance.latency).await;
     }
     let mut response = if entrance.passes {
-        let asked = Asked { request: &request, body: &body, route: &route, shared: &shared };
-        asked.act(entrance.action).await
+        let asked = AdmittedRequest { request: &request, body: &body, route: &route, shared: &shared };
+        asked.respond(entrance.action).await
     } else {
-        broken::whole(Problem::too_many_requests().answer(&shared.stamp()))
+        broken::complete(PersonioProblem::too_many_requests().into_response(&shared.next_error_context()))
     };
     if response.status().as_u16() == 429 {
-        shared.live().record.throttle();
+        shared.runtime().record.count_throttled();
     }
     if let Some(verdict) = entrance.verdict {
         for (name, value) in verdict.headers() {
@@ -62,162 +62,162 @@ pub(super) async fn handle(
 }
 
 /// Decisions that are made when a request arrives.
-struct Entrance {
+struct ArrivalDecision {
     latency: Duration,
-    verdict: Option<Verdict>,
+    verdict: Option<RateLimitDecision>,
     /// True unless the request is over the rate limit.
     passes: bool,
-    action: Option<Action>,
+    action: Option<FaultAction>,
 }
 
 /// Records the request, takes a token from its bucket and selects a fault.
 ///
 /// A request over the rate limit is not counted by faults.
-fn enter(request: &HttpRequest, body: &web::Bytes, shared: &Shared, route: &Route) -> Entrance {
+fn decide_on_arrival(request: &HttpRequest, body: &web::Bytes, shared: &SimulatorState, route: &SimulatedRoute) -> ArrivalDecision {
     let endpoint = route.endpoint();
-    let mut live = shared.live();
-    live.record.enter(Received {
+    let mut live = shared.runtime();
+    live.record.record_arrival(ReceivedRequest {
         endpoint,
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
         app_id: header(request, "x-personio-app-id").map(str::to_owned),
         content_type: header(request, CONTENT_TYPE.as_str()).map(str::to_owned),
-        body: (endpoint == Endpoint::Token).then(|| String::from_utf8_lossy(body).into_owned()),
+        body: (endpoint == SimulatedEndpoint::Token).then(|| String::from_utf8_lossy(body).into_owned()),
     });
     let verdict = live.buckets.take(endpoint, Instant::now());
     let passes = match verdict {
-        Some(verdict) => verdict.passes,
+        Some(verdict) => verdict.is_allowed,
         None => true,
     };
-    let action = if passes { live.faults.strike(route) } else { None };
-    Entrance { latency: live.latency, verdict, passes, action }
+    let action = if passes { live.faults.next_action(route) } else { None };
+    ArrivalDecision { latency: live.latency, verdict, passes, action }
 }
 
 /// Request that passed the rate limit and needs a response.
-struct Asked<'a> {
+struct AdmittedRequest<'a> {
     request: &'a HttpRequest,
     body: &'a web::Bytes,
-    route: &'a Route,
-    shared: &'a Shared,
+    route: &'a SimulatedRoute,
+    shared: &'a SimulatorState,
 }
 
-impl Asked<'_> {
+impl AdmittedRequest<'_> {
     /// Returns the response that the fault requires, or the normal response without a fault.
-    async fn act(&self, action: Option<Action>) -> HttpResponse {
+    async fn respond(&self, action: Option<FaultAction>) -> HttpResponse {
         let (path, base_url) = (self.request.path(), self.shared.base_url.as_str());
         match action {
-            None => broken::whole(self.answer()),
-            Some(Action::Status(status)) => self.problem(Problem::status(status)),
-            Some(Action::Html(status)) => broken::html(status),
-            Some(Action::Body(status, content_type, body)) => {
-                broken::whole(Answer::new(status, content_type, body))
+            None => broken::complete(self.normal_response()),
+            Some(FaultAction::Status(status)) => self.problem(PersonioProblem::status(status)),
+            Some(FaultAction::HtmlError(status)) => broken::html_error(status),
+            Some(FaultAction::CustomBody(status, content_type, body)) => {
+                broken::complete(SimulatedResponse::new(status, content_type, body))
             }
-            Some(Action::NotFoundResource) => self.problem(Problem::no_resource()),
-            Some(Action::NotFoundRoute) => self.problem(Problem::no_route(path)),
-            Some(Action::Delay(delay)) => {
+            Some(FaultAction::NotFoundResource) => self.problem(PersonioProblem::no_resource()),
+            Some(FaultAction::NotFoundRoute) => self.problem(PersonioProblem::no_route(path)),
+            Some(FaultAction::Delay(delay)) => {
                 sleep(delay).await;
-                broken::whole(self.answer())
+                broken::complete(self.normal_response())
             }
-            Some(Action::Hang) => std::future::pending().await,
-            Some(Action::Reset) => broken::reset(),
-            Some(Action::TruncatedJson) => broken::cut_short(self.answer()),
-            Some(Action::TruncatedBody) => broken::broken_off(self.answer()),
-            Some(Action::WrongJson) => broken::wrong_json(),
-            Some(Action::EmptyListing) => {
-                broken::whole(Answer::json(200, &empty_page(path, base_url)))
+            Some(FaultAction::Hang) => std::future::pending().await,
+            Some(FaultAction::ConnectionReset) => broken::connection_reset(),
+            Some(FaultAction::TruncatedJson) => broken::truncated_json(self.normal_response()),
+            Some(FaultAction::TruncatedBody) => broken::truncated_body(self.normal_response()),
+            Some(FaultAction::WrongJson) => broken::wrong_json(),
+            Some(FaultAction::EmptyListing) => {
+                broken::complete(SimulatedResponse::json(200, &empty_page(path, base_url)))
             }
-            Some(Action::ShortListing(entries)) => broken::short_listing(&self.answer(), entries),
-            Some(Action::TooManyRequests { retry_after }) => {
-                let mut response = self.problem(Problem::too_many_requests());
+            Some(FaultAction::ShortListing(entries)) => broken::short_listing(&self.normal_response(), entries),
+            Some(FaultAction::TooManyRequests { retry_after }) => {
+                let mut response = self.problem(PersonioProblem::too_many_requests());
                 if let Some(seconds) = retry_after {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 }
                 response
             }
-            Some(Action::Oversized(size)) => broken::oversized(size, path, base_url),
-            Some(Action::Substitute { old, new }) => {
-                broken::substituted(&self.answer(), &old, &new)
+            Some(FaultAction::Oversized(size)) => broken::oversized(size, path, base_url),
+            Some(FaultAction::Substitute { old, new }) => {
+                broken::substituted(&self.normal_response(), &old, &new)
             }
-            Some(Action::OddEntries { entries, attribute, value }) => {
-                broken::odd_entries(&self.answer(), entries, &attribute, &value)
+            Some(FaultAction::ChangedEntries { entries, attribute, value }) => {
+                broken::odd_entries(&self.normal_response(), entries, &attribute, &value)
             }
-            Some(Action::OtherNames) => broken::other_names(&self.answer()),
-            Some(Action::EndlessListing) => {
-                broken::endless(path, self.request.query_string(), base_url)
+            Some(FaultAction::OtherNames) => broken::other_names(&self.normal_response()),
+            Some(FaultAction::EndlessListing) => {
+                broken::endless_listing(path, self.request.query_string(), base_url)
             }
-            Some(Action::EmploymentsOf { person, names_person }) => {
-                let route = Route::Employments(person);
-                let answer = Asked { route: &route, ..*self }.answer();
-                broken::whole(if names_person { answer } else { broken::without_person(answer) })
+            Some(FaultAction::EmploymentsOf { person, refers_to_person: names_person }) => {
+                let route = SimulatedRoute::Employments(person);
+                let answer = AdmittedRequest { route: &route, ..*self }.normal_response();
+                broken::complete(if names_person { answer } else { broken::without_person(answer) })
             }
         }
     }
 
     /// Creates an error response.
-    fn problem(&self, problem: Problem) -> HttpResponse {
-        broken::whole(problem.answer(&self.shared.stamp()))
+    fn problem(&self, problem: PersonioProblem) -> HttpResponse {
+        broken::complete(problem.into_response(&self.shared.next_error_context()))
     }
 
     /// Creates the normal response.
-    fn answer(&self) -> Answer {
-        let stamp = self.shared.stamp();
+    fn normal_response(&self) -> SimulatedResponse {
+        let stamp = self.shared.next_error_context();
         match self.route {
-            Route::Unknown => Problem::no_route(self.request.path()).answer(&stamp),
-            Route::Token => self.token(&stamp),
-            Route::Persons
-            | Route::Person(_)
-            | Route::Employments(_)
-            | Route::OrgUnits
-            | Route::OrgUnit(_)
-            | Route::LegalEntities
-            | Route::Workplaces
-            | Route::CostCenters
-            | Route::Jobs => self.read().unwrap_or_else(|problem| problem.answer(&stamp)),
+            SimulatedRoute::Unknown => PersonioProblem::no_route(self.request.path()).into_response(&stamp),
+            SimulatedRoute::Token => self.token_response(&stamp),
+            SimulatedRoute::Persons
+            | SimulatedRoute::Person(_)
+            | SimulatedRoute::Employments(_)
+            | SimulatedRoute::OrgUnits
+            | SimulatedRoute::OrgUnit(_)
+            | SimulatedRoute::LegalEntities
+            | SimulatedRoute::Workplaces
+            | SimulatedRoute::CostCenters
+            | SimulatedRoute::Jobs => self.read_response().unwrap_or_else(|problem| problem.into_response(&stamp)),
         }
     }
 
-    fn token(&self, stamp: &Stamp) -> Answer {
+    fn token_response(&self, stamp: &ErrorContext) -> SimulatedResponse {
         let content_type = header(self.request, CONTENT_TYPE.as_str());
         let (credential, sent) = (&self.shared.credential, (content_type, &self.body[..]));
-        let mut live = self.shared.live();
-        token::answer(credential, &mut live.tokens, sent, Instant::now(), stamp)
+        let mut live = self.shared.runtime();
+        token::respond(credential, &mut live.tokens, sent, Instant::now(), stamp)
     }
 
     /// Checks the token and creates the response of a reading endpoint.
-    fn read(&self) -> Result<Answer, Problem> {
-        let quirks = self.authorized()?;
+    fn read_response(&self) -> Result<SimulatedResponse, PersonioProblem> {
+        let quirks = self.authorize()?;
         let is_beta = header(self.request, "beta") == Some("true");
-        if !is_beta && quirks.beta.contains(&self.route.endpoint()) {
-            return Err(Problem::no_route(self.request.path()));
+        if !is_beta && quirks.beta_endpoints.contains(&self.route.endpoint()) {
+            return Err(PersonioProblem::no_route(self.request.path()));
         }
-        let store = self.shared.store();
-        let wire = Wire { quirks: &quirks, base_url: &self.shared.base_url };
+        let store = self.shared.indexed_world();
+        let wire = JsonWriter { quirks: &quirks, base_url: &self.shared.base_url };
         let (world, index) = (&store.world, &store.index);
         let (path, query) = (self.request.path(), self.request.query_string());
-        let view = View { world, index, wire, path, query };
+        let view = EndpointContext { world, index, wire, path, query };
         match self.route {
-            Route::Persons => persons::list(&view),
-            Route::Person(id) => persons::one(&view, id),
-            Route::Employments(id) => persons::employments(&view, id),
-            Route::OrgUnits => directories::org_units(&view),
-            Route::OrgUnit(id) => directories::org_unit(&view, id),
-            Route::LegalEntities => {
+            SimulatedRoute::Persons => persons::list(&view),
+            SimulatedRoute::Person(id) => persons::get(&view, id),
+            SimulatedRoute::Employments(id) => persons::list_employments(&view, id),
+            SimulatedRoute::OrgUnits => directories::list_org_units(&view),
+            SimulatedRoute::OrgUnit(id) => directories::get_org_unit(&view, id),
+            SimulatedRoute::LegalEntities => {
                 directories::list(&view, &world.legal_entities, MAX_LEGAL_ENTITY_PAGE_SIZE)
             }
-            Route::Workplaces => directories::list(&view, &world.workplaces, MAX_LOOKUP_PAGE_SIZE),
-            Route::CostCenters => directories::list(&view, &world.cost_centers, MAX_LOOKUP_PAGE_SIZE),
-            Route::Jobs => directories::list(&view, &index.jobs, MAX_LOOKUP_PAGE_SIZE),
-            Route::Token | Route::Unknown => Err(Problem::no_route(view.path)),
+            SimulatedRoute::Workplaces => directories::list(&view, &world.workplaces, MAX_LOOKUP_PAGE_SIZE),
+            SimulatedRoute::CostCenters => directories::list(&view, &world.cost_centers, MAX_LOOKUP_PAGE_SIZE),
+            SimulatedRoute::Jobs => directories::list(&view, &index.jobs, MAX_LOOKUP_PAGE_SIZE),
+            SimulatedRoute::Token | SimulatedRoute::Unknown => Err(PersonioProblem::no_route(view.path)),
         }
     }
 
     /// Checks the token of the request and returns the current quirks.
-    fn authorized(&self) -> Result<Quirks, Problem> {
-        let live = self.shared.live();
-        if live.tokens.accept(header(self.request, AUTHORIZATION.as_str()), Instant::now()) {
+    fn authorize(&self) -> Result<Quirks, PersonioProblem> {
+        let live = self.shared.runtime();
+        if live.tokens.accepts(header(self.request, AUTHORIZATION.as_str()), Instant::now()) {
             Ok(live.quirks.clone())
         } else {
-            Err(Problem::unauthorized())
+            Err(PersonioProblem::unauthorized())
         }
     }
 }
@@ -229,10 +229,10 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
 /// Guard that removes a request from the requests in flight when it is dropped.
 ///
 /// The drop also happens when the client closes its connection before the response.
-struct InFlight<'a>(&'a Shared);
+struct InFlightGuard<'a>(&'a SimulatorState);
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.0.live().record.leave();
+        self.0.runtime().record.record_departure();
     }
 }

@@ -5,24 +5,24 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::simulator::random::hash;
-use crate::simulator::world::{Named, Person, World};
+use crate::simulator::random::stable_hash;
+use crate::simulator::world::{SimulatedLookupEntry, SimulatedPerson, World};
 
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct WorldIndex {
     /// Indices into `World::persons`, in the order of the listing.
     order: Vec<usize>,
     /// Index into `order` by person id.
-    positions: HashMap<String, usize>,
+    position_by_id: HashMap<String, usize>,
     /// Jobs, one for each title of a position, because the world has no jobs of its own.
-    pub(super) jobs: Vec<Named>,
+    pub(super) jobs: Vec<SimulatedLookupEntry>,
 }
 
-impl Index {
+impl WorldIndex {
     pub(super) fn new(world: &World) -> Self {
         let mut hashes = Vec::with_capacity(world.persons.len());
         for (place, person) in world.persons.iter().enumerate() {
-            hashes.push((hash(&person.id), place));
+            hashes.push((stable_hash(&person.id), place));
         }
         hashes.sort_unstable();
         let mut order = Vec::with_capacity(hashes.len());
@@ -33,31 +33,31 @@ impl Index {
                 positions.insert(person.id.clone(), position);
             }
         }
-        Self { order, positions, jobs: jobs(world) }
+        Self { order, position_by_id: positions, jobs: jobs(world) }
     }
 
     /// Returns the number of positions in the listing of persons.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn person_count(&self) -> usize {
         self.order.len()
     }
 
     /// Returns the position of a person in the listing.
     pub(super) fn position(&self, id: &str) -> Option<usize> {
-        self.positions.get(id).copied()
+        self.position_by_id.get(id).copied()
     }
 
     /// Returns the person at a position of the listing.
-    pub(super) fn at<'w>(&self, world: &'w World, position: usize) -> Option<&'w Person> {
+    pub(super) fn person_at<'w>(&self, world: &'w World, position: usize) -> Option<&'w SimulatedPerson> {
         world.persons.get(*self.order.get(position)?)
     }
 
-    pub(super) fn person<'w>(&self, world: &'w World, id: &str) -> Option<&'w Person> {
-        self.at(world, self.position(id)?)
+    pub(super) fn person_by_id<'w>(&self, world: &'w World, id: &str) -> Option<&'w SimulatedPerson> {
+        self.person_at(world, self.position(id)?)
     }
 }
 
 /// Returns one job for each title of a position.
-fn jobs(world: &World) -> Vec<Named> {
+fn jobs(world: &World) -> Vec<SimulatedLookupEntry> {
     let mut titles: BTreeSet<&str> = BTreeSet::new();
     for person in &world.persons {
         for employment in &person.employments {
@@ -68,12 +68,12 @@ fn jobs(world: &World) -> Vec<Named> {
     }
     let mut jobs = Vec::with_capacity(titles.len());
     for title in titles {
-        jobs.push(Named { id: job_id(title), name: title.to_owned() });
+        jobs.push(SimulatedLookupEntry { id: job_id(title), name: title.to_owned() });
     }
     jobs
 }
 
 /// Returns the id of the job with this title.
 pub(super) fn job_id(title: &str) -> String {
-    (hash(title) % 10_000_000).to_string()
+    (stable_hash(title) % 10_000_000).to_string()
 }

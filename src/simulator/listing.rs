@@ -9,15 +9,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use crate::simulator::answer::{Answer, Problem};
-use crate::simulator::cursor::Cursor;
-use crate::simulator::options::{NextLink, Quirks};
+use crate::simulator::answer::{SimulatedResponse, PersonioProblem};
+use crate::simulator::cursor::ListingCursor;
+use crate::simulator::options::{NextLinkForm, Quirks};
 
 const DEFAULT_PAGE_SIZE: usize = 10;
 
 /// Request of a listing. Its parameters are those of the query and those in the cursor.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub(super) struct ListingParameters {
     path: String,
     query: String,
     parameters: BTreeMap<String, String>,
@@ -28,30 +28,30 @@ pub(super) struct Listing {
     pub(super) position: usize,
 }
 
-impl Listing {
+impl ListingParameters {
     /// Parses a query. `filters` are the accepted parameters other than `limit` and `cursor`.
     ///
     /// A parameter in the query replaces the parameter of the same name in the cursor.
-    pub(super) fn read(
+    pub(super) fn parse(
         path: &str,
         query: &str,
         filters: &[&str],
         max_limit: usize,
-    ) -> Result<Self, Problem> {
-        let mut sent = pairs(query);
+    ) -> Result<Self, PersonioProblem> {
+        let mut sent = query_parameters(query);
         for name in sent.keys() {
             if !matches!(name.as_str(), "limit" | "cursor") && !filters.contains(&name.as_str()) {
-                return Err(Problem::bad_request(format!("Unknown parameter: {name}")));
+                return Err(PersonioProblem::bad_request(format!("Unknown parameter: {name}")));
             }
         }
         let sent_cursor = sent.remove("cursor");
         let (position, mut parameters) = match &sent_cursor {
             None => (0, BTreeMap::new()),
             Some(text) => {
-                let Some(cursor) = Cursor::decode(text, path) else {
-                    return Err(Problem::bad_request("The cursor is not valid."));
+                let Some(cursor) = ListingCursor::decode(text, path) else {
+                    return Err(PersonioProblem::bad_request("The cursor is not valid."));
                 };
-                (cursor.position, pairs(&cursor.query))
+                (cursor.position, query_parameters(&cursor.query))
             }
         };
         parameters.extend(sent);
@@ -61,7 +61,7 @@ impl Listing {
                 Ok(limit) if (1..=max_limit).contains(&limit) => limit,
                 Ok(_) | Err(_) => {
                     let detail = format!("limit must be from 1 to {max_limit}.");
-                    return Err(Problem::bad_request(detail));
+                    return Err(PersonioProblem::bad_request(detail));
                 }
             },
         };
@@ -70,30 +70,30 @@ impl Listing {
     }
 
     /// Returns the value of a parameter.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 
     /// Returns the items of a parameter that is a list separated by commas.
-    pub(super) fn list(&self, name: &str) -> Option<Vec<&str>> {
-        let items = self.text(name)?.split(',').map(str::trim);
+    pub(super) fn list_parameter(&self, name: &str) -> Option<Vec<&str>> {
+        let items = self.parameter(name)?.split(',').map(str::trim);
         Some(items.filter(|item| !item.is_empty()).collect())
     }
 
     /// Parses a filter by time from the parameters `name`, `name.gt` and `name.lt`.
-    pub(super) fn period(&self, name: &str) -> Result<Period, Problem> {
-        Ok(Period {
+    pub(super) fn time_filter(&self, name: &str) -> Result<TimeFilter, PersonioProblem> {
+        Ok(TimeFilter {
             at: self.time(name)?,
             after: self.time(&format!("{name}.gt"))?,
             before: self.time(&format!("{name}.lt"))?,
         })
     }
 
-    fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, PersonioProblem> {
+        let Some(text) = self.parameter(name) else { return Ok(None) };
         match text.parse::<Timestamp>() {
             Ok(time) => Ok(Some(time)),
-            Err(_) => Err(Problem::bad_request(format!("{name} is not a date and time."))),
+            Err(_) => Err(PersonioProblem::bad_request(format!("{name} is not a date and time."))),
         }
     }
 
@@ -106,7 +106,7 @@ impl Listing {
         write: impl Fn(T) -> Value,
         quirks: &Quirks,
         base_url: &str,
-    ) -> Answer {
+    ) -> SimulatedResponse {
         let entries = entries.skip_while(|(position, _)| *position < self.position);
         let mut entries = entries.peekable();
         let mut data = Vec::with_capacity(self.limit);
@@ -117,12 +117,12 @@ impl Listing {
         }
         let next = match entries.peek() {
             None => None,
-            Some(_) if quirks.overlap && self.limit > 1 => Some(last),
+            Some(_) if quirks.overlapping_pages && self.limit > 1 => Some(last),
             Some(_) => Some(last + 1),
         };
         let cursor = self.next_cursor(next, last, quirks);
         let links = self.links(cursor.as_deref(), quirks.next_link, base_url);
-        Answer::json(200, &json!({ "_data": data, "_meta": { "links": links } }))
+        SimulatedResponse::json(200, &json!({ "_data": data, "_meta": { "links": links } }))
     }
 
     /// Returns the cursor of the next link, or `None` without a next page.
@@ -140,16 +140,16 @@ impl Listing {
         };
         let mut query = form_urlencoded::Serializer::new(String::new());
         let query = query.extend_pairs(&self.parameters).finish();
-        let cursor = Cursor { position, path: self.path.clone(), query };
+        let cursor = ListingCursor { position, path: self.path.clone(), query };
         Some(cursor.encode(quirks.awkward_cursors))
     }
 
-    fn links(&self, cursor: Option<&str>, shape: NextLink, base_url: &str) -> Map<String, Value> {
+    fn links(&self, cursor: Option<&str>, shape: NextLinkForm, base_url: &str) -> Map<String, Value> {
         let mut links = Map::new();
-        links.insert("self".to_owned(), json!({ "href": self.own_address(base_url) }));
+        links.insert("self".to_owned(), json!({ "href": self.self_url(base_url) }));
         let next = match cursor {
             Some(cursor) => Some(self.next_link(cursor, shape, base_url)),
-            None if shape == NextLink::NullOnLastPage => Some(Value::Null),
+            None if shape == NextLinkForm::NullOnLastPage => Some(Value::Null),
             None => None,
         };
         if let Some(next) = next {
@@ -158,25 +158,25 @@ impl Listing {
         links
     }
 
-    fn next_link(&self, cursor: &str, shape: NextLink, base_url: &str) -> Value {
+    fn next_link(&self, cursor: &str, shape: NextLinkForm, base_url: &str) -> Value {
         let path = &self.path;
         let query = format!("?cursor={}", utf8_percent_encode(cursor, NON_ALPHANUMERIC));
         match shape {
-            NextLink::Object | NextLink::NullOnLastPage => {
+            NextLinkForm::Object | NextLinkForm::NullOnLastPage => {
                 json!({ "href": format!("{base_url}{path}{query}") })
             }
-            NextLink::BareString => json!(format!("{base_url}{path}{query}")),
-            NextLink::RelativeHref => json!({ "href": format!("{path}{query}") }),
-            NextLink::OtherOrigin => {
+            NextLinkForm::BareString => json!(format!("{base_url}{path}{query}")),
+            NextLinkForm::RelativeHref => json!({ "href": format!("{path}{query}") }),
+            NextLinkForm::OtherOrigin => {
                 json!({ "href": format!("https://evil.example{path}{query}") })
             }
-            NextLink::WrongPath => {
+            NextLinkForm::WrongPath => {
                 json!({ "href": format!("{base_url}/v2/wrong{path}{query}") })
             }
         }
     }
 
-    fn own_address(&self, base_url: &str) -> String {
+    fn self_url(&self, base_url: &str) -> String {
         let mark = if self.query.is_empty() { "" } else { "?" };
         format!("{base_url}{}{mark}{}", self.path, self.query)
     }
@@ -189,19 +189,19 @@ pub(super) fn empty_page(path: &str, base_url: &str) -> Value {
 }
 
 /// Parses a query into its parameters by name. The last parameter of a name counts.
-pub(super) fn pairs(query: &str) -> BTreeMap<String, String> {
+pub(super) fn query_parameters(query: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// Filter by time: an exact time, and bounds that are exclusive.
 #[derive(Debug)]
-pub(super) struct Period {
+pub(super) struct TimeFilter {
     at: Option<Timestamp>,
     after: Option<Timestamp>,
     before: Option<Timestamp>,
 }
 
-impl Period {
+impl TimeFilter {
     /// Reports whether a time passes the filter. An unknown time passes only an empty filter.
     pub(super) fn contains(&self, time: Option<Timestamp>) -> bool {
         let Some(time) = time else {

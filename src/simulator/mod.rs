@@ -42,21 +42,21 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
-pub use crate::simulator::fault::{Action, Fault};
-pub use crate::simulator::options::{NextLink, Options, Quirks, Rate};
-pub use crate::simulator::record::Received;
-pub use crate::simulator::route::Endpoint;
+pub use crate::simulator::fault::{FaultAction, InjectedFault};
+pub use crate::simulator::options::{NextLinkForm, SimulatorOptions, Quirks, SimulatedRateLimit};
+pub use crate::simulator::record::ReceivedRequest;
+pub use crate::simulator::route::SimulatedEndpoint;
 pub use crate::simulator::world::{
-    CustomAttribute, Employment, Named, OrgUnit, OrgUnitKind, Person, Termination, World,
+    SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, SimulatedTermination, World,
 };
 
-use crate::simulator::index::Index;
-use crate::simulator::rate::Buckets;
-use crate::simulator::state::Shared;
+use crate::simulator::index::WorldIndex;
+use crate::simulator::rate::EndpointBuckets;
+use crate::simulator::state::SimulatorState;
 
 /// Handle to a running simulator. Clones control the same simulator.
 #[derive(Clone)]
-pub struct Simulator(Arc<Shared>);
+pub struct Simulator(Arc<SimulatorState>);
 
 impl Simulator {
     /// Creates the simulator and its HTTP server on a listener that is already bound.
@@ -68,10 +68,10 @@ impl Simulator {
     pub fn start(
         listener: TcpListener,
         world: World,
-        options: Options,
+        options: SimulatorOptions,
     ) -> std::io::Result<(Self, Server)> {
         let base_url = base_url(listener.local_addr()?);
-        let shared = Arc::new(Shared::new(base_url, world, options));
+        let shared = Arc::new(SimulatorState::new(base_url, world, options));
         let data = web::Data::from(Arc::clone(&shared));
         let server = HttpServer::new(move || {
             App::new().app_data(data.clone()).default_service(web::to(handle::handle))
@@ -99,9 +99,9 @@ impl Simulator {
     /// `f` can read and change the data. Requests for data wait until this is done. A nested call
     /// from within `f` deadlocks, because the lock is not reentrant.
     pub fn with_world<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
-        let mut store = self.0.store_mut();
+        let mut store = self.0.indexed_world_mut();
         let result = f(&mut store.world);
-        store.index = Index::new(&store.world);
+        store.index = WorldIndex::new(&store.world);
         result
     }
 
@@ -109,63 +109,63 @@ impl Simulator {
     ///
     /// `f` must not call a method of the simulator: it runs while a lock is held.
     pub fn set_quirks(&self, f: impl FnOnce(&mut Quirks)) {
-        f(&mut self.0.live().quirks);
+        f(&mut self.0.runtime().quirks);
     }
 
     /// Sets the rate limit of every endpoint and fills all buckets. `None` removes the limit.
-    pub fn set_rate(&self, rate: Option<Rate>) {
-        self.0.live().buckets = Buckets::new(rate);
+    pub fn set_rate_limit(&self, rate: Option<SimulatedRateLimit>) {
+        self.0.runtime().buckets = EndpointBuckets::new(rate);
     }
 
     /// Sets the delay before every response.
     pub fn set_latency(&self, latency: Duration) {
-        self.0.live().latency = latency;
+        self.0.runtime().latency = latency;
     }
 
     /// Adds a fault after the existing ones.
-    pub fn fail(&self, fault: Fault) {
-        self.0.live().faults.add(fault);
+    pub fn add_fault(&self, fault: InjectedFault) {
+        self.0.runtime().faults.add(fault);
     }
 
     /// Removes all faults. Requests that already hang continue to hang.
-    pub fn heal(&self) {
-        self.0.live().faults.clear();
+    pub fn clear_faults(&self) {
+        self.0.runtime().faults.clear();
     }
 
     /// Revokes the current token. Requests that present it get status 401.
     pub fn revoke_tokens(&self) {
-        self.0.live().tokens.revoke();
+        self.0.runtime().tokens.revoke();
     }
 
     /// Returns the number of requests to an endpoint since the start or the last reset.
     ///
     /// Requests that failed or got status 429 are included.
     #[must_use]
-    pub fn requests(&self, endpoint: Endpoint) -> usize {
-        self.0.live().record.requests(endpoint)
+    pub fn request_count(&self, endpoint: SimulatedEndpoint) -> usize {
+        self.0.runtime().record.requests(endpoint)
     }
 
     /// Returns the number of responses with status 429 since the start or the last reset.
     #[must_use]
-    pub fn throttled(&self) -> usize {
-        self.0.live().record.throttled()
+    pub fn throttled_count(&self) -> usize {
+        self.0.runtime().record.throttled()
     }
 
     /// Returns the largest number of concurrent requests since the start or the last reset.
     #[must_use]
-    pub fn max_in_flight(&self) -> usize {
-        self.0.live().record.max_in_flight()
+    pub fn max_concurrent_requests(&self) -> usize {
+        self.0.runtime().record.max_in_flight()
     }
 
     /// Resets all counters and clears the log. Requests in flight remain counted as in flight.
-    pub fn reset_counts(&self) {
-        self.0.live().record.reset();
+    pub fn reset_history(&self) {
+        self.0.runtime().record.reset();
     }
 
     /// Returns the newest 10,000 requests, oldest first.
     #[must_use]
-    pub fn log(&self) -> Vec<Received> {
-        self.0.live().record.log()
+    pub fn received_requests(&self) -> Vec<ReceivedRequest> {
+        self.0.runtime().record.log()
     }
 }
 

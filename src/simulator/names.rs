@@ -2,29 +2,29 @@
 
 /// Given names and family names of one origin, combined with each other.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(super) struct NameOrigin {
     /// Percentage of persons with names of this origin.
-    pub(super) share: usize,
+    pub(super) percent: usize,
     pub(super) women: &'static [&'static str],
     pub(super) men: &'static [&'static str],
     pub(super) family: &'static [&'static str],
     /// Short forms, used as preferred names.
-    pub(super) short: &'static [&'static str],
+    pub(super) short_forms: &'static [&'static str],
 }
 
 /// Department with its teams and job titles.
 #[derive(Debug)]
-pub(super) struct Department {
+pub(super) struct DepartmentTemplate {
     pub(super) name: &'static str,
     /// Job title of the head of the department.
-    pub(super) head: &'static str,
+    pub(super) head_title: &'static str,
     pub(super) teams: &'static [&'static str],
     /// Job titles of the members, who lead no team.
-    pub(super) titles: &'static [&'static str],
+    pub(super) member_titles: &'static [&'static str],
 }
 
 /// Job title of the person without a supervisor.
-pub(super) const CHIEF: &str = "Chief Executive Officer";
+pub(super) const CHIEF_TITLE: &str = "Chief Executive Officer";
 
 pub(super) const LEGAL_ENTITIES: &[&str] =
     &["Beispiel GmbH", "Beispiel Österreich GmbH", "Beispiel UK Ltd."];
@@ -40,12 +40,12 @@ pub(super) const COST_CENTERS: &[&str] = &[
     "Corporate Projects",
 ];
 
-pub(super) const DEPARTMENTS: &[Department] = &[
-    Department {
+pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
+    DepartmentTemplate {
         name: "Engineering",
-        head: "Chief Technology Officer",
+        head_title: "Chief Technology Officer",
         teams: &["Platform", "Mobile", "Data", "Quality", "Infrastructure"],
-        titles: &[
+        member_titles: &[
             "Software Engineer",
             "Senior Software Engineer",
             "Data Engineer",
@@ -54,72 +54,72 @@ pub(super) const DEPARTMENTS: &[Department] = &[
             "Working Student (Engineering)",
         ],
     },
-    Department {
+    DepartmentTemplate {
         name: "People",
-        head: "Chief People Officer",
+        head_title: "Chief People Officer",
         teams: &["Recruiting", "People Operations"],
-        titles: &[
+        member_titles: &[
             "Recruiter",
             "People Partner",
             "Payroll Specialist",
             "Sachbearbeiter:in Personal",
         ],
     },
-    Department {
+    DepartmentTemplate {
         name: "Sales",
-        head: "Chief Revenue Officer",
+        head_title: "Chief Revenue Officer",
         teams: &["DACH", "Nordics", "Key Accounts", "Sales Development"],
-        titles: &[
+        member_titles: &[
             "Account Executive",
             "Sales Development Representative",
             "Key Account Manager",
             "Solutions Consultant",
         ],
     },
-    Department {
+    DepartmentTemplate {
         name: "Finance",
-        head: "Chief Financial Officer",
+        head_title: "Chief Financial Officer",
         teams: &["Accounting", "Controlling"],
-        titles: &["Accountant", "Controller", "Treasury Analyst", "Lohnbuchhalter:in"],
+        member_titles: &["Accountant", "Controller", "Treasury Analyst", "Lohnbuchhalter:in"],
     },
-    Department {
+    DepartmentTemplate {
         name: "Marketing",
-        head: "VP Marketing",
+        head_title: "VP Marketing",
         teams: &["Brand", "Content", "Events"],
-        titles: &[
+        member_titles: &[
             "Content Manager",
             "Brand Designer",
             "Event Manager",
             "Performance Marketing Manager",
         ],
     },
-    Department {
+    DepartmentTemplate {
         name: "Operations",
-        head: "Chief Operating Officer",
+        head_title: "Chief Operating Officer",
         teams: &["Facilities", "Corporate IT", "Logistics"],
-        titles: &[
+        member_titles: &[
             "Office Manager",
             "IT Administrator",
             "Logistics Coordinator",
             "Bürokauffrau / Bürokaufmann",
         ],
     },
-    Department {
+    DepartmentTemplate {
         name: "Customer Care",
-        head: "VP Customer Care",
+        head_title: "VP Customer Care",
         teams: &["First Level", "Second Level", "Onboarding"],
-        titles: &[
+        member_titles: &[
             "Support Agent",
             "Senior Support Agent",
             "Customer Success Manager",
             "Implementation Consultant",
         ],
     },
-    Department {
+    DepartmentTemplate {
         name: "Legal",
-        head: "General Counsel",
+        head_title: "General Counsel",
         teams: &["Contracts & Compliance", "Data Protection"],
-        titles: &["Legal Counsel", "Paralegal", "Data Protection Officer"],
+        member_titles: &["Legal Counsel", "Paralegal", "Data Protection Officer"],
     },
 ];
 
@@ -145,9 +145,9 @@ pub(super) const TOWNS: &[(&str, &str)] = &[
 ];
 pub(super) const SHIRT_SIZES: &[&str] = &["XS", "S", "M", "L", "XL", "XXL"];
 
-pub(super) const ORIGINS: &[Origin] = &[
-    Origin {
-        share: 38,
+pub(super) const ORIGINS: &[NameOrigin] = &[
+    NameOrigin {
+        percent: 38,
         women: &[
             "Anna",
             "Lena",
@@ -207,10 +207,10 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Walter",
             "zu Dohna",
         ],
-        short: &["Alex", "Toni", "Kim", "Jo", "Uli", "Luca", "Sascha"],
+        short_forms: &["Alex", "Toni", "Kim", "Jo", "Uli", "Luca", "Sascha"],
     },
-    Origin {
-        share: 16,
+    NameOrigin {
+        percent: 16,
         women: &[
             "Emily",
             "Charlotte",
@@ -246,10 +246,10 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Cooper",
             "Ní Dhomhnaill",
         ],
-        short: &["Alex", "Sam", "Charlie", "Frankie", "Jo", "Robin"],
+        short_forms: &["Alex", "Sam", "Charlie", "Frankie", "Jo", "Robin"],
     },
-    Origin {
-        share: 14,
+    NameOrigin {
+        percent: 14,
         women: &[
             "Ayşe", "Elif", "Zeynep", "Gülşen", "Büşra", "İrem", "Özlem", "Çiğdem", "Şule",
             "Defne", "Tuğba", "Yağmur",
@@ -277,10 +277,10 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Işık",
             "Şimşek",
         ],
-        short: &["Deniz", "Umut", "Özi", "Can", "Işıl"],
+        short_forms: &["Deniz", "Umut", "Özi", "Can", "Işıl"],
     },
-    Origin {
-        share: 12,
+    NameOrigin {
+        percent: 12,
         women: &[
             "Małgorzata",
             "Agnieszka",
@@ -327,10 +327,10 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Brzęczyszczykiewicz",
             "Nowak",
         ],
-        short: &["Miki", "Sasza", "Łuki", "Alex", "Żuk"],
+        short_forms: &["Miki", "Sasza", "Łuki", "Alex", "Żuk"],
     },
-    Origin {
-        share: 10,
+    NameOrigin {
+        percent: 10,
         women: &[
             "Åsa",
             "Freja",
@@ -377,10 +377,10 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Pääkkönen",
             "Björk",
         ],
-        short: &["Kim", "Mika", "Bo", "Robin", "Löv"],
+        short_forms: &["Kim", "Mika", "Bo", "Robin", "Löv"],
     },
-    Origin {
-        share: 10,
+    NameOrigin {
+        percent: 10,
         women: &[
             "Nguyệt",
             "Mei Ling",
@@ -413,6 +413,6 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Nguyễn", "Trần", "Phạm", "Đặng", "Wáng", "Lǐ", "Satō", "Kondō", "Śarmā", "Patel",
             "Kim", "Choi", "Lê", "Võ", "Itō", "Zhāng",
         ],
-        short: &["小明", "Rin", "Sora", "Kiran", "晓", "Minh"],
+        short_forms: &["小明", "Rin", "Sora", "Kiran", "晓", "Minh"],
     },
 ];

@@ -1,9 +1,9 @@
 //! Endpoints `/v2/persons`, `/v2/persons/{id}` and `/v2/persons/{id}/employments`.
 
-use crate::simulator::answer::{Answer, Problem};
-use crate::simulator::handle::View;
-use crate::simulator::listing::{Listing, Period};
-use crate::simulator::world::Person;
+use crate::simulator::answer::{SimulatedResponse, PersonioProblem};
+use crate::simulator::handle::EndpointContext;
+use crate::simulator::listing::{ListingParameters, TimeFilter};
+use crate::simulator::world::SimulatedPerson;
 
 /// Largest accepted value of `limit`.
 const MAX_PAGE_SIZE: usize = 50;
@@ -24,11 +24,11 @@ const PERSON_FILTERS: &[&str] = &[
 const EMPLOYMENT_FILTERS: &[&str] = &["id", "updated_at", "updated_at.gt", "updated_at.lt"];
 
 /// Returns one page of persons.
-pub(super) fn list(view: &View<'_>) -> Result<Answer, Problem> {
-    let listing = Listing::read(view.path, view.query, PERSON_FILTERS, MAX_PAGE_SIZE)?;
-    let filter = Filter::read(&listing)?;
-    let Some(ids) = listing.list("id") else {
-        return Ok(page(view, &listing, &filter, listing.position..view.index.len()));
+pub(super) fn list(view: &EndpointContext<'_>) -> Result<SimulatedResponse, PersonioProblem> {
+    let listing = ListingParameters::parse(view.path, view.query, PERSON_FILTERS, MAX_PAGE_SIZE)?;
+    let filter = PersonFilter::read(&listing)?;
+    let Some(ids) = listing.list_parameter("id") else {
+        return Ok(page(view, &listing, &filter, listing.position..view.index.person_count()));
     };
     let mut positions = Vec::with_capacity(ids.len());
     for id in ids {
@@ -43,30 +43,30 @@ pub(super) fn list(view: &View<'_>) -> Result<Answer, Problem> {
 
 /// Creates the page of the persons at these positions who pass the filter.
 fn page(
-    view: &View<'_>,
-    listing: &Listing,
-    filter: &Filter<'_>,
+    view: &EndpointContext<'_>,
+    listing: &ListingParameters,
+    filter: &PersonFilter<'_>,
     positions: impl Iterator<Item = usize>,
-) -> Answer {
+) -> SimulatedResponse {
     let (wire, world) = (view.wire, view.world);
     let entries = positions.filter_map(|position| {
-        let person = view.index.at(world, position)?;
-        if filter.passes(person) { Some((position, person)) } else { None }
+        let person = view.index.person_at(world, position)?;
+        if filter.matches(person) { Some((position, person)) } else { None }
     });
     listing.page(entries, |person| wire.person(person), wire.quirks, wire.base_url)
 }
 
 /// Returns a single person, without the envelope of a listing.
-pub(super) fn one(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
-    let person = view.index.person(view.world, id).ok_or_else(Problem::no_resource)?;
-    Ok(Answer::json(200, &view.wire.person(person)))
+pub(super) fn get(view: &EndpointContext<'_>, id: &str) -> Result<SimulatedResponse, PersonioProblem> {
+    let person = view.index.person_by_id(view.world, id).ok_or_else(PersonioProblem::no_resource)?;
+    Ok(SimulatedResponse::json(200, &view.wire.person(person)))
 }
 
 /// Returns one page of a person's employments.
-pub(super) fn employments(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
-    let person = view.index.person(view.world, id).ok_or_else(Problem::no_resource)?;
-    let listing = Listing::read(view.path, view.query, EMPLOYMENT_FILTERS, MAX_PAGE_SIZE)?;
-    let (ids, updated) = (listing.list("id"), listing.period("updated_at")?);
+pub(super) fn list_employments(view: &EndpointContext<'_>, id: &str) -> Result<SimulatedResponse, PersonioProblem> {
+    let person = view.index.person_by_id(view.world, id).ok_or_else(PersonioProblem::no_resource)?;
+    let listing = ListingParameters::parse(view.path, view.query, EMPLOYMENT_FILTERS, MAX_PAGE_SIZE)?;
+    let (ids, updated) = (listing.list_parameter("id"), listing.time_filter("updated_at")?);
     let employments = view.wire.employments_of(person).into_iter().enumerate();
     let entries = employments.filter(|(_, employment)| {
         has_id(ids.as_deref(), &employment.id) && updated.contains(employment.updated_at)
@@ -84,34 +84,34 @@ fn has_id(ids: Option<&[&str]>, id: &str) -> bool {
 }
 
 /// Filters of `/v2/persons`, except for `id`, which selects the candidates before filtering.
-struct Filter<'l> {
+struct PersonFilter<'l> {
     emails: Option<Vec<&'l str>>,
     first_name: Option<&'l str>,
     last_name: Option<&'l str>,
     preferred_name: Option<&'l str>,
     status: Option<&'l str>,
-    created: Period,
-    updated: Period,
+    created: TimeFilter,
+    updated: TimeFilter,
 }
 
-impl<'l> Filter<'l> {
-    fn read(listing: &'l Listing) -> Result<Self, Problem> {
-        let status = listing.text("status");
+impl<'l> PersonFilter<'l> {
+    fn read(listing: &'l ListingParameters) -> Result<Self, PersonioProblem> {
+        let status = listing.parameter("status");
         if !matches!(status, None | Some("ACTIVE" | "INACTIVE")) {
-            return Err(Problem::bad_request("status must be ACTIVE or INACTIVE."));
+            return Err(PersonioProblem::bad_request("status must be ACTIVE or INACTIVE."));
         }
         Ok(Self {
-            emails: listing.list("email"),
-            first_name: listing.text("first_name"),
-            last_name: listing.text("last_name"),
-            preferred_name: listing.text("preferred_name"),
+            emails: listing.list_parameter("email"),
+            first_name: listing.parameter("first_name"),
+            last_name: listing.parameter("last_name"),
+            preferred_name: listing.parameter("preferred_name"),
             status,
-            created: listing.period("created_at")?,
-            updated: listing.period("updated_at")?,
+            created: listing.time_filter("created_at")?,
+            updated: listing.time_filter("updated_at")?,
         })
     }
 
-    fn passes(&self, person: &Person) -> bool {
+    fn matches(&self, person: &SimulatedPerson) -> bool {
         equals(self.first_name, person.first_name.as_deref())
             && equals(self.last_name, person.last_name.as_deref())
             && equals(self.preferred_name, person.preferred_name.as_deref())

@@ -35,7 +35,7 @@ impl Random {
     }
 
     /// Returns a random text, or an empty text if the slice is empty.
-    pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
+    pub(super) fn pick_text(&mut self, from: &[&'static str]) -> &'static str {
         self.pick(from).copied().unwrap_or_default()
     }
 
@@ -54,7 +54,7 @@ impl Random {
 }
 
 /// Returns a hash that is equal on every machine and in every version (FNV-1a, then mixed).
-pub(super) fn hash(text: &str) -> u64 {
+pub(super) fn stable_hash(text: &str) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in text.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

@@ -4,16 +4,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::simulator::route::Endpoint;
+use crate::simulator::route::SimulatedEndpoint;
 
 /// Maximum number of requests in the log. Each further request replaces the oldest one.
 const MAX_LOGGED_REQUESTS: usize = 10_000;
 
 /// Request as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedRequest {
     /// Endpoint that the method and the path select.
-    pub endpoint: Endpoint,
+    pub endpoint: SimulatedEndpoint,
     /// Path, percent-encoded as received.
     pub path: String,
     /// Query, percent-encoded as received. Empty for a request without a query.
@@ -27,17 +27,17 @@ pub struct Received {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    requests: HashMap<Endpoint, usize>,
+pub(super) struct RequestHistory {
+    requests: HashMap<SimulatedEndpoint, usize>,
     throttled: usize,
     in_flight: usize,
     max_in_flight: usize,
-    log: VecDeque<Received>,
+    log: VecDeque<ReceivedRequest>,
 }
 
-impl Record {
+impl RequestHistory {
     /// Counts and logs a request, which is in flight from now on.
-    pub(super) fn enter(&mut self, received: Received) {
+    pub(super) fn record_arrival(&mut self, received: ReceivedRequest) {
         *self.requests.entry(received.endpoint).or_default() += 1;
         self.in_flight += 1;
         self.max_in_flight = self.max_in_flight.max(self.in_flight);
@@ -47,15 +47,15 @@ impl Record {
         self.log.push_back(received);
     }
 
-    pub(super) fn leave(&mut self) {
+    pub(super) fn record_departure(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    pub(super) fn throttle(&mut self) {
+    pub(super) fn count_throttled(&mut self) {
         self.throttled += 1;
     }
 
-    pub(super) fn requests(&self, endpoint: Endpoint) -> usize {
+    pub(super) fn requests(&self, endpoint: SimulatedEndpoint) -> usize {
         self.requests.get(&endpoint).copied().unwrap_or_default()
     }
 
@@ -67,7 +67,7 @@ impl Record {
         self.max_in_flight
     }
 
-    pub(super) fn log(&self) -> Vec<Received> {
+    pub(super) fn log(&self) -> Vec<ReceivedRequest> {
         self.log.iter().cloned().collect()
     }
 

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 /// Part of the API that is counted, limited and made to fail separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Endpoint {
+pub enum SimulatedEndpoint {
     /// `POST /v2/auth/token`
     Token,
     /// `GET /v2/persons`
@@ -34,7 +34,7 @@ pub enum Endpoint {
 
 /// Endpoint with the ids in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum SimulatedRoute {
     Token,
     Persons,
     Person(String),
@@ -48,9 +48,9 @@ pub(super) enum Route {
     Unknown,
 }
 
-impl Route {
+impl SimulatedRoute {
     /// Parses a method and a path. The segments of the path are percent-decoded.
-    pub(super) fn of(method: &Method, path: &str) -> Self {
+    pub(super) fn parse(method: &Method, path: &str) -> Self {
         let mut segments = Vec::new();
         for segment in path.split('/') {
             segments.push(percent_decode_str(segment).decode_utf8_lossy());
@@ -58,13 +58,13 @@ impl Route {
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         match (method, segments.as_slice()) {
             (&Method::POST, ["", "v2", "auth", "token"]) => Self::Token,
-            (&Method::GET, ["", "v2", rest @ ..]) => Self::read(rest),
+            (&Method::GET, ["", "v2", rest @ ..]) => Self::parse_read(rest),
             _ => Self::Unknown,
         }
     }
 
     /// Parses the segments after `/v2` of a `GET` request.
-    fn read(segments: &[&str]) -> Self {
+    fn parse_read(segments: &[&str]) -> Self {
         match segments {
             ["persons"] => Self::Persons,
             ["persons", id] if !id.is_empty() => Self::Person((*id).to_owned()),
@@ -79,24 +79,24 @@ impl Route {
         }
     }
 
-    pub(super) fn endpoint(&self) -> Endpoint {
+    pub(super) fn endpoint(&self) -> SimulatedEndpoint {
         match self {
-            Self::Token => Endpoint::Token,
-            Self::Persons => Endpoint::Persons,
-            Self::Person(_) => Endpoint::Person,
-            Self::Employments(_) => Endpoint::Employments,
-            Self::OrgUnits => Endpoint::OrgUnits,
-            Self::OrgUnit(_) => Endpoint::OrgUnit,
-            Self::LegalEntities => Endpoint::LegalEntities,
-            Self::Workplaces => Endpoint::Workplaces,
-            Self::CostCenters => Endpoint::CostCenters,
-            Self::Jobs => Endpoint::Jobs,
-            Self::Unknown => Endpoint::Unknown,
+            Self::Token => SimulatedEndpoint::Token,
+            Self::Persons => SimulatedEndpoint::Persons,
+            Self::Person(_) => SimulatedEndpoint::Person,
+            Self::Employments(_) => SimulatedEndpoint::Employments,
+            Self::OrgUnits => SimulatedEndpoint::OrgUnits,
+            Self::OrgUnit(_) => SimulatedEndpoint::OrgUnit,
+            Self::LegalEntities => SimulatedEndpoint::LegalEntities,
+            Self::Workplaces => SimulatedEndpoint::Workplaces,
+            Self::CostCenters => SimulatedEndpoint::CostCenters,
+            Self::Jobs => SimulatedEndpoint::Jobs,
+            Self::Unknown => SimulatedEndpoint::Unknown,
         }
     }
 
     /// Returns the id of the person in the path.
-    pub(super) fn person(&self) -> Option<&str> {
+    pub(super) fn person_id(&self) -> Option<&str> {
         match self {
             Self::Person(id) | Self::Employments(id) => Some(id),
             Self::Token

@@ -10,84 +10,84 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::simulator::answer::Stamp;
-use crate::simulator::fault::Faults;
-use crate::simulator::index::Index;
-use crate::simulator::options::{Options, Quirks};
+use crate::simulator::answer::ErrorContext;
+use crate::simulator::fault::FaultList;
+use crate::simulator::index::WorldIndex;
+use crate::simulator::options::{SimulatorOptions, Quirks};
 use crate::simulator::random::Random;
-use crate::simulator::rate::Buckets;
-use crate::simulator::record::Record;
-use crate::simulator::token::{Credential, Tokens};
+use crate::simulator::rate::EndpointBuckets;
+use crate::simulator::record::RequestHistory;
+use crate::simulator::token::{AcceptedCredential, TokenStore};
 use crate::simulator::world::World;
 
 /// Data of the company, with the index derived from it.
-pub(super) struct Store {
+pub(super) struct IndexedWorld {
     pub(super) world: World,
-    pub(super) index: Index,
+    pub(super) index: WorldIndex,
 }
 
 /// State that requests change, and the settings that the `Simulator` handle changes.
-pub(super) struct Live {
-    pub(super) record: Record,
-    pub(super) tokens: Tokens,
-    pub(super) buckets: Buckets,
-    pub(super) faults: Faults,
+pub(super) struct RuntimeState {
+    pub(super) record: RequestHistory,
+    pub(super) tokens: TokenStore,
+    pub(super) buckets: EndpointBuckets,
+    pub(super) faults: FaultList,
     pub(super) quirks: Quirks,
     pub(super) latency: Duration,
     /// Source of the trace ids in error bodies.
-    traces: Random,
+    trace_ids: Random,
 }
 
 /// Complete state of a simulator.
-pub(super) struct Shared {
+pub(super) struct SimulatorState {
     pub(super) base_url: String,
-    pub(super) credential: Credential,
+    pub(super) credential: AcceptedCredential,
     /// Simulated time at the start, and the instant of the start.
     clock: (Timestamp, Instant),
-    store: RwLock<Store>,
-    live: Mutex<Live>,
+    indexed_world: RwLock<IndexedWorld>,
+    runtime: Mutex<RuntimeState>,
 }
 
-impl Shared {
-    pub(super) fn new(base_url: String, world: World, options: Options) -> Self {
-        let index = Index::new(&world);
-        let credential = Credential {
+impl SimulatorState {
+    pub(super) fn new(base_url: String, world: World, options: SimulatorOptions) -> Self {
+        let index = WorldIndex::new(&world);
+        let credential = AcceptedCredential {
             client_id: options.client_id,
             client_secret: options.client_secret,
-            lifetime: options.token_lifetime,
+            token_lifetime: options.token_lifetime,
         };
-        let live = Live {
-            record: Record::default(),
-            tokens: Tokens::default(),
-            buckets: Buckets::new(options.rate),
-            faults: Faults::default(),
+        let live = RuntimeState {
+            record: RequestHistory::default(),
+            tokens: TokenStore::default(),
+            buckets: EndpointBuckets::new(options.rate),
+            faults: FaultList::default(),
             quirks: options.quirks,
             latency: options.latency,
-            traces: Random::new(0),
+            trace_ids: Random::new(0),
         };
         let clock = (options.now, Instant::now());
-        let store = RwLock::new(Store { world, index });
-        Self { base_url, credential, clock, store, live: Mutex::new(live) }
+        let store = RwLock::new(IndexedWorld { world, index });
+        Self { base_url, credential, clock, indexed_world: store, runtime: Mutex::new(live) }
     }
 
-    pub(super) fn store(&self) -> RwLockReadGuard<'_, Store> {
-        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn indexed_world(&self) -> RwLockReadGuard<'_, IndexedWorld> {
+        self.indexed_world.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn store_mut(&self) -> RwLockWriteGuard<'_, Store> {
-        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn indexed_world_mut(&self) -> RwLockWriteGuard<'_, IndexedWorld> {
+        self.indexed_world.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn runtime(&self) -> MutexGuard<'_, RuntimeState> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Creates the trace id and the simulated time of the next error body.
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(super) fn next_error_context(&self) -> ErrorContext {
         let (start, at) = self.clock;
         let passed = SignedDuration::try_from(at.elapsed()).unwrap_or_default();
-        let traces = &mut self.live().traces;
-        Stamp {
+        let traces = &mut self.runtime().trace_ids;
+        ErrorContext {
             trace_id: format!("{:016x}{:016x}", traces.next(), traces.next()),
             timestamp: start.checked_add(passed).unwrap_or(start),
         }

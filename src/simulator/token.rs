@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
-use crate::simulator::answer::{Answer, Stamp, token_problem};
+use crate::simulator::answer::{SimulatedResponse, ErrorContext, token_error_response};
 use crate::simulator::random::Random;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -17,30 +17,30 @@ const SCOPE: &str = "personio:persons:read personio:org-units:read personio:lega
 
 /// Current token, if there is one.
 #[derive(Debug, Default)]
-pub(super) struct Tokens {
+pub(super) struct TokenStore {
     /// Token with its time of expiry.
     current: Option<(String, Instant)>,
     /// Number of tokens created so far. It is the seed of the newest token.
-    made: u64,
+    created_count: u64,
 }
 
-impl Tokens {
+impl TokenStore {
     /// Returns a token with its remaining lifetime: the current one, or a new one if none is valid.
-    fn hand_out(&mut self, lifetime: Duration, now: Instant) -> (String, Duration) {
+    fn current_or_new(&mut self, lifetime: Duration, now: Instant) -> (String, Duration) {
         if let Some((token, expires)) = &self.current
             && *expires > now
         {
             return (token.clone(), *expires - now);
         }
-        self.made += 1;
-        let mut random = Random::new(self.made);
+        self.created_count += 1;
+        let mut random = Random::new(self.created_count);
         let token = format!("papi-{:016x}{:016x}", random.next(), random.next());
         self.current = Some((token.clone(), now + lifetime));
         (token, lifetime)
     }
 
     /// Reports whether the value of an `Authorization` header contains the current token.
-    pub(super) fn accept(&self, authorization: Option<&str>, now: Instant) -> bool {
+    pub(super) fn accepts(&self, authorization: Option<&str>, now: Instant) -> bool {
         let Some((token, expires)) = &self.current else { return false };
         let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
         *expires > now && bearer == Some(token.as_str())
@@ -53,24 +53,24 @@ impl Tokens {
 
 /// Credential that the token endpoint accepts, and the lifetime of its tokens.
 #[derive(Debug, Clone)]
-pub(super) struct Credential {
+pub(super) struct AcceptedCredential {
     pub(super) client_id: String,
     pub(super) client_secret: String,
-    pub(super) lifetime: Duration,
+    pub(super) token_lifetime: Duration,
 }
 
 /// Creates the response to a token request.
-pub(super) fn answer(
-    credential: &Credential,
-    tokens: &mut Tokens,
+pub(super) fn respond(
+    credential: &AcceptedCredential,
+    tokens: &mut TokenStore,
     (content_type, body): (Option<&str>, &[u8]),
     now: Instant,
-    stamp: &Stamp,
-) -> Answer {
-    if let Err((error, description)) = check(credential, content_type, body) {
-        return token_problem(error, description, stamp);
+    stamp: &ErrorContext,
+) -> SimulatedResponse {
+    if let Err((error, description)) = check_token_request(credential, content_type, body) {
+        return token_error_response(error, description, stamp);
     }
-    let (token, left) = tokens.hand_out(credential.lifetime, now);
+    let (token, left) = tokens.current_or_new(credential.token_lifetime, now);
     let body = json!({
         "access_token": token,
         "token_type": "Bearer",
@@ -78,12 +78,12 @@ pub(super) fn answer(
         "scope": SCOPE,
         "refresh_token": null,
     });
-    Answer::json(200, &body)
+    SimulatedResponse::json(200, &body)
 }
 
 /// Checks content type and body of a token request. The error is a code with a description.
-fn check(
-    credential: &Credential,
+fn check_token_request(
+    credential: &AcceptedCredential,
     content_type: Option<&str>,
     body: &[u8],
 ) -> Result<(), (&'static str, &'static str)> {

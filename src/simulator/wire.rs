@@ -9,28 +9,28 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::index::job_id;
 use crate::simulator::options::Quirks;
-use crate::simulator::world::{CustomAttribute, Employment, Named, OrgUnit, Person, Termination};
+use crate::simulator::world::{SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedPerson, SimulatedTermination};
 
 /// Writer of JSON values, with the quirks to apply and the base URL of links.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wire<'a> {
+pub(super) struct JsonWriter<'a> {
     pub(super) quirks: &'a Quirks,
     pub(super) base_url: &'a str,
 }
 
-impl Wire<'_> {
-    pub(super) fn person(&self, person: &Person) -> Value {
+impl JsonWriter<'_> {
+    pub(super) fn person(&self, person: &SimulatedPerson) -> Value {
         let mut object = self.object();
         object.put("id", self.id(&person.id));
-        object.opt("email", person.email.as_deref());
-        object.opt("first_name", person.first_name.as_deref());
-        object.opt("last_name", person.last_name.as_deref());
-        object.opt("preferred_name", person.preferred_name.as_deref());
-        object.opt("gender", self.word(person.gender.as_deref()));
+        object.put_optional("email", person.email.as_deref());
+        object.put_optional("first_name", person.first_name.as_deref());
+        object.put_optional("last_name", person.last_name.as_deref());
+        object.put_optional("preferred_name", person.preferred_name.as_deref());
+        object.put_optional("gender", self.enum_value(person.gender.as_deref()));
         let picture = person.profile_picture.as_deref().map(|url| json!({ "url": url }));
-        object.opt("profile_picture", picture);
+        object.put_optional("profile_picture", picture);
         let status = self.status(&person.id, person.status.as_deref());
-        object.opt("status", self.word(status));
+        object.put_optional("status", self.enum_value(status));
         object.text("created_at", person.created_at);
         object.text("updated_at", person.updated_at);
         let mut attributes = Vec::with_capacity(person.custom_attributes.len());
@@ -45,7 +45,7 @@ impl Wire<'_> {
         object.put("employments", employments);
         let href = format!("{}/v2/persons/{}", self.base_url, person.id);
         object.put("_meta", json!({ "links": { "self": { "href": href } } }));
-        object.without(&self.quirks.hidden_attributes)
+        object.finish_without(&self.quirks.hidden_attributes)
     }
 
     /// Returns the status of a person or of one of their employments.
@@ -54,8 +54,8 @@ impl Wire<'_> {
     }
 
     /// Returns a person's employments in the order of the listing.
-    pub(super) fn employments_of<'w>(&self, person: &'w Person) -> Vec<&'w Employment> {
-        let mut employments: Vec<&Employment> = person.employments.iter().collect();
+    pub(super) fn employments_of<'w>(&self, person: &'w SimulatedPerson) -> Vec<&'w SimulatedEmployment> {
+        let mut employments: Vec<&SimulatedEmployment> = person.employments.iter().collect();
         employments.sort_by_key(|employment| employment.employment_start_date);
         if !self.quirks.employments_oldest_first {
             employments.reverse();
@@ -63,19 +63,19 @@ impl Wire<'_> {
         employments
     }
 
-    pub(super) fn employment(&self, employment: &Employment, person: &str) -> Value {
+    pub(super) fn employment(&self, employment: &SimulatedEmployment, person: &str) -> Value {
         let mut object = self.object();
         object.put("id", self.id(&employment.id));
         object.put("person", self.reference(person));
-        object.opt("status", self.word(self.status(person, employment.status.as_deref())));
-        object.opt("type", self.word(employment.kind.as_deref()));
+        object.put_optional("status", self.enum_value(self.status(person, employment.status.as_deref())));
+        object.put_optional("type", self.enum_value(employment.employment_type.as_deref()));
         let title = employment.position.as_deref();
-        object.opt("position", title.map(|title| json!({ "title": title })));
-        object.opt("job", title.map(|title| self.reference(&job_id(title))));
-        object.opt("supervisor", self.opt_reference(employment.supervisor.as_deref()));
-        object.opt("office", self.opt_reference(employment.office.as_deref()));
-        object.opt("legal_entity", self.opt_reference(employment.legal_entity.as_deref()));
-        object.opt("sub_company", self.opt_reference(employment.legal_entity.as_deref()));
+        object.put_optional("position", title.map(|title| json!({ "title": title })));
+        object.put_optional("job", title.map(|title| self.reference(&job_id(title))));
+        object.put_optional("supervisor", self.optional_reference(employment.supervisor.as_deref()));
+        object.put_optional("office", self.optional_reference(employment.office.as_deref()));
+        object.put_optional("legal_entity", self.optional_reference(employment.legal_entity.as_deref()));
+        object.put_optional("sub_company", self.optional_reference(employment.legal_entity.as_deref()));
         let mut units = Vec::with_capacity(employment.org_units.len());
         for (kind, id) in &employment.org_units {
             units.push(json!({ "type": kind.as_str(), "id": self.id(id) }));
@@ -86,53 +86,53 @@ impl Wire<'_> {
             centers.push(json!({ "id": self.id(id), "weight": weight }));
         }
         object.put("cost_centers", centers);
-        object.opt("weekly_working_hours", employment.weekly_working_hours);
+        object.put_optional("weekly_working_hours", employment.weekly_working_hours);
         object.text("employment_start_date", employment.employment_start_date);
         object.text("employment_end_date", employment.employment_end_date);
         object.text("probation_end_date", employment.probation_end_date);
         object.text("contract_end_date", employment.contract_end_date);
-        object.opt("termination", employment.termination.as_ref().map(|it| self.termination(it)));
+        object.put_optional("termination", employment.termination.as_ref().map(|it| self.termination(it)));
         object.text("created_at", employment.created_at);
         object.text("updated_at", employment.updated_at);
-        object.without(&self.quirks.hidden_attributes)
+        object.finish_without(&self.quirks.hidden_attributes)
     }
 
-    pub(super) fn named(&self, named: &Named) -> Value {
+    pub(super) fn lookup_entry(&self, named: &SimulatedLookupEntry) -> Value {
         json!({ "id": self.id(&named.id), "name": named.name })
     }
 
-    pub(super) fn org_unit(&self, unit: &OrgUnit) -> Value {
-        json!({ "id": self.id(&unit.id), "name": unit.name, "type": unit.kind.as_str() })
+    pub(super) fn org_unit(&self, unit: &SimulatedOrgUnit) -> Value {
+        json!({ "id": self.id(&unit.id), "name": unit.name, "type": unit.unit_type.as_str() })
     }
 
-    fn termination(&self, termination: &Termination) -> Value {
+    fn termination(&self, termination: &SimulatedTermination) -> Value {
         let last =
-            if self.quirks.last_working_date { "last_working_date" } else { "last_working_day" };
+            if self.quirks.last_working_date_key { "last_working_date" } else { "last_working_day" };
         let mut object = self.object();
         object.text("termination_date", termination.termination_date);
         object.text(last, termination.last_working_day);
         object.text("terminated_at", termination.terminated_at);
-        object.opt("type", self.word(termination.kind.as_deref()));
-        object.opt("reason", termination.reason.as_deref());
+        object.put_optional("type", self.enum_value(termination.termination_type.as_deref()));
+        object.put_optional("reason", termination.reason.as_deref());
         Value::Object(object.fields)
     }
 
-    fn attribute(&self, attribute: &CustomAttribute) -> Value {
+    fn attribute(&self, attribute: &SimulatedCustomAttribute) -> Value {
         let mut object = self.object();
         object.put("id", attribute.id.as_str());
-        object.opt("global_id", attribute.global_id.as_deref());
-        object.opt("label", attribute.label.as_deref());
-        object.opt("type", self.word(Some(&attribute.kind)));
+        object.put_optional("global_id", attribute.global_id.as_deref());
+        object.put_optional("label", attribute.label.as_deref());
+        object.put_optional("type", self.enum_value(Some(&attribute.value_type)));
         object.put("value", attribute.value.clone());
         Value::Object(object.fields)
     }
 
-    fn object(&self) -> Object {
-        Object { fields: Map::new(), nulls: self.quirks.null_instead_of_absent }
+    fn object(&self) -> ObjectBuilder {
+        ObjectBuilder { fields: Map::new(), writes_nulls: self.quirks.null_instead_of_absent }
     }
 
     /// Returns an enumeration value, in lower case if the quirks require it.
-    fn word(&self, word: Option<&str>) -> Option<String> {
+    fn enum_value(&self, word: Option<&str>) -> Option<String> {
         let word = word?;
         Some(if self.quirks.lowercase_enums { word.to_ascii_lowercase() } else { word.to_owned() })
     }
@@ -148,37 +148,37 @@ impl Wire<'_> {
         json!({ "id": self.id(id) })
     }
 
-    fn opt_reference(&self, id: Option<&str>) -> Option<Value> {
+    fn optional_reference(&self, id: Option<&str>) -> Option<Value> {
         id.map(|id| self.reference(id))
     }
 }
 
 /// JSON object under construction, with a rule for values that are absent.
-struct Object {
+struct ObjectBuilder {
     fields: Map<String, Value>,
     /// True to write an absent value as `null`, false to leave its key out.
-    nulls: bool,
+    writes_nulls: bool,
 }
 
-impl Object {
+impl ObjectBuilder {
     fn put(&mut self, key: &str, value: impl Into<Value>) {
         self.fields.insert(key.to_owned(), value.into());
     }
 
-    fn opt(&mut self, key: &str, value: Option<impl Into<Value>>) {
+    fn put_optional(&mut self, key: &str, value: Option<impl Into<Value>>) {
         match value {
             Some(value) => self.put(key, value),
-            None if self.nulls => self.put(key, Value::Null),
+            None if self.writes_nulls => self.put(key, Value::Null),
             None => {}
         }
     }
 
     fn text(&mut self, key: &str, value: Option<impl Display>) {
-        self.opt(key, value.map(|value| value.to_string()));
+        self.put_optional(key, value.map(|value| value.to_string()));
     }
 
     /// Returns the finished object without the hidden keys.
-    fn without(mut self, hidden: &[String]) -> Value {
+    fn finish_without(mut self, hidden: &[String]) -> Value {
         self.fields.retain(|key, _| !hidden.contains(key));
         Value::Object(self.fields)
     }

@@ -10,15 +10,15 @@ use jiff::civil::Date;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     /// Persons, in any order. The simulator sorts them for the listing.
-    pub persons: Vec<Person>,
+    pub persons: Vec<SimulatedPerson>,
     /// Departments and teams (`/v2/org-units`).
-    pub org_units: Vec<OrgUnit>,
+    pub org_units: Vec<SimulatedOrgUnit>,
     /// Legal entities (`/v2/legal-entities`).
-    pub legal_entities: Vec<Named>,
+    pub legal_entities: Vec<SimulatedLookupEntry>,
     /// Offices (`/v2/workplaces`).
-    pub workplaces: Vec<Named>,
+    pub workplaces: Vec<SimulatedLookupEntry>,
     /// Cost centres (`/v2/cost-centers`).
-    pub cost_centers: Vec<Named>,
+    pub cost_centers: Vec<SimulatedLookupEntry>,
 }
 
 impl World {
@@ -31,7 +31,7 @@ impl World {
 
 /// Entry of a look-up list: an id with its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct SimulatedLookupEntry {
     /// Id that employments refer to.
     pub id: String,
     /// Display name.
@@ -40,25 +40,25 @@ pub struct Named {
 
 /// Department or team.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrgUnit {
+pub struct SimulatedOrgUnit {
     /// Id that employments refer to.
     pub id: String,
     /// Display name.
     pub name: String,
     /// Type, which decides the list that contains the unit.
-    pub kind: OrgUnitKind,
+    pub unit_type: SimulatedOrgUnitType,
 }
 
 /// Type of an organisational unit. Ids are unique only among units of the same type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OrgUnitKind {
+pub enum SimulatedOrgUnitType {
     /// Department, `department` in the JSON.
     Department,
     /// Team, `team` in the JSON.
     Team,
 }
 
-impl OrgUnitKind {
+impl SimulatedOrgUnitType {
     /// Returns the value used in the JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -72,7 +72,7 @@ impl OrgUnitKind {
 /// Person. A field that is `None` has no key in the JSON, or a `null` with the quirk
 /// [`null_instead_of_absent`](crate::simulator::Quirks::null_instead_of_absent).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Person {
+pub struct SimulatedPerson {
     /// Decimal number, as text.
     pub id: String,
     /// Work e-mail address.
@@ -94,14 +94,14 @@ pub struct Person {
     /// Time of the last change. In Personio, a change of an employment does not update it.
     pub updated_at: Option<Timestamp>,
     /// Attributes without a field of their own.
-    pub custom_attributes: Vec<CustomAttribute>,
+    pub custom_attributes: Vec<SimulatedCustomAttribute>,
     /// Employments, in any order. Responses sort them by start date.
-    pub employments: Vec<Employment>,
+    pub employments: Vec<SimulatedEmployment>,
 }
 
 /// Entry of `custom_attributes`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct CustomAttribute {
+pub struct SimulatedCustomAttribute {
     /// Id such as `dynamic_777`, or a standard key such as `date_of_birth`.
     pub id: String,
     /// Id that is equal in every account. `None` for an attribute without such an id.
@@ -109,20 +109,20 @@ pub struct CustomAttribute {
     /// Display name, which is often missing.
     pub label: Option<String>,
     /// Attribute type (`type` in the JSON), such as `STRING`, `DATE` or `LIST`.
-    pub kind: String,
+    pub value_type: String,
     /// String, list, number, boolean or object.
     pub value: serde_json::Value,
 }
 
 /// Employment of a person.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Employment {
+pub struct SimulatedEmployment {
     /// UUID of the employment.
     pub id: String,
     /// `ACTIVE`, `INACTIVE`, `ONBOARDING`, `LEAVE`, `UNSPECIFIED`, or any text that a test sets.
     pub status: Option<String>,
     /// Employment type (`type` in the JSON): `INTERNAL`, `EXTERNAL` or `UNSPECIFIED`.
-    pub kind: Option<String>,
+    pub employment_type: Option<String>,
     /// Title of the position.
     pub position: Option<String>,
     /// Person id of the supervisor. The person need not exist.
@@ -130,7 +130,7 @@ pub struct Employment {
     /// Id of the workplace.
     pub office: Option<String>,
     /// Types and ids of departments and teams.
-    pub org_units: Vec<(OrgUnitKind, String)>,
+    pub org_units: Vec<(SimulatedOrgUnitType, String)>,
     /// Id of the legal entity.
     pub legal_entity: Option<String>,
     /// Ids of cost centres, each with its weight in percent.
@@ -146,7 +146,7 @@ pub struct Employment {
     /// Last day of a fixed-term contract.
     pub contract_end_date: Option<Date>,
     /// Termination, present once notice was given.
-    pub termination: Option<Termination>,
+    pub termination: Option<SimulatedTermination>,
     /// Time of creation.
     pub created_at: Option<Timestamp>,
     /// Time of the last change.
@@ -155,7 +155,7 @@ pub struct Employment {
 
 /// Termination of an employment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Termination {
+pub struct SimulatedTermination {
     /// Day on which the contract ends.
     pub termination_date: Option<Date>,
     /// Last day at work. In a generated world it is never after `termination_date`.
@@ -163,7 +163,7 @@ pub struct Termination {
     /// Time at which notice was given.
     pub terminated_at: Option<Timestamp>,
     /// Termination type (`type` in the JSON). Personal data that a client must not pass on.
-    pub kind: Option<String>,
+    pub termination_type: Option<String>,
     /// Reason, as free text. Personal data that a client must not pass on.
     pub reason: Option<String>,
 }

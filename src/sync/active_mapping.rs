@@ -4,35 +4,35 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::mapping::Policy;
-use crate::mapping::attributes::Attributes;
-use crate::mapping::person_header::Head;
+use crate::mapping::MappingPolicy;
+use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
-use crate::scim::Vocabulary;
+use crate::scim::SchemaRegistry;
 
 /// Mapping policy and the values derived from it. A load uses the same one from its beginning to
 /// its end.
-pub(crate) struct Choice {
-    pub(super) policy: Policy,
+pub(crate) struct ActiveMapping {
+    pub(super) policy: MappingPolicy,
     /// Custom attributes that a load reads.
-    pub(super) wanted: Vec<String>,
-    pub(super) attributes: Attributes,
-    pub(super) vocabulary: Arc<Vocabulary>,
+    pub(super) custom_attributes: Vec<String>,
+    pub(super) attributes: ExtensionMapper,
+    pub(super) schema_registry: Arc<SchemaRegistry>,
 }
 
-impl Choice {
-    pub(super) fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
-        let attributes = Attributes::new(&policy);
-        Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+impl ActiveMapping {
+    pub(super) fn new(policy: MappingPolicy, vocabulary: Arc<SchemaRegistry>) -> Arc<Self> {
+        let attributes = ExtensionMapper::new(&policy);
+        Arc::new(Self { custom_attributes: policy.required_custom_attribute_ids(), attributes, policy, schema_registry: vocabulary })
     }
 
     /// Reports whether a person becomes a user.
-    pub(super) fn serves(&self, head: &Head<'_>) -> bool {
+    pub(super) fn serves(&self, head: &PersonHeader<'_>) -> bool {
         !self.policy.require_email || head.email.is_some()
     }
 
     /// Returns the date rules for the current day in the company's time zone.
-    pub(super) fn rules(&self, now: Timestamp) -> DateRules<'_> {
+    pub(super) fn date_rules(&self, now: Timestamp) -> DateRules<'_> {
         let policy = &self.policy;
         DateRules { policy, today: now.to_zoned(policy.time_zone.clone()).date() }
     }

@@ -3,23 +3,23 @@
 
 use crate::directory::SourceError;
 use crate::mapping::primary_employment::DateRules;
-use crate::sync::record_codec::Facts;
+use crate::sync::record_codec::DecodedRecord;
 
 /// Maximum number of persons without an attribute that is accepted even if they are the majority.
 /// The limit does not apply if all persons lack the attribute.
-const FEW: usize = 10;
+const MAX_INCOMPLETE_PERSONS: usize = 10;
 
 /// Numbers of persons that lack an e-mail address or a status.
 #[derive(Debug, Default)]
-pub(crate) struct Lacks {
-    all: usize,
+pub(crate) struct CompletenessCheck {
+    persons: usize,
     without_email: usize,
     without_status: usize,
 }
 
-impl Lacks {
+impl CompletenessCheck {
     /// Counts one person.
-    pub(crate) fn note(&mut self, facts: &Facts, rules: &DateRules<'_>) {
+    pub(crate) fn count_person(&mut self, facts: &DecodedRecord, rules: &DateRules<'_>) {
         let employment = match &facts.employments {
             Some(employments) => rules.primary_employment(employments),
             None => None,
@@ -27,15 +27,15 @@ impl Lacks {
         let status = employment
             .and_then(|employment| employment.status.as_ref())
             .or(facts.person.status.as_ref());
-        self.all += 1;
+        self.persons += 1;
         self.without_email += usize::from(facts.person.email.is_none());
         self.without_status += usize::from(status.is_none());
     }
 
     /// Returns an error if most persons lack an attribute. The error names the attribute and the
     /// setting in Personio that grants access to it.
-    pub(crate) fn flaw(&self) -> Option<SourceError> {
-        let Self { all, without_email, without_status } = *self;
+    pub(crate) fn error(&self) -> Option<SourceError> {
+        let Self { persons: all, without_email, without_status } = *self;
         if is_most(without_status, all) {
             Some(flaw(without_status, all, "a status", "Status"))
         } else if is_most(without_email, all) {
@@ -48,7 +48,7 @@ impl Lacks {
 
 /// Reports whether `count` of `all` persons are too many to lack an attribute.
 fn is_most(count: usize, all: usize) -> bool {
-    count > 0 && (count == all || (count > FEW && count * 2 > all))
+    count > 0 && (count == all || (count > MAX_INCOMPLETE_PERSONS && count * 2 > all))
 }
 
 /// Returns the error for `count` of `all` persons that lack an attribute. `what` is the attribute
@@ -66,17 +66,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::mapping::Policy;
+    use crate::mapping::MappingPolicy;
 
     #[test]
     fn attribute_that_most_persons_lack_is_reported() {
-        let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| Facts {
+        let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| DecodedRecord {
             person: serde_json::from_value(json!({"id": "1", "status": status, "email": email}))
                 .unwrap(),
             employments: employment
                 .map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
         };
-        let policy = Policy::default();
+        let policy = MappingPolicy::default();
         let rules = DateRules { policy: &policy, today: jiff::civil::date(2026, 11, 23) };
         let whole = facts(Some("ACTIVE"), Some("a@example.com"), None);
         let by_employment = facts(None, Some("a@example.com"), Some("ACTIVE"));
@@ -93,9 +93,9 @@ mod tests {
         ] {
             let flawed =
                 std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
-            let mut lacks = Lacks::default();
-            flawed.for_each(|facts| lacks.note(facts, &rules));
-            let found = lacks.flaw().map(|flaw| flaw.to_string());
+            let mut lacks = CompletenessCheck::default();
+            flawed.for_each(|facts| lacks.count_person(facts, &rules));
+            let found = lacks.error().map(|flaw| flaw.to_string());
             match expected {
                 Some(word) => {
                     assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}")

@@ -6,51 +6,51 @@ use std::sync::{Mutex, PoisonError};
 
 /// Maximum number of ids, more than a company has persons. It bounds the memory. A periodic recheck
 /// finds changes beyond it.
-const MOST: usize = 500_000;
+const MAX_DIRTY_IDS: usize = 500_000;
 
 /// Ids of persons that were reported as changed.
 #[derive(Debug, Default)]
-pub(crate) struct Marks(Mutex<HashSet<String>>);
+pub(crate) struct DirtySet(Mutex<HashSet<String>>);
 
-impl Marks {
+impl DirtySet {
     /// Adds the id of a person, unless the set is full.
-    pub(crate) fn note(&self, id: String) {
+    pub(crate) fn insert(&self, id: String) {
         let mut marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if marked.len() < MOST {
+        if marked.len() < MAX_DIRTY_IDS {
             marked.insert(id);
         }
     }
 
     /// Takes all ids out of the set. On drop, the ids that the load did not read return to it.
-    pub(crate) fn take(&self) -> Taken<'_> {
+    pub(crate) fn take(&self) -> TakenDirtyIds<'_> {
         let ids = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        Taken { marks: self, ids }
+        TakenDirtyIds { dirty_set: self, ids }
     }
 }
 
 /// Dirty ids that a running load reads. The load can fail or be cancelled, so the remaining ids
 /// return to the set on drop.
 #[derive(Debug)]
-pub(crate) struct Taken<'m> {
-    marks: &'m Marks,
+pub(crate) struct TakenDirtyIds<'m> {
+    dirty_set: &'m DirtySet,
     ids: HashSet<String>,
 }
 
-impl Taken<'_> {
+impl TakenDirtyIds<'_> {
     pub(crate) fn ids(&self) -> &HashSet<String> {
         &self.ids
     }
 
     /// Discards the ids, which have been read. Only `others` return to the set.
-    pub(crate) fn are_seen_but(mut self, others: &HashSet<Box<str>>) {
+    pub(crate) fn finish_except(mut self, others: &HashSet<Box<str>>) {
         self.ids.retain(|id| others.contains(id.as_str()));
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for TakenDirtyIds<'_> {
     fn drop(&mut self) {
         for id in self.ids.drain() {
-            self.marks.note(id);
+            self.dirty_set.insert(id);
         }
     }
 }
@@ -61,34 +61,34 @@ mod tests {
 
     #[test]
     fn ids_stay_until_a_load_has_read_them() {
-        let marks = Marks::default();
+        let marks = DirtySet::default();
         for id in ["7", "8", "7"] {
-            marks.note(id.to_owned());
+            marks.insert(id.to_owned());
         }
         let taken = marks.take();
         assert_eq!(*taken.ids(), HashSet::from(["7".to_owned(), "8".to_owned()]));
         assert_eq!(*marks.take().ids(), HashSet::new());
-        marks.note("9".to_owned());
+        marks.insert("9".to_owned());
         drop(taken);
         let all = marks.take();
         assert_eq!(all.ids().len(), 3, "the load has failed");
-        all.are_seen_but(&HashSet::from(["8".into(), "88".into()]));
+        all.finish_except(&HashSet::from(["8".into(), "88".into()]));
         let left = marks.take();
         assert_eq!(*left.ids(), HashSet::from(["8".to_owned()]));
-        left.are_seen_but(&HashSet::new());
+        left.finish_except(&HashSet::new());
         assert_eq!(*marks.take().ids(), HashSet::new());
     }
 
     #[test]
     fn full_set_accepts_no_more_ids() {
-        let marks = Marks::default();
-        for id in 0..=MOST {
-            marks.note(id.to_string());
+        let marks = DirtySet::default();
+        for id in 0..=MAX_DIRTY_IDS {
+            marks.insert(id.to_string());
         }
         let all = marks.take();
-        assert_eq!(all.ids().len(), MOST);
-        all.are_seen_but(&HashSet::new());
-        marks.note("7".to_owned());
+        assert_eq!(all.ids().len(), MAX_DIRTY_IDS);
+        all.finish_except(&HashSet::new());
+        marks.insert("7".to_owned());
         assert_eq!(marks.take().ids().len(), 1, "once they are seen there is room again");
     }
 }

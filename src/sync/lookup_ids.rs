@@ -7,17 +7,17 @@ use jiff::civil::Date;
 use crate::mapping::employment;
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Status};
-use crate::personio::{Kind, Names};
-use crate::sync::record_codec::Facts;
+use crate::personio::{LookupKind, LookupNames};
+use crate::sync::record_codec::DecodedRecord;
 
 /// Look-up ids by kind. They are few in any company, since many persons share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Named(HashMap<Kind, HashSet<String>>);
+pub(crate) struct LookupIds(HashMap<LookupKind, HashSet<String>>);
 
-impl Named {
+impl LookupIds {
     /// Adds the look-up ids of each employment of one person that can be the primary one on some
     /// day. Of the ended employments only the newest can be.
-    pub(crate) fn add(&mut self, employments: &[Employment]) {
+    pub(crate) fn add_all(&mut self, employments: &[Employment]) {
         let mut newest_over: Option<&Employment> = None;
         for employment in employments {
             if matches!(
@@ -26,7 +26,7 @@ impl Named {
             ) {
                 self.add_one(employment);
             } else if newest_over
-                .is_none_or(|newest| start_and_id(newest) < start_and_id(employment))
+                .is_none_or(|newest| recency_key(newest) < recency_key(employment))
             {
                 newest_over = Some(employment);
             }
@@ -38,7 +38,7 @@ impl Named {
 
     /// Adds the look-up ids of one employment.
     pub(crate) fn add_one(&mut self, employment: &Employment) {
-        for (kind, id) in units(employment) {
+        for (kind, id) in lookups_of(employment) {
             let ids = self.0.entry(kind).or_default();
             if !ids.contains(id) {
                 ids.insert(id.to_owned());
@@ -46,34 +46,34 @@ impl Named {
         }
     }
 
-    pub(crate) fn by_kind(&self) -> &HashMap<Kind, HashSet<String>> {
+    pub(crate) fn by_kind(&self) -> &HashMap<LookupKind, HashSet<String>> {
         &self.0
     }
 }
 
 /// Reports whether a primary employment refers to a look-up whose name could not be read.
-pub(crate) fn lacks_name(employment: Option<&Employment>, names: &Names) -> bool {
+pub(crate) fn lacks_name(employment: Option<&Employment>, names: &LookupNames) -> bool {
     let Some(employment) = employment else { return false };
-    units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id))
+    lookups_of(employment).into_iter().any(|(kind, id)| names.is_name_unread(kind, id))
 }
 
 /// Number of persons that refer to look-ups of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct InUse {
+pub(crate) struct LookupUsage {
     /// Persons that refer to at least one.
     pub(crate) persons: usize,
     /// Persons among them that refer to a look-up without a name.
     pub(crate) nameless: usize,
 }
 
-impl InUse {
+impl LookupUsage {
     /// Counts the persons whose primary employment refers to look-ups of `kind`.
-    pub(crate) fn of(kind: Kind, people: &[Facts], names: &Names, rules: &DateRules<'_>) -> Self {
+    pub(crate) fn count(kind: LookupKind, people: &[DecodedRecord], names: &LookupNames, rules: &DateRules<'_>) -> Self {
         let mut in_use = Self::default();
         for facts in people {
             let Some(employments) = &facts.employments else { continue };
             let Some(employment) = rules.primary_employment(employments) else { continue };
-            let mut units = units(employment);
+            let mut units = lookups_of(employment);
             units.retain(|(unit_kind, _)| *unit_kind == kind);
             in_use.persons += usize::from(!units.is_empty());
             in_use.nameless +=
@@ -84,21 +84,21 @@ impl InUse {
 }
 
 /// Returns the look-ups to which an employment refers, as kind and id.
-fn units(employment: &Employment) -> Vec<(Kind, &str)> {
+fn lookups_of(employment: &Employment) -> Vec<(LookupKind, &str)> {
     let mut units = Vec::new();
     for unit in &employment.org_units {
-        match unit.kind.as_deref() {
-            Some("DEPARTMENT") => units.push((Kind::Department, unit.id.as_str())),
-            Some("TEAM") => units.push((Kind::Team, unit.id.as_str())),
+        match unit.unit_type.as_deref() {
+            Some("DEPARTMENT") => units.push((LookupKind::Department, unit.id.as_str())),
+            Some("TEAM") => units.push((LookupKind::Team, unit.id.as_str())),
             _ => {}
         }
     }
     let legal_entity = employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref());
     let workplace = employment.office.as_ref().and_then(|office| office.id.as_deref());
     let others = [
-        (Kind::LegalEntity, legal_entity),
-        (Kind::Workplace, workplace),
-        (Kind::CostCenter, employment::cost_center(employment)),
+        (LookupKind::LegalEntity, legal_entity),
+        (LookupKind::Workplace, workplace),
+        (LookupKind::CostCenter, employment::cost_center_id(employment)),
     ];
     for (kind, id) in others {
         if let Some(id) = id {
@@ -109,6 +109,6 @@ fn units(employment: &Employment) -> Vec<(Kind, &str)> {
 }
 
 /// Returns the sort key of an ended employment. The one with the largest key is the newest.
-fn start_and_id(employment: &Employment) -> (Option<Date>, &str) {
+fn recency_key(employment: &Employment) -> (Option<Date>, &str) {
     (employment.employment_start_date, &employment.id)
 }

@@ -7,37 +7,37 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::directory::SourceError;
-use crate::mapping::person_header::Head;
+use crate::mapping::person_header::PersonHeader;
 use crate::mapping::personal_data::is_personal_attribute;
 use crate::personio;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Endpoint, Read};
+use crate::personio::{Endpoint, ParsedEntry};
 
 /// Error for bytes that cannot be decoded or a value that cannot be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("internal error: the record of a person cannot be {0}")]
-pub(crate) struct Fault(&'static str);
+pub(crate) struct CodecError(&'static str);
 
-impl Fault {
+impl CodecError {
     /// Error for bytes that this program did not encode.
-    pub(crate) const UNREADABLE: Self = Self("decoded");
+    pub(crate) const INVALID: Self = Self("decoded");
 }
 
-impl From<Fault> for SourceError {
-    fn from(fault: Fault) -> Self {
+impl From<CodecError> for SourceError {
+    fn from(fault: CodecError) -> Self {
         Self::new(fault.to_string())
     }
 }
 
-impl From<Fault> for personio::Error {
-    fn from(fault: Fault) -> Self {
+impl From<CodecError> for personio::Error {
+    fn from(fault: CodecError) -> Self {
         Self::Unreadable { endpoint: Endpoint::Persons, reason: fault.to_string() }
     }
 }
 
 /// Decoded data of one person.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Facts {
+pub(crate) struct DecodedRecord {
     pub(crate) person: Person,
     /// Employments of the last successful read; `None` if no read has succeeded.
     pub(crate) employments: Option<Vec<Employment>>,
@@ -45,7 +45,7 @@ pub(crate) struct Facts {
 
 /// Encoded person: the fields of [`Person`] in their order, most of which are skipped.
 #[derive(Deserialize)]
-struct Beginning<'p>(
+struct EncodedPersonFields<'p>(
     &'p str,
     Option<&'p str>,
     Option<&'p str>,
@@ -60,25 +60,25 @@ struct Beginning<'p>(
 
 /// Encoded person of a listing, without the values of personal attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedPerson {
     pub(crate) id: Box<str>,
     bytes: Vec<u8>,
     /// Names of the attributes whose values could not be read exactly.
-    pub(crate) odd: Vec<Box<str>>,
+    pub(crate) malformed: Vec<Box<str>>,
 }
 
-impl Listed {
+impl ListedPerson {
     /// Encodes a person without the values of personal attributes.
-    pub(crate) fn new(mut person: Person) -> Result<Self, Fault> {
-        forget_personal(&mut person);
-        let bytes = packed(&person)?;
-        Ok(Self { id: person.id.into(), bytes, odd: Vec::new() })
+    pub(crate) fn new(mut person: Person) -> Result<Self, CodecError> {
+        remove_personal_values(&mut person);
+        let bytes = to_msgpack(&person)?;
+        Ok(Self { id: person.id.into(), bytes, malformed: Vec::new() })
     }
 
     /// Encodes a person from a listing or a single-user fetch, with the names of its inexact
     /// attributes.
-    pub(crate) fn of(read: Read<Person>) -> Result<Self, Fault> {
-        Ok(Self { odd: read.odd, ..Self::new(read.value)? })
+    pub(crate) fn from_entry(read: ParsedEntry<Person>) -> Result<Self, CodecError> {
+        Ok(Self { malformed: read.malformed, ..Self::new(read.value)? })
     }
 
     /// Returns the size of the encoded person in bytes.
@@ -86,42 +86,42 @@ impl Listed {
         self.bytes.len()
     }
 
-    pub(crate) fn person(&self) -> Result<Person, Fault> {
-        unpacked(&self.bytes)
+    pub(crate) fn decode(&self) -> Result<Person, CodecError> {
+        from_msgpack(&self.bytes)
     }
 }
 
 /// Encoded record: the person, followed by the employments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Packed {
+pub(crate) struct EncodedRecord {
     #[serde(with = "serde_bytes")]
     bytes: Box<[u8]>,
     /// Offset of the employments. If no bytes follow it, the employments are unknown.
     employments_offset: usize,
 }
 
-impl Packed {
+impl EncodedRecord {
     /// Joins an encoded person and employments; `None` means that the employments are unknown.
-    pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>) -> Result<Self, Fault> {
+    pub(crate) fn new(person: &ListedPerson, employments: Option<&[Employment]>) -> Result<Self, CodecError> {
         let employments = match employments {
-            Some(employments) => packed(employments)?,
+            Some(employments) => to_msgpack(employments)?,
             None => Vec::new(),
         };
-        Ok(Self::joined(&person.bytes, &employments))
+        Ok(Self::join(&person.bytes, &employments))
     }
 
-    fn joined(person: &[u8], employments: &[u8]) -> Self {
+    fn join(person: &[u8], employments: &[u8]) -> Self {
         Self { bytes: [person, employments].concat().into(), employments_offset: person.len() }
     }
 
     /// Returns a record of `person` with the employments of this record.
-    pub(crate) fn with_person(&self, person: &Listed) -> Self {
-        Self::joined(&person.bytes, self.parts().1)
+    pub(crate) fn with_person(&self, person: &ListedPerson) -> Self {
+        Self::join(&person.bytes, self.parts().1)
     }
 
     /// Returns a record of the person in this record with the employments of `other`.
     pub(crate) fn with_employments_of(&self, other: &Self) -> Self {
-        Self::joined(self.parts().0, other.parts().1)
+        Self::join(self.parts().0, other.parts().1)
     }
 
     /// Returns the bytes of the person and of the employments. Both are empty for an invalid
@@ -131,8 +131,8 @@ impl Packed {
     }
 
     /// Returns the encoded person. `id` must be the id of this person.
-    pub(crate) fn listed(&self, id: &str) -> Listed {
-        Listed { id: id.into(), bytes: self.parts().0.to_vec(), odd: Vec::new() }
+    pub(crate) fn listed(&self, id: &str) -> ListedPerson {
+        ListedPerson { id: id.into(), bytes: self.parts().0.to_vec(), malformed: Vec::new() }
     }
 
     /// Returns the size in bytes.
@@ -141,7 +141,7 @@ impl Packed {
     }
 
     /// Reports whether the person in this record equals `person` byte for byte.
-    pub(crate) fn is_of(&self, person: &Listed) -> bool {
+    pub(crate) fn has_same_person(&self, person: &ListedPerson) -> bool {
         self.parts().0 == person.bytes
     }
 
@@ -149,41 +149,41 @@ impl Packed {
         self.parts().1 == other.parts().1
     }
 
-    pub(crate) fn knows_employments(&self) -> bool {
+    pub(crate) fn has_employments(&self) -> bool {
         !self.parts().1.is_empty()
     }
 
     /// Decodes the fields that name and order a person, without a copy.
-    pub(crate) fn head(&self) -> Result<Head<'_>, Fault> {
-        let Beginning(id, email, first_name, last_name, preferred_name, _, created_at, ..) =
-            unpacked(self.parts().0)?;
-        Ok(Head { id, email, first_name, last_name, preferred_name, created_at })
+    pub(crate) fn decode_header(&self) -> Result<PersonHeader<'_>, CodecError> {
+        let EncodedPersonFields(id, email, first_name, last_name, preferred_name, _, created_at, ..) =
+            from_msgpack(self.parts().0)?;
+        Ok(PersonHeader { id, email, first_name, last_name, preferred_name, created_at })
     }
 
-    pub(crate) fn employments(&self) -> Result<Option<Vec<Employment>>, Fault> {
+    pub(crate) fn decode_employments(&self) -> Result<Option<Vec<Employment>>, CodecError> {
         let (_, employments) = self.parts();
         if employments.is_empty() {
             return Ok(None);
         }
-        unpacked(employments).map(Some)
+        from_msgpack(employments).map(Some)
     }
 
-    pub(crate) fn facts(&self) -> Result<Facts, Fault> {
-        Ok(Facts { person: unpacked(self.parts().0)?, employments: self.employments()? })
+    pub(crate) fn decode(&self) -> Result<DecodedRecord, CodecError> {
+        Ok(DecodedRecord { person: from_msgpack(self.parts().0)?, employments: self.decode_employments()? })
     }
 }
 
-fn packed<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
-    rmp_serde::to_vec(value).map_err(|_| Fault("encoded"))
+fn to_msgpack<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
+    rmp_serde::to_vec(value).map_err(|_| CodecError("encoded"))
 }
 
-fn unpacked<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Fault> {
-    rmp_serde::from_slice(bytes).map_err(|_| Fault::UNREADABLE)
+fn from_msgpack<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, CodecError> {
+    rmp_serde::from_slice(bytes).map_err(|_| CodecError::INVALID)
 }
 
 /// Removes the values of requested custom attributes that are personal. Only the received attribute
 /// shows that it is. Such values are not served, and must not stay in memory or on disk.
-fn forget_personal(person: &mut Person) {
+fn remove_personal_values(person: &mut Person) {
     for attribute in &mut person.custom_attributes {
         if is_personal_attribute(attribute) {
             attribute.value = Value::Null;
@@ -229,7 +229,7 @@ mod tests {
         "20[0-2][0-9]-(0[1-9]|1[0-2])-([0-2][0-9]|31)".prop_map(Value::from)
     }
 
-    fn moment() -> impl Strategy<Value = Value> {
+    fn timestamp() -> impl Strategy<Value = Value> {
         "20[0-2][0-9]-(0[1-9]|1[0-2])-1[0-9]T2[0-3]:59:0[0-9](\\.[0-9]{1,9})?(Z|\\+02:00)"
             .prop_map(Value::from)
     }
@@ -244,7 +244,7 @@ mod tests {
         );
         let reference = field(word()).prop_map(|id| json!({"id": id}));
         let names = prop::collection::vec(prop::option::of(word()), 4);
-        (1u32.., names, field(word()), field(moment()), field(moment()), entries(custom), entries(reference))
+        (1u32.., names, field(word()), field(timestamp()), field(timestamp()), entries(custom), entries(reference))
             .prop_filter_map(
                 "a text that is none makes a person unreadable",
                 |(id, names, status, created_at, updated_at, custom_attributes, employments)| {
@@ -264,7 +264,7 @@ mod tests {
         let center = (word(), field(any::<f64>().prop_map(Value::from)));
         let center = center.prop_map(|(id, weight)| json!({"id": id, "weight": weight}));
         let dates = prop::collection::vec(field(date()), 7);
-        let employment = (1u32.., word(), reference(), reference(), entries(unit), entries(center), dates, moment())
+        let employment = (1u32.., word(), reference(), reference(), entries(unit), entries(center), dates, timestamp())
             .prop_filter_map(
                 "what an employment cannot be",
                 |(id, word, supervisor, office, org_units, cost_centers, dates, updated_at)| {
@@ -287,31 +287,31 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_returns_the_encoded_data(person in persons(), employments in employments()) {
-            let listed = Listed::new(person.clone()).unwrap();
+            let listed = ListedPerson::new(person.clone()).unwrap();
             let mut person = person;
-            forget_personal(&mut person);
-            prop_assert_eq!(listed.person().unwrap(), person.clone());
+            remove_personal_values(&mut person);
+            prop_assert_eq!(listed.decode().unwrap(), person.clone());
             prop_assert_eq!(&*listed.id, person.id.as_str());
 
-            let packed = Packed::new(&listed, employments.as_deref()).unwrap();
-            prop_assert!(packed.is_of(&listed));
+            let packed = EncodedRecord::new(&listed, employments.as_deref()).unwrap();
+            prop_assert!(packed.has_same_person(&listed));
             prop_assert_eq!(packed.listed(&listed.id), listed);
-            prop_assert_eq!(packed.knows_employments(), employments.is_some());
-            prop_assert_eq!(packed.head().unwrap(), Head::of(&person));
-            prop_assert_eq!(packed.facts().unwrap(), Facts { person, employments });
+            prop_assert_eq!(packed.has_employments(), employments.is_some());
+            prop_assert_eq!(packed.decode_header().unwrap(), PersonHeader::from_person(&person));
+            prop_assert_eq!(packed.decode().unwrap(), DecodedRecord { person, employments });
         }
 
         #[test]
         fn replaced_parts_equal_a_new_encoding(
             one in persons(), other in persons(), known in employments(), read in employments(),
         ) {
-            let (one, other) = (Listed::new(one).unwrap(), Listed::new(other).unwrap());
-            let packed = Packed::new(&one, known.as_deref()).unwrap();
-            let newer = Packed::new(&other, read.as_deref()).unwrap();
-            prop_assert_eq!(packed.is_of(&other), one.person().unwrap() == other.person().unwrap());
+            let (one, other) = (ListedPerson::new(one).unwrap(), ListedPerson::new(other).unwrap());
+            let packed = EncodedRecord::new(&one, known.as_deref()).unwrap();
+            let newer = EncodedRecord::new(&other, read.as_deref()).unwrap();
+            prop_assert_eq!(packed.has_same_person(&other), one.decode().unwrap() == other.decode().unwrap());
             prop_assert_eq!(packed.has_same_employments(&newer), known == read);
-            prop_assert_eq!(packed.with_person(&other), Packed::new(&other, known.as_deref()).unwrap());
-            prop_assert_eq!(packed.with_employments_of(&newer), Packed::new(&one, read.as_deref()).unwrap());
+            prop_assert_eq!(packed.with_person(&other), EncodedRecord::new(&other, known.as_deref()).unwrap());
+            prop_assert_eq!(packed.with_employments_of(&newer), EncodedRecord::new(&one, read.as_deref()).unwrap());
         }
     }
 
@@ -322,7 +322,7 @@ mod tests {
                 {"id": "dynamic_1", "label": "Gehalt", "value": "MARKER"}, {"id": "dynamic_2", "value": "kept"},
             ],
         });
-        let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
+        let listed = ListedPerson::new(serde_json::from_value(person).unwrap()).unwrap();
         let text = String::from_utf8_lossy(&listed.bytes).into_owned();
         assert!(
             text.contains("Gehalt") && text.contains("kept") && !text.contains("MARKER"),

@@ -10,24 +10,24 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{Defects, SourceError};
-use crate::mapping::employment::by_number;
+use crate::mapping::employment::compare_ids;
 use crate::personio::model::Employment;
-use crate::personio::{Names, OddNames, UnreadableEntry, is_loggable};
-use crate::sync::lookup_ids::Named;
-use crate::sync::record_codec::{Facts, Fault, Listed, Packed};
+use crate::personio::{LookupNames, MalformedNames, UnreadableEntry, is_loggable};
+use crate::sync::lookup_ids::LookupIds;
+use crate::sync::record_codec::{DecodedRecord, CodecError, ListedPerson, EncodedRecord};
 
 /// Version of the encoded form. Bytes of another version are rejected.
-const VERSION: u32 = 3;
+const RECORDS_VERSION: u32 = 3;
 /// Approximate number of bytes of an encoded record in addition to the packed person and
 /// employments.
-const ROW: usize = 80;
+const RECORD_OVERHEAD_BYTES: usize = 80;
 
 /// Last known data of one person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct PersonRecord {
     pub(crate) id: Box<str>,
     /// Encoded person and employments.
-    pub(crate) encoded: Packed,
+    pub(crate) encoded: EncodedRecord,
     /// Time at which the employments were read, or of the first attempt if none has succeeded.
     pub(crate) read_at: Timestamp,
     /// True if the last attempt to read the employments failed.
@@ -40,27 +40,27 @@ pub(crate) struct Record {
     /// state then.
     pub(crate) unreadable_attribute: Option<Box<str>>,
     /// Attributes whose values could not be read exactly.
-    pub(crate) malformed: Odd,
+    pub(crate) malformed: MalformedAttributes,
 }
 
 /// Names of the attributes of one person whose values could not be read exactly.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Odd {
+pub(crate) struct MalformedAttributes {
     pub(crate) person: Vec<Box<str>>,
     pub(crate) employments: Vec<Box<str>>,
 }
 
-impl Record {
+impl PersonRecord {
     /// Creates the record of a person from a listing. `employments` is `None` if the attempt to
     /// read them at `read` failed.
     pub(crate) fn new(
-        person: &Listed,
+        person: &ListedPerson,
         employments: Option<&[Employment]>,
         read: Timestamp,
-    ) -> Result<Self, Fault> {
-        let packed = Packed::new(person, employments)?;
+    ) -> Result<Self, CodecError> {
+        let packed = EncodedRecord::new(person, employments)?;
         let failed = employments.is_none();
-        let odd = Odd { person: person.odd.clone(), employments: Vec::new() };
+        let odd = MalformedAttributes { person: person.malformed.clone(), employments: Vec::new() };
         Ok(Self {
             id: person.id.clone(),
             encoded: packed,
@@ -74,7 +74,7 @@ impl Record {
     }
 
     /// Reports whether both records give the same user and the same defects.
-    fn makes_the_same_as(&self, other: &Self) -> bool {
+    fn gives_same_user_as(&self, other: &Self) -> bool {
         self.encoded == other.encoded
             && self.read_failed == other.read_failed
             && self.is_unverified == other.is_unverified
@@ -83,7 +83,7 @@ impl Record {
     }
 
     /// Reports whether any part could not be read, or not exactly.
-    fn is_odd(&self) -> bool {
+    fn has_defects(&self) -> bool {
         !self.is_complete()
             || self.unreadable_attribute.is_some()
             || !self.malformed.person.is_empty()
@@ -93,93 +93,93 @@ impl Record {
     /// Reports whether the record can be mapped to a user. Without employments, the active state is
     /// unknown.
     pub(crate) fn is_complete(&self) -> bool {
-        self.encoded.knows_employments()
+        self.encoded.has_employments()
     }
 
     /// Returns the person as last listed.
-    pub(crate) fn listed(&self) -> Listed {
+    pub(crate) fn to_listed(&self) -> ListedPerson {
         let mut listed = self.encoded.listed(&self.id);
-        listed.odd.clone_from(&self.malformed.person);
+        listed.malformed.clone_from(&self.malformed.person);
         listed
     }
 
     /// Reports whether a part comes from an earlier load because it could not be read again.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.unreadable_attribute.is_some() || (self.read_failed && self.encoded.knows_employments())
+        self.unreadable_attribute.is_some() || (self.read_failed && self.encoded.has_employments())
     }
 
     /// Counts the values that could not be read exactly.
     fn add_values_to(&self, defects: &mut Defects) {
         for attribute in &self.malformed.person {
             defects.values += 1;
-            defects.add_example(|| format!("{}: {attribute}", person(Some(&self.id))));
+            defects.add_example(|| format!("{}: {attribute}", describe_person(Some(&self.id))));
         }
         for attribute in &self.malformed.employments {
             defects.values += 1;
-            defects.add_example(|| format!("{}: employments.{attribute}", person(Some(&self.id))));
+            defects.add_example(|| format!("{}: employments.{attribute}", describe_person(Some(&self.id))));
         }
     }
 
     /// Checks a decoded record and adds the look-up ids of its employments to `named`. Removes the
     /// values of attributes that are personal by the rules of this version.
-    fn checked(self, named: &mut Named) -> Result<Self, Fault> {
-        let Facts { person, employments } = self.encoded.facts()?;
+    fn check(self, named: &mut LookupIds) -> Result<Self, CodecError> {
+        let DecodedRecord { person, employments } = self.encoded.decode()?;
         if *person.id != *self.id {
-            return Err(Fault::UNREADABLE);
+            return Err(CodecError::INVALID);
         }
-        named.add(&employments.unwrap_or_default());
+        named.add_all(&employments.unwrap_or_default());
         if person.custom_attributes.is_empty() {
             return Ok(self);
         }
-        Ok(Self { encoded: self.encoded.with_person(&Listed::new(person)?), ..self })
+        Ok(Self { encoded: self.encoded.with_person(&ListedPerson::new(person)?), ..self })
     }
 }
 
 /// Set of records with access by person id.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct People(HashSet<ById>);
+pub(crate) struct RecordsById(HashSet<RecordKey>);
 
 /// Record that is hashed and compared by its id.
 #[derive(Debug, Clone)]
-struct ById(Arc<Record>);
+struct RecordKey(Arc<PersonRecord>);
 
-impl Borrow<str> for ById {
+impl Borrow<str> for RecordKey {
     fn borrow(&self) -> &str {
         &self.0.id
     }
 }
 
-impl Hash for ById {
+impl Hash for RecordKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.id.hash(state);
     }
 }
 
-impl PartialEq for ById {
+impl PartialEq for RecordKey {
     fn eq(&self, other: &Self) -> bool {
         self.0.id == other.0.id
     }
 }
 
-impl Eq for ById {}
+impl Eq for RecordKey {}
 
-impl People {
-    pub(crate) fn get(&self, id: &str) -> Option<&Arc<Record>> {
-        let ById(record) = self.0.get(id)?;
+impl RecordsById {
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<PersonRecord>> {
+        let RecordKey(record) = self.0.get(id)?;
         Some(record)
     }
 
-    pub(crate) fn has(&self, id: &str) -> bool {
+    pub(crate) fn contains(&self, id: &str) -> bool {
         self.0.contains(id)
     }
 
     /// Adds a record. It replaces an earlier record of the same person.
-    pub(crate) fn insert(&mut self, record: Arc<Record>) {
-        self.0.replace(ById(record));
+    pub(crate) fn insert(&mut self, record: Arc<PersonRecord>) {
+        self.0.replace(RecordKey(record));
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
-        self.0.iter().map(|ById(record)| record)
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<PersonRecord>> {
+        self.0.iter().map(|RecordKey(record)| record)
     }
 
     fn len(&self) -> usize {
@@ -187,9 +187,9 @@ impl People {
     }
 }
 
-impl FromIterator<Arc<Record>> for People {
+impl FromIterator<Arc<PersonRecord>> for RecordsById {
     /// Collects records. Of several records of one person the last stays.
-    fn from_iter<I: IntoIterator<Item = Arc<Record>>>(records: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = Arc<PersonRecord>>>(records: I) -> Self {
         let records = records.into_iter();
         let mut people = Self(HashSet::with_capacity(records.size_hint().0));
         for record in records {
@@ -202,35 +202,35 @@ impl FromIterator<Arc<Record>> for People {
 /// All records and the names of the look-ups to which they refer.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    pub(crate) people: People,
-    pub(crate) names: Names,
+    pub(crate) by_id: RecordsById,
+    pub(crate) names: LookupNames,
     /// Persons and names that the last load could not read and that have no earlier state. They are
     /// not encoded.
-    pub(crate) left_out: LeftOut,
+    pub(crate) left_out: UnreadableData,
 }
 
 /// Persons and names that a load could not read and that have no earlier state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct LeftOut {
+pub(crate) struct UnreadableData {
     pub(crate) persons: Vec<UnreadableEntry>,
-    pub(crate) names: Vec<OddNames>,
+    pub(crate) names: Vec<MalformedNames>,
 }
 
-impl LeftOut {
+impl UnreadableData {
     /// Counts the persons that could not be read.
     fn add_persons_to(&self, defects: &mut Defects) {
         for UnreadableEntry { id, attribute } in &self.persons {
             defects.left_out += 1;
-            defects.add_example(|| format!("{}: {attribute}, left out", person(id.as_deref())));
+            defects.add_example(|| format!("{}: {attribute}, left out", describe_person(id.as_deref())));
         }
     }
 
     /// Counts the names that could not be read.
     fn add_names_to(&self, defects: &mut Defects) {
-        for OddNames { kind, ids, unreadable } in &self.names {
+        for MalformedNames { kind, ids, unreadable } in &self.names {
             defects.values += ids.len() + unreadable;
             for id in ids {
-                defects.add_example(|| format!("{kind:?} {}: name", shown(id)));
+                defects.add_example(|| format!("{kind:?} {}: name", loggable_id(id)));
             }
             if *unreadable > 0 {
                 defects.add_example(|| format!("{unreadable} of {kind:?}: id"));
@@ -240,65 +240,65 @@ impl LeftOut {
 }
 
 /// Returns the description of a person for a log line.
-fn person(id: Option<&str>) -> String {
+fn describe_person(id: Option<&str>) -> String {
     match id {
-        Some(id) => format!("person {}", shown(id)),
+        Some(id) => format!("person {}", loggable_id(id)),
         None => "a person without a readable id".to_owned(),
     }
 }
 
 /// Returns `id` if it is safe in a log line, else a placeholder.
-fn shown(id: &str) -> &str {
+fn loggable_id(id: &str) -> &str {
     if is_loggable(id) { id } else { "with an odd id" }
 }
 
 /// Encoded form of the records, for writing.
 #[derive(Serialize)]
-struct Written<'r> {
+struct EncodableRecords<'r> {
     version: u32,
-    names: &'r Names,
-    people: Vec<&'r Record>,
+    names: &'r LookupNames,
+    people: Vec<&'r PersonRecord>,
 }
 
 /// Encoded form of the records, for reading.
 #[derive(Deserialize)]
-struct Read {
+struct DecodableRecords {
     version: u32,
-    names: Names,
-    people: Vec<Record>,
+    names: LookupNames,
+    people: Vec<PersonRecord>,
 }
 
 impl Records {
     /// Reports whether both give the same users and the same defects. Read times are ignored.
     pub(crate) fn gives_same_users_as(&self, other: &Self) -> bool {
-        self.people.len() == other.people.len()
+        self.by_id.len() == other.by_id.len()
             && self.names == other.names
             && self.left_out == other.left_out
-            && self.people.iter().all(|record| other.has_same(record))
+            && self.by_id.iter().all(|record| other.has_same(record))
     }
 
     /// Reports whether these records contain one that gives the same user as `record`.
-    fn has_same(&self, record: &Arc<Record>) -> bool {
-        let Some(own) = self.people.get(&record.id) else { return false };
-        Arc::ptr_eq(own, record) || own.makes_the_same_as(record)
+    fn has_same(&self, record: &Arc<PersonRecord>) -> bool {
+        let Some(own) = self.by_id.get(&record.id) else { return false };
+        Arc::ptr_eq(own, record) || own.gives_same_user_as(record)
     }
 
     /// Returns the numbers of data that could not be read, or not exactly, and a few examples.
     pub(crate) fn defects(&self) -> Defects {
         let mut defects = Defects::default();
-        let mut odd: Vec<&Record> = Vec::new();
-        for record in self.people.iter() {
-            if record.is_odd() {
+        let mut odd: Vec<&PersonRecord> = Vec::new();
+        for record in self.by_id.iter() {
+            if record.has_defects() {
                 odd.push(record);
             }
         }
-        odd.sort_by(|one, other| by_number(&one.id, &other.id));
+        odd.sort_by(|one, other| compare_ids(&one.id, &other.id));
         self.left_out.add_persons_to(&mut defects);
         for record in &odd {
             if !record.is_complete() {
                 defects.left_out += 1;
                 defects
-                    .add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
+                    .add_example(|| format!("{}: employments, left out", describe_person(Some(&record.id))));
             }
         }
         // Persons without employments are not served, so that their other defects do not count.
@@ -307,7 +307,7 @@ impl Records {
             if let Some(attribute) = &record.unreadable_attribute {
                 defects.kept += 1;
                 defects.add_example(|| {
-                    format!("{}: {attribute}, as before", person(Some(&record.id)))
+                    format!("{}: {attribute}, as before", describe_person(Some(&record.id)))
                 });
             }
         }
@@ -319,30 +319,30 @@ impl Records {
     }
 
     /// Decodes records. Returns them with the look-up ids of their employments.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, Named), SourceError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, LookupIds), SourceError> {
         // The error of the decoder is discarded, since its text can quote personal data.
-        let Ok(Read { version, names, people: read }) = rmp_serde::from_slice(bytes) else {
+        let Ok(DecodableRecords { version, names, people: read }) = rmp_serde::from_slice(bytes) else {
             return Err(unreadable());
         };
-        if version != VERSION {
-            let reason = format!("holds records of version {version} instead of {VERSION}");
+        if version != RECORDS_VERSION {
+            let reason = format!("holds records of version {version} instead of {RECORDS_VERSION}");
             return Err(SourceError::new(reason));
         }
-        let mut named = Named::default();
-        let mut people = People(HashSet::with_capacity(read.len()));
+        let mut named = LookupIds::default();
+        let mut people = RecordsById(HashSet::with_capacity(read.len()));
         for record in read {
-            let record = record.checked(&mut named).map_err(|_| unreadable())?;
+            let record = record.check(&mut named).map_err(|_| unreadable())?;
             people.insert(Arc::new(record));
         }
-        Ok((Self { people, names, left_out: LeftOut::default() }, named))
+        Ok((Self { by_id: people, names, left_out: UnreadableData::default() }, named))
     }
 
     /// Encodes the records and names.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        let people: Vec<&Record> = self.people.iter().map(Arc::as_ref).collect();
-        let size = people.iter().map(|record| record.encoded.size() + ROW).sum();
+        let people: Vec<&PersonRecord> = self.by_id.iter().map(Arc::as_ref).collect();
+        let size = people.iter().map(|record| record.encoded.size() + RECORD_OVERHEAD_BYTES).sum();
         let mut bytes = Vec::with_capacity(size);
-        let written = Written { version: VERSION, names: &self.names, people };
+        let written = EncodableRecords { version: RECORDS_VERSION, names: &self.names, people };
         match rmp_serde::encode::write(&mut bytes, &written) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(SourceError::new(error.to_string())),
@@ -360,7 +360,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::personio::Kind;
+    use crate::personio::LookupKind;
 
     #[test]
     fn decoding_returns_the_encoded_records() {
@@ -368,28 +368,28 @@ mod tests {
         let employments =
             json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
         let employments: Vec<Employment> = serde_json::from_value(employments).unwrap();
-        let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
+        let listed = ListedPerson::new(serde_json::from_value(person).unwrap()).unwrap();
         let read = "2026-01-01T00:00:00.5Z".parse().unwrap();
-        let record = Record {
+        let record = PersonRecord {
             read_failed: true,
             deletion_checked_at: Some("2026-01-02T00:00:00Z".parse().unwrap()),
             is_unverified: true,
             unreadable_attribute: Some("email".into()),
-            malformed: Odd {
+            malformed: MalformedAttributes {
                 person: vec!["created_at".into()],
                 employments: vec!["position.title".into()],
             },
-            ..Record::new(&listed, Some(&employments), read).unwrap()
+            ..PersonRecord::new(&listed, Some(&employments), read).unwrap()
         };
-        let names: Names = [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
+        let names: LookupNames = [(LookupKind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
         let records = Records {
-            people: [Arc::new(record.clone())].into_iter().collect(),
+            by_id: [Arc::new(record.clone())].into_iter().collect(),
             names: names.clone(),
             ..Records::default()
         };
         let bytes = records.to_bytes().unwrap();
         let (again, _) = Records::from_bytes(&bytes).unwrap();
-        assert_eq!(again.people.iter().map(Arc::as_ref).collect::<Vec<_>>(), [&record]);
+        assert_eq!(again.by_id.iter().map(Arc::as_ref).collect::<Vec<_>>(), [&record]);
         assert_eq!(again.names, names);
 
         let mut newer = bytes.clone();
@@ -406,31 +406,31 @@ mod tests {
     #[test]
     fn only_equal_records_give_the_same_users() {
         let listed = |email: &str| {
-            Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap())
+            ListedPerson::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap())
         };
         let record =
-            Record::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH)
+            PersonRecord::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH)
                 .unwrap();
         let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
         let employed =
-            Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read_at)
+            PersonRecord::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read_at)
                 .unwrap();
         let renamed =
-            Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at).unwrap();
-        let other = Record { id: "8".into(), ..record.clone() };
-        let records = |people: &[&Record], name: &str| {
-            let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
+            PersonRecord::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at).unwrap();
+        let other = PersonRecord { id: "8".into(), ..record.clone() };
+        let records = |people: &[&PersonRecord], name: &str| {
+            let names = [(LookupKind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
             Records {
-                people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(),
+                by_id: people.iter().map(|record| Arc::new(PersonRecord::clone(record))).collect(),
                 names,
                 ..Records::default()
             }
         };
         let left_out = UnreadableEntry { id: Some("9".to_owned()), attribute: "email" };
-        let left_out = LeftOut { persons: vec![left_out], names: Vec::new() };
+        let left_out = UnreadableData { persons: vec![left_out], names: Vec::new() };
         let before = records(&[&record], "A");
         let read_later =
-            Record { read_at: Timestamp::MAX, deletion_checked_at: Some(Timestamp::MAX), ..record.clone() };
+            PersonRecord { read_at: Timestamp::MAX, deletion_checked_at: Some(Timestamp::MAX), ..record.clone() };
         assert!(records(&[&read_later], "A").gives_same_users_as(&before));
         for changed in [
             records(&[&record], "B"),
@@ -439,12 +439,12 @@ mod tests {
             records(&[&other], "A"),
             records(&[&employed], "A"),
             records(&[&renamed], "A"),
-            records(&[&Record { read_failed: true, ..record.clone() }], "A"),
-            records(&[&Record { is_unverified: true, ..record.clone() }], "A"),
-            records(&[&Record { unreadable_attribute: Some("email".into()), ..record.clone() }], "A"),
+            records(&[&PersonRecord { read_failed: true, ..record.clone() }], "A"),
+            records(&[&PersonRecord { is_unverified: true, ..record.clone() }], "A"),
+            records(&[&PersonRecord { unreadable_attribute: Some("email".into()), ..record.clone() }], "A"),
             records(
-                &[&Record {
-                    malformed: Odd { person: vec!["email".into()], ..Odd::default() },
+                &[&PersonRecord {
+                    malformed: MalformedAttributes { person: vec!["email".into()], ..MalformedAttributes::default() },
                     ..record.clone()
                 }],
                 "A",
@@ -460,44 +460,44 @@ mod tests {
 
     #[test]
     fn record_with_the_id_of_another_person_is_rejected() {
-        let listed = Listed::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
+        let listed = ListedPerson::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
         let record =
-            Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
+            PersonRecord { id: "8".into(), ..PersonRecord::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
         let records =
-            Records { people: [Arc::new(record)].into_iter().collect(), ..Records::default() };
+            Records { by_id: [Arc::new(record)].into_iter().collect(), ..Records::default() };
         assert!(Records::from_bytes(&records.to_bytes().unwrap()).is_err());
     }
 
     #[test]
     fn defects_are_counted_and_shown_without_values() {
-        let record = |id: &str, odd: Odd, unreadable: Option<&str>| {
-            let listed = Listed::new(
+        let record = |id: &str, odd: MalformedAttributes, unreadable: Option<&str>| {
+            let listed = ListedPerson::new(
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
-            let record = Record::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
-            Arc::new(Record { malformed: odd, unreadable_attribute: unreadable.map(Box::from), ..record })
+            let record = PersonRecord::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+            Arc::new(PersonRecord { malformed: odd, unreadable_attribute: unreadable.map(Box::from), ..record })
         };
         let odd =
-            Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
+            MalformedAttributes { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
         let people = [
             record("10", odd, None),
-            record("9", Odd::default(), Some("email")),
-            record("8", Odd::default(), None),
+            record("9", MalformedAttributes::default(), Some("email")),
+            record("8", MalformedAttributes::default(), None),
         ];
         let without_id = UnreadableEntry { id: None, attribute: "id" };
         let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
-        let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
-        let left_out = LeftOut { persons: vec![without_id, odd_id], names: vec![names] };
+        let names = MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
+        let left_out = UnreadableData { persons: vec![without_id, odd_id], names: vec![names] };
         let incomplete = |id: &str| {
-            let listed = Listed::new(
+            let listed = ListedPerson::new(
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
-            let record = Record::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
-            let odd = Odd { person: vec!["created_at".into()], employments: Vec::new() };
-            Arc::new(Record { malformed: odd, ..record })
+            let record = PersonRecord::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
+            let odd = MalformedAttributes { person: vec!["created_at".into()], employments: Vec::new() };
+            Arc::new(PersonRecord { malformed: odd, ..record })
         };
         let people = people.into_iter().chain([incomplete("11")]);
-        let records = Records { people: people.collect(), left_out, ..Records::default() };
+        let records = Records { by_id: people.collect(), left_out, ..Records::default() };
         let Defects { left_out, kept, values, examples } = records.defects();
         assert_eq!((left_out, kept, values), (3, 1, 4));
         let expected = [
@@ -516,7 +516,7 @@ mod tests {
     #[test]
     fn examples_of_defects_are_limited() {
         let odd = |id: usize| UnreadableEntry { id: Some(id.to_string()), attribute: "email" };
-        let left_out = LeftOut { persons: (0..1000).map(odd).collect(), names: Vec::new() };
+        let left_out = UnreadableData { persons: (0..1000).map(odd).collect(), names: Vec::new() };
         let defects = Records { left_out, ..Records::default() }.defects();
         assert_eq!((defects.left_out, defects.examples.len()), (1000, 10));
     }

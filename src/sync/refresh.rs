@@ -8,280 +8,280 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::directory::Progress;
+use crate::directory::LoadProgress;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Client, Employments, Endpoint, Error, Read};
-use crate::sync::employment_owners::Owners;
-use crate::sync::failure_budget::{Before, Earlier, Row, Unreadable};
-use crate::sync::lookup_ids::Named;
-use crate::sync::record_codec::{Fault, Listed};
-use crate::sync::records::{Odd, People, Record};
-use crate::sync::refresh_plan::{Plan, ToRead};
+use crate::personio::{PersonioClient, PersonEmployments, Endpoint, Error, ParsedEntry};
+use crate::sync::employment_owners::EmploymentOwners;
+use crate::sync::failure_budget::{StateBeforeRead, EarlierEmployments, FailureStreak, FailureBudget};
+use crate::sync::lookup_ids::LookupIds;
+use crate::sync::record_codec::{CodecError, ListedPerson};
+use crate::sync::records::{MalformedAttributes, RecordsById, PersonRecord};
+use crate::sync::refresh_plan::{RefreshPlan, PlannedRead};
 
 /// Time in which a load reads employments again although nothing indicates a change. The rest waits
 /// for the next load, so that the first load after a long pause does not last for hours.
-const RECHECKS: Duration = Duration::from_secs(300);
+const MAX_RECHECK_TIME: Duration = Duration::from_secs(300);
 /// Maximum number of deletion checks in one load. The others wait for the next load.
-const CONFIRMATIONS: usize = 200;
+const MAX_DELETION_CHECKS: usize = 200;
 
 /// Load in progress.
 pub(crate) struct Refresh<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) progress: &'a Progress,
+    pub(crate) client: &'a PersonioClient,
+    pub(crate) progress: &'a LoadProgress,
     pub(crate) clock: &'a dyn Clock,
     /// Custom attributes that the load reads.
-    pub(crate) wanted: &'a [String],
+    pub(crate) custom_attributes: &'a [String],
     /// Start of the load. Everything that it reads has this read time.
-    pub(crate) now: Timestamp,
+    pub(crate) started_at: Timestamp,
     /// Maximum age at which employments are still valid when reading them again fails.
-    pub(crate) trusted: Duration,
+    pub(crate) max_valid_age: Duration,
 }
 
 /// Outcome of reading the employments of one person.
-enum Answer {
+enum ReadOutcome {
     /// A request was sent.
-    Of(Reading),
+    Read(EmploymentResponse),
     /// No request was sent, since too many earlier ones failed in a row.
-    InVain,
+    SkippedAfterFailures,
     /// No request was sent, since the read can wait for the next load.
-    NotNow,
+    Deferred,
 }
 
 /// Outcome for one person, with the earlier record.
 struct PersonAnswer {
-    person: Listed,
-    earlier: Option<Arc<Record>>,
-    answer: Answer,
+    person: ListedPerson,
+    earlier: Option<Arc<PersonRecord>>,
+    answer: ReadOutcome,
 }
 
 /// Employments that were read for a person.
-struct Reading {
+struct EmploymentResponse {
     /// Ids of all employments in the response, even if the response was rejected.
     ids: Vec<String>,
     /// Employments, or the reason why the read failed or was rejected.
-    believed: Result<Employments, Error>,
+    checked: Result<PersonEmployments, Error>,
 }
 
 /// Results of loads, including failed ones.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Gleaned {
+pub(crate) struct PartialLoad {
     /// Records that were read since the last successful load.
-    pub(crate) people: People,
+    pub(crate) records: RecordsById,
     /// Look-up ids of all employments that were ever read.
-    pub(crate) named: Named,
+    pub(crate) lookup_ids: LookupIds,
 }
 
 /// Results of the deletion checks.
 #[derive(Debug, Default)]
-pub(crate) struct Confirmed {
+pub(crate) struct DeletionChecks {
     /// Persons that still exist, in their current state.
-    pub(crate) found: Vec<Listed>,
+    pub(crate) found: Vec<ListedPerson>,
     /// Unverified persons, in their previous state.
-    pub(crate) unconfirmed: Vec<Arc<Record>>,
+    pub(crate) unverified: Vec<Arc<PersonRecord>>,
     /// Number of persons that Personio no longer knows.
-    gone: usize,
+    deleted: usize,
 }
 
 /// Result of the deletion check of one missing person.
 struct DeletionCheck {
-    record: Arc<Record>,
+    record: Arc<PersonRecord>,
     /// Response; `None` if no request was sent.
-    answer: Option<Result<Option<Read<Person>>, Error>>,
+    answer: Option<Result<Option<ParsedEntry<Person>>, Error>>,
 }
 
 impl Refresh<'_> {
     /// Runs a deletion check for each missing person. A person counts as deleted only if Personio
     /// does not know the id, since a listing can be incomplete for many reasons.
-    pub(crate) async fn confirmed(
+    pub(crate) async fn check_deletions(
         &self,
-        mut missing: Vec<Arc<Record>>,
-    ) -> Result<Confirmed, Error> {
-        let later = missing.split_off(missing.len().min(CONFIRMATIONS));
-        let mut confirmed = Confirmed::default();
+        mut missing: Vec<Arc<PersonRecord>>,
+    ) -> Result<DeletionChecks, Error> {
+        let later = missing.split_off(missing.len().min(MAX_DELETION_CHECKS));
+        let mut confirmed = DeletionChecks::default();
         for record in later {
-            confirmed.leave(record);
+            confirmed.add_unverified(record);
         }
-        let failures = Row::default();
+        let failures = FailureStreak::default();
         let checks = stream::iter(missing).map(|record| self.check_deletion(record, &failures));
         let mut checks = checks.buffer_unordered(self.client.max_concurrency());
         while let Some(DeletionCheck { record, answer }) = checks.next().await {
-            confirmed.note(record, answer, self.now)?;
+            confirmed.add_result(record, answer, self.started_at)?;
         }
-        confirmed.report();
+        confirmed.log();
         Ok(confirmed)
     }
 
     /// Runs the deletion check of one person, unless too many checks have failed in a row.
-    async fn check_deletion(&self, record: Arc<Record>, failures: &Row) -> DeletionCheck {
-        if failures.is_long() {
+    async fn check_deletion(&self, record: Arc<PersonRecord>, failures: &FailureStreak) -> DeletionCheck {
+        if failures.was_exceeded() {
             return DeletionCheck { record, answer: None };
         }
-        let answer = self.client.person(&record.id, self.wanted).await;
-        failures.note(answer.is_ok());
+        let answer = self.client.person(&record.id, self.custom_attributes).await;
+        failures.add_outcome(answer.is_ok());
         DeletionCheck { record, answer: Some(answer) }
     }
 
     /// Carries out a refresh plan. The results stay in `gleaned` even if the load fails.
-    pub(crate) async fn carry_out(
+    pub(crate) async fn run_plan(
         &self,
-        plan: Plan,
-        owners: Owners,
-        gleaned: &mut Gleaned,
-    ) -> Result<Vec<Arc<Record>>, Error> {
-        let Plan { mut kept, to_read } = plan;
-        self.progress.complete(kept.len() + to_read.len());
+        plan: RefreshPlan,
+        owners: EmploymentOwners,
+        gleaned: &mut PartialLoad,
+    ) -> Result<Vec<Arc<PersonRecord>>, Error> {
+        let RefreshPlan { unchanged: mut kept, to_read } = plan;
+        self.progress.set_total(kept.len() + to_read.len());
         for _ in &kept {
-            self.progress.enriched();
+            self.progress.add_enriched();
         }
-        let mut read = self.enriched(&kept, to_read, owners, gleaned).await?;
+        let mut read = self.read_employments(&kept, to_read, owners, gleaned).await?;
         kept.append(&mut read);
         Ok(kept)
     }
 
     /// Reads employments. If a read fails, the last known ones stay. A record without any belongs
     /// to a person who is not served yet. Many failures fail the load.
-    async fn enriched(
+    async fn read_employments(
         &self,
-        kept: &[Arc<Record>],
-        to_read: Vec<ToRead>,
-        mut owners: Owners,
-        gleaned: &mut Gleaned,
-    ) -> Result<Vec<Arc<Record>>, Error> {
-        let mut unreadable = Unreadable::among(kept.len() + to_read.len());
+        kept: &[Arc<PersonRecord>],
+        to_read: Vec<PlannedRead>,
+        mut owners: EmploymentOwners,
+        gleaned: &mut PartialLoad,
+    ) -> Result<Vec<Arc<PersonRecord>>, Error> {
+        let mut unreadable = FailureBudget::for_persons(kept.len() + to_read.len());
         let mut bytes: usize = kept.iter().map(|record| record.encoded.size()).sum();
-        let failures = Row::default();
-        let recheck_end = self.clock.monotonic() + RECHECKS;
+        let failures = FailureStreak::default();
+        let recheck_end = self.clock.monotonic() + MAX_RECHECK_TIME;
         let answers =
             stream::iter(to_read).map(|to_read| self.answer(to_read, &failures, recheck_end));
         let mut answers = answers.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
         while let Some(PersonAnswer { person, earlier, answer }) = answers.next().await {
-            if let (Answer::NotNow, Some(earlier)) = (&answer, &earlier) {
+            if let (ReadOutcome::Deferred, Some(earlier)) = (&answer, &earlier) {
                 read.push(Arc::clone(earlier));
                 continue;
             }
             let employments = match answer {
-                Answer::Of(reading) => {
-                    let before = self.before(earlier.as_deref());
+                ReadOutcome::Read(reading) => {
+                    let before = self.earlier_state(earlier.as_deref());
                     counted(reading, &person.id, before, &mut owners, &mut unreadable)?
                 }
-                Answer::InVain | Answer::NotNow => None,
+                ReadOutcome::SkippedAfterFailures | ReadOutcome::Deferred => None,
             };
-            let record = self.record(&person, earlier.as_deref(), employments.as_ref())?;
+            let record = self.new_record(&person, earlier.as_deref(), employments.as_ref())?;
             let record = Arc::new(record);
             bytes += record.encoded.size();
-            check_size(bytes, self.client.limits().record_bytes)?;
+            check_record_bytes(bytes, self.client.limits().record_bytes)?;
             if let Some(read) = employments {
-                gleaned.named.add(&read.employments);
-                gleaned.people.insert(Arc::clone(&record));
+                gleaned.lookup_ids.add_all(&read.employments);
+                gleaned.records.insert(Arc::clone(&record));
             }
             read.push(record);
         }
-        unreadable.report();
+        unreadable.log();
         Ok(read)
     }
 
     /// Reads the employments of one person. No request is sent if recent employments are known and
     /// the read can wait after `recheck_end`, or too many reads have failed in a row.
-    async fn answer(&self, to_read: ToRead, failures: &Row, recheck_end: Duration) -> PersonAnswer {
-        let ToRead { person, earlier, can_wait } = to_read;
-        let is_trusted = self.is_trusted(earlier.as_deref());
+    async fn answer(&self, to_read: PlannedRead, failures: &FailureStreak, recheck_end: Duration) -> PersonAnswer {
+        let PlannedRead { person, earlier, can_wait } = to_read;
+        let is_trusted = self.is_still_valid(earlier.as_deref());
         let answer = if is_trusted && can_wait && self.clock.monotonic() > recheck_end {
-            Answer::NotNow
-        } else if is_trusted && failures.is_long() {
-            Answer::InVain
+            ReadOutcome::Deferred
+        } else if is_trusted && failures.was_exceeded() {
+            ReadOutcome::SkippedAfterFailures
         } else {
             let reading = self.reading(&person, earlier.as_deref()).await;
-            failures.note(reading.believed.is_ok());
-            Answer::Of(reading)
+            failures.add_outcome(reading.checked.is_ok());
+            ReadOutcome::Read(reading)
         };
-        self.progress.enriched();
+        self.progress.add_enriched();
         PersonAnswer { person, earlier, answer }
     }
 
     /// Requests the employments of one person and checks the response.
-    async fn reading(&self, person: &Listed, earlier: Option<&Record>) -> Reading {
+    async fn reading(&self, person: &ListedPerson, earlier: Option<&PersonRecord>) -> EmploymentResponse {
         match self.client.employments(&person.id).await {
-            Ok(read) => Reading { ids: read.ids(), believed: checked(read, person, earlier) },
-            Err(error) => Reading { ids: Vec::new(), believed: Err(error) },
+            Ok(read) => EmploymentResponse { ids: read.ids(), checked: checked(read, person, earlier) },
+            Err(error) => EmploymentResponse { ids: Vec::new(), checked: Err(error) },
         }
     }
 
-    fn before(&self, earlier: Option<&Record>) -> Before {
+    fn earlier_state(&self, earlier: Option<&PersonRecord>) -> StateBeforeRead {
         let Some(record) = earlier else {
-            return Before { earlier: Earlier::Missing, failed: false };
+            return StateBeforeRead { earlier: EarlierEmployments::Missing, failed_before: false };
         };
-        let validity = if !record.encoded.knows_employments() {
-            Earlier::Missing
-        } else if self.is_trusted(earlier) {
-            Earlier::Trusted
+        let validity = if !record.encoded.has_employments() {
+            EarlierEmployments::Missing
+        } else if self.is_still_valid(earlier) {
+            EarlierEmployments::Valid
         } else {
-            Earlier::Old
+            EarlierEmployments::Outdated
         };
-        Before { earlier: validity, failed: record.read_failed }
+        StateBeforeRead { earlier: validity, failed_before: record.read_failed }
     }
 
     /// Reports whether the earlier employments are recent enough to be served without a new read.
-    fn is_trusted(&self, earlier: Option<&Record>) -> bool {
+    fn is_still_valid(&self, earlier: Option<&PersonRecord>) -> bool {
         let Some(record) = earlier else { return false };
-        let age = self.now.duration_since(record.read_at).unsigned_abs();
-        record.encoded.knows_employments() && age <= self.trusted
+        let age = self.started_at.duration_since(record.read_at).unsigned_abs();
+        record.encoded.has_employments() && age <= self.max_valid_age
     }
 
     /// Creates the record of a listed person, with the employments that were read now or else the
     /// earlier ones.
-    fn record(
+    fn new_record(
         &self,
-        person: &Listed,
-        earlier: Option<&Record>,
-        read: Option<&Employments>,
-    ) -> Result<Record, Fault> {
-        let mut record = Record::new(person, read.map(|read| &*read.employments), self.now)?;
+        person: &ListedPerson,
+        earlier: Option<&PersonRecord>,
+        read: Option<&PersonEmployments>,
+    ) -> Result<PersonRecord, CodecError> {
+        let mut record = PersonRecord::new(person, read.map(|read| &*read.employments), self.started_at)?;
         if let Some(read) = read {
-            record.malformed.employments.clone_from(&read.odd);
+            record.malformed.employments.clone_from(&read.malformed);
         } else if let Some(earlier) = earlier {
             let odd =
-                Odd { person: record.malformed.person, employments: earlier.malformed.employments.clone() };
+                MalformedAttributes { person: record.malformed.person, employments: earlier.malformed.employments.clone() };
             let packed = earlier.encoded.with_person(person);
-            return Ok(Record { encoded: packed, read_at: earlier.read_at, malformed: odd, ..record });
+            return Ok(PersonRecord { encoded: packed, read_at: earlier.read_at, malformed: odd, ..record });
         }
         Ok(record)
     }
 }
 
-impl Confirmed {
+impl DeletionChecks {
     /// Applies the result of one deletion check; `None` means that no request was sent.
-    fn note(
+    fn add_result(
         &mut self,
-        record: Arc<Record>,
-        answer: Option<Result<Option<Read<Person>>, Error>>,
+        record: Arc<PersonRecord>,
+        answer: Option<Result<Option<ParsedEntry<Person>>, Error>>,
         now: Timestamp,
     ) -> Result<(), Error> {
         match answer {
-            Some(Ok(None)) => self.gone += 1,
-            Some(Ok(Some(person))) => self.found.push(Listed::of(person)?),
+            Some(Ok(None)) => self.deleted += 1,
+            Some(Ok(Some(person))) => self.found.push(ListedPerson::from_entry(person)?),
             Some(Err(error)) if error.blocks_every_request() => return Err(error),
             // The check time moves a failed check to the end of the order, so that it does not
             // block the others.
             Some(Err(_)) => {
-                self.leave(Arc::new(Record { deletion_checked_at: Some(now), ..Record::clone(&record) }))
+                self.add_unverified(Arc::new(PersonRecord { deletion_checked_at: Some(now), ..PersonRecord::clone(&record) }))
             }
-            None => self.leave(record),
+            None => self.add_unverified(record),
         }
         Ok(())
     }
 
     /// Keeps a person as unverified.
-    fn leave(&mut self, mut record: Arc<Record>) {
+    fn add_unverified(&mut self, mut record: Arc<PersonRecord>) {
         if !record.is_unverified {
             Arc::make_mut(&mut record).is_unverified = true;
         }
-        self.unconfirmed.push(record);
+        self.unverified.push(record);
     }
 
-    fn report(&self) {
-        let gone = self.gone;
-        let unconfirmed = self.unconfirmed.len();
+    fn log(&self) {
+        let gone = self.deleted;
+        let unconfirmed = self.unverified.len();
         let found = self.found.len();
         if gone > 0 {
             tracing::info!(gone, "{gone} persons were deleted in Personio");
@@ -299,15 +299,15 @@ impl Confirmed {
 }
 
 /// Returns the employments of an earlier record, or none.
-pub(crate) fn known_employments(earlier: Option<&Record>) -> Result<Vec<Employment>, Fault> {
+pub(crate) fn earlier_employments(earlier: Option<&PersonRecord>) -> Result<Vec<Employment>, CodecError> {
     let Some(record) = earlier else { return Ok(Vec::new()) };
-    Ok(record.encoded.employments()?.unwrap_or_default())
+    Ok(record.encoded.decode_employments()?.unwrap_or_default())
 }
 
 /// Reason in the error for employments that belong to another person.
 const FOREIGN_EMPLOYMENT: &str = "an employment is another person's";
 
-fn unreadable(reason: &str) -> Error {
+fn unreadable_error(reason: &str) -> Error {
     Error::Unreadable { endpoint: Endpoint::Employments, reason: reason.to_owned() }
 }
 
@@ -317,44 +317,44 @@ fn is_foreign_error(error: &Error) -> bool {
 
 /// Checks employments that were read for a person against the listing and the earlier record.
 fn checked(
-    read: Employments,
-    person: &Listed,
-    earlier: Option<&Record>,
-) -> Result<Employments, Error> {
-    believed(read, &person.person()?, &known_employments(earlier)?)
+    read: PersonEmployments,
+    person: &ListedPerson,
+    earlier: Option<&PersonRecord>,
+) -> Result<PersonEmployments, Error> {
+    check_response(read, &person.decode()?, &earlier_employments(earlier)?)
 }
 
 /// Counts the outcome of one read. Returns the employments, or `None` if they cannot be read and
 /// the failure budget tolerates it.
 fn counted(
-    reading: Reading,
+    reading: EmploymentResponse,
     person: &str,
-    before: Before,
-    owners: &mut Owners,
-    unreadable: &mut Unreadable,
-) -> Result<Option<Employments>, Error> {
-    let employments = owned(reading, person, owners);
+    before: StateBeforeRead,
+    owners: &mut EmploymentOwners,
+    unreadable: &mut FailureBudget,
+) -> Result<Option<PersonEmployments>, Error> {
+    let employments = check_owner(reading, person, owners);
     if let Err(error) = &employments
         && is_foreign_error(error)
     {
-        unreadable.note_foreign(error)?;
+        unreadable.add_foreign(error)?;
     }
-    unreadable.note(employments, before)
+    unreadable.add_outcome(employments, before)
 }
 
 /// Returns the employments that were read for a person. Fails if one in the response belongs to
 /// another person.
-fn owned(reading: Reading, person: &str, owners: &mut Owners) -> Result<Employments, Error> {
+fn check_owner(reading: EmploymentResponse, person: &str, owners: &mut EmploymentOwners) -> Result<PersonEmployments, Error> {
     for id in &reading.ids {
-        if !owners.belongs(id, person) {
-            return Err(unreadable(FOREIGN_EMPLOYMENT));
+        if !owners.belongs_to(id, person) {
+            return Err(unreadable_error(FOREIGN_EMPLOYMENT));
         }
     }
-    reading.believed
+    reading.checked
 }
 
 /// Fails if the records of a load take more than `limit` bytes.
-pub(crate) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn check_record_bytes(bytes: usize, limit: usize) -> Result<(), Error> {
     if bytes <= limit {
         return Ok(());
     }
@@ -371,23 +371,23 @@ pub(crate) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
 /// - An employment names another person.
 /// - An employment in `known` has an unreadable date of those that decide when the person is
 ///   active.
-pub(crate) fn believed(
-    read: Employments,
+pub(crate) fn check_response(
+    read: PersonEmployments,
     person: &Person,
     known: &[Employment],
-) -> Result<Employments, Error> {
-    if read.has_foreign {
-        return Err(unreadable(FOREIGN_EMPLOYMENT));
+) -> Result<PersonEmployments, Error> {
+    if read.names_other_person {
+        return Err(unreadable_error(FOREIGN_EMPLOYMENT));
     }
     for employment in &person.employments {
         let Some(id) = &employment.id else { continue };
         let is_required = read.employments.is_empty() || has_id(known, id);
         if is_required && !has_id(&read.employments, id) {
-            return Err(unreadable("an employment is missing that the person has"));
+            return Err(unreadable_error("an employment is missing that the person has"));
         }
     }
-    if read.undated.iter().any(|id| has_id(known, id)) {
-        return Err(unreadable("a date of an employment cannot be read"));
+    if read.ids_with_malformed_dates.iter().any(|id| has_id(known, id)) {
+        return Err(unreadable_error("a date of an employment cannot be read"));
     }
     Ok(read)
 }
@@ -409,7 +409,7 @@ mod tests {
             ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
         };
         let answered =
-            |ids: &[&str]| Employments { employments: employments(ids), ..Employments::default() };
+            |ids: &[&str]| PersonEmployments { employments: employments(ids), ..PersonEmployments::default() };
         for (known, listed, read, is_believed) in [
             (["a", "b"].as_slice(), ["a", "b"].as_slice(), ["b", "a"].as_slice(), true),
             (&["a"], &["a"], &[], false),
@@ -423,20 +423,20 @@ mod tests {
             let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
             let person: Person =
                 serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
-            let result = believed(answered(read), &person, &employments(known));
+            let result = check_response(answered(read), &person, &employments(known));
             assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
             let is_empty = read.is_empty() && !person.employments.is_empty();
-            assert_eq!(believed(answered(read), &person, &[]).is_ok(), !is_empty);
-            let foreign = Employments { has_foreign: true, ..answered(read) };
-            assert!(is_foreign_error(&believed(foreign, &person, &[]).unwrap_err()));
+            assert_eq!(check_response(answered(read), &person, &[]).is_ok(), !is_empty);
+            let foreign = PersonEmployments { names_other_person: true, ..answered(read) };
+            assert!(is_foreign_error(&check_response(foreign, &person, &[]).unwrap_err()));
         }
         let person: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
         for (known, undated, is_believed) in
             [(["a"], "a", false), (["a"], "b", true), (["b"], "a", true)]
         {
-            let read = Employments { undated: vec![undated.to_owned()], ..answered(&["a", "b"]) };
+            let read = PersonEmployments { ids_with_malformed_dates: vec![undated.to_owned()], ..answered(&["a", "b"]) };
             assert_eq!(
-                believed(read, &person, &employments(&known)).is_ok(),
+                check_response(read, &person, &employments(&known)).is_ok(),
                 is_believed,
                 "{known:?} {undated}"
             );

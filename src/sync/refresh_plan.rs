@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::sync::record_codec::Listed;
-use crate::sync::records::{People, Record};
+use crate::sync::record_codec::ListedPerson;
+use crate::sync::records::{RecordsById, PersonRecord};
 
 /// Refresh plan for the persons of one listing.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct RefreshPlan {
     /// Records that stay without a request.
-    pub(crate) kept: Vec<Arc<Record>>,
+    pub(crate) unchanged: Vec<Arc<PersonRecord>>,
     /// Persons whose employments are read, in this order.
-    pub(crate) to_read: Vec<ToRead>,
+    pub(crate) to_read: Vec<PlannedRead>,
 }
 
 /// Returns the known persons that are not listed. Persons without a deletion check come first, then
 /// those whose last check is the oldest.
-pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
+pub(crate) fn missing_persons(listed: &[ListedPerson], known: &RecordsById) -> Vec<Arc<PersonRecord>> {
     let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
     let mut missing = Vec::new();
     for record in known.iter() {
@@ -36,89 +36,89 @@ pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
 
 /// Person whose employments are read.
 #[derive(Debug)]
-pub(crate) struct ToRead {
-    pub(crate) person: Listed,
+pub(crate) struct PlannedRead {
+    pub(crate) person: ListedPerson,
     /// Earlier record of the person.
-    pub(crate) earlier: Option<Arc<Record>>,
+    pub(crate) earlier: Option<Arc<PersonRecord>>,
     /// True if nothing indicates a change, so that the next load can read the employments instead.
     pub(crate) can_wait: bool,
 }
 
 /// Records and dirty ids that a plan takes into account in addition to the listing.
 #[derive(Debug)]
-pub(crate) struct Known<'a> {
+pub(crate) struct KnownRecords<'a> {
     /// Records of the last successful load.
-    pub(crate) people: &'a People,
+    pub(crate) records: &'a RecordsById,
     /// Records that loads have read since, including failed ones.
-    pub(crate) gleaned: &'a People,
+    pub(crate) partial: &'a RecordsById,
     /// Dirty ids: persons that were reported as changed.
-    pub(crate) marked: &'a HashSet<String>,
+    pub(crate) dirty_ids: &'a HashSet<String>,
 }
 
 /// Schedule for reading employments again although nothing indicates a change. Personio does not
 /// guarantee that the `updated_at` of a person changes with the employments.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Recheck {
+pub(crate) struct RecheckSchedule {
     /// Interval in which the employments of each person are read again.
-    pub(crate) every: Duration,
+    pub(crate) interval: Duration,
     /// Start of this load.
     pub(crate) now: Timestamp,
     /// Start of the previous successful load.
-    pub(crate) before: Option<Timestamp>,
+    pub(crate) previous_load: Option<Timestamp>,
 }
 
 /// Listed persons, sorted by the reason to read their employments.
 #[derive(Debug, Default)]
 struct Sorted {
     /// New persons, persons that have changed, and persons in the dirty set.
-    changed: Vec<ToRead>,
+    changed: Vec<PlannedRead>,
     /// Persons whose last read failed.
-    failed: Vec<ToRead>,
+    failed: Vec<PlannedRead>,
     /// Records of persons for which nothing indicates a change.
-    same: Vec<Arc<Record>>,
+    same: Vec<Arc<PersonRecord>>,
 }
 
 impl Sorted {
-    fn new(listed: Vec<Listed>, known: &Known<'_>) -> Self {
+    fn new(listed: Vec<ListedPerson>, known: &KnownRecords<'_>) -> Self {
         let mut sorted = Self::default();
         for person in listed {
             match known.record(&person.id) {
                 Some(record) if record.read_failed => {
-                    sorted.failed.push(ToRead::now(person, Some(record)));
+                    sorted.failed.push(PlannedRead::required(person, Some(record)));
                 }
                 Some(record) if known.is_same(&record, &person) => {
-                    sorted.same.push(listed_again(record, &person));
+                    sorted.same.push(clear_absence(record, &person));
                 }
-                record => sorted.changed.push(ToRead::now(person, record)),
+                record => sorted.changed.push(PlannedRead::required(person, record)),
             }
         }
         sorted
     }
 }
 
-impl Known<'_> {
+impl KnownRecords<'_> {
     /// Returns the newest record of a person.
-    fn record(&self, id: &str) -> Option<Arc<Record>> {
-        self.gleaned.get(id).or_else(|| self.people.get(id)).cloned()
+    fn record(&self, id: &str) -> Option<Arc<PersonRecord>> {
+        self.partial.get(id).or_else(|| self.records.get(id)).cloned()
     }
 
     /// Reports whether nothing indicates that the employments differ from those of the record.
-    fn is_same(&self, record: &Record, person: &Listed) -> bool {
-        record.encoded.knows_employments()
-            && record.encoded.is_of(person)
-            && !self.marked.contains(&*person.id)
+    fn is_same(&self, record: &PersonRecord, person: &ListedPerson) -> bool {
+        record.encoded.has_employments()
+            && record.encoded.has_same_person(person)
+            && !self.dirty_ids.contains(&*person.id)
     }
 }
 
-impl Plan {
+impl RefreshPlan {
     /// Divides the listed persons into records that stay and employments that are read.
-    pub(crate) fn new(listed: Vec<Listed>, known: &Known<'_>, recheck: Recheck) -> Self {
+    pub(crate) fn new(listed: Vec<ListedPerson>, known: &KnownRecords<'_>, recheck: RecheckSchedule) -> Self {
         let Sorted { changed: mut to_read, mut failed, mut same } = Sorted::new(listed, known);
         let turns = recheck.turns_among(&same, to_read.len() + failed.len());
         let kept = split_off_kept(&mut same, turns, recheck.now);
         for record in same {
-            let person = record.listed();
-            to_read.push(ToRead { person, earlier: Some(record), can_wait: true });
+            let person = record.to_listed();
+            to_read.push(PlannedRead { person, earlier: Some(record), can_wait: true });
         }
         // Persons whose last read failed come last, since a failure streak ends further reads and
         // must not block other persons. The rotation puts another person first each time.
@@ -127,17 +127,17 @@ impl Plan {
             failed.rotate_left(turn as usize);
         }
         to_read.append(&mut failed);
-        Self { kept, to_read }
+        Self { unchanged: kept, to_read }
     }
 }
 
 /// Splits off the records that stay without a recheck. The `turns` records that are rechecked
 /// remain in `records`, the one with the oldest read first.
 fn split_off_kept(
-    records: &mut Vec<Arc<Record>>,
+    records: &mut Vec<Arc<PersonRecord>>,
     turns: usize,
     now: Timestamp,
-) -> Vec<Arc<Record>> {
+) -> Vec<Arc<PersonRecord>> {
     // Only the persons that are rechecked need an order.
     if turns < records.len() {
         records.select_nth_unstable_by(turns, |one, other| by_turn(one, other, now));
@@ -149,52 +149,52 @@ fn split_off_kept(
 
 /// Compares two records by the order of their rechecks. Read times in the future are wrong and come
 /// first.
-fn by_turn(one: &Record, other: &Record, now: Timestamp) -> Ordering {
+fn by_turn(one: &PersonRecord, other: &PersonRecord, now: Timestamp) -> Ordering {
     let is_past = (one.read_at <= now).cmp(&(other.read_at <= now));
     is_past.then(one.read_at.cmp(&other.read_at)).then_with(|| one.id.cmp(&other.id))
 }
 
-impl ToRead {
-    fn now(person: Listed, earlier: Option<Arc<Record>>) -> Self {
+impl PlannedRead {
+    fn required(person: ListedPerson, earlier: Option<Arc<PersonRecord>>) -> Self {
         Self { person, earlier, can_wait: false }
     }
 }
 
 /// Returns the record of a person who is listed again. It clears the results of earlier absences
 /// and unreadable listings.
-fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
+fn clear_absence(mut record: Arc<PersonRecord>, person: &ListedPerson) -> Arc<PersonRecord> {
     let has_traces = record.deletion_checked_at.is_some() || record.is_unverified || record.unreadable_attribute.is_some();
-    if has_traces || record.malformed.person != person.odd {
+    if has_traces || record.malformed.person != person.malformed {
         let record = Arc::make_mut(&mut record);
         record.deletion_checked_at = None;
         record.is_unverified = false;
         record.unreadable_attribute = None;
-        record.malformed.person.clone_from(&person.odd);
+        record.malformed.person.clone_from(&person.malformed);
     }
     record
 }
 
-impl Recheck {
+impl RecheckSchedule {
     /// Returns the number of rechecks among persons for which nothing indicates a change. Each load
     /// rechecks a share of the persons, so that they do not become overdue together. `others` is
     /// the number of persons whose employments are read anyway.
-    fn turns_among(self, same: &[Arc<Record>], others: usize) -> usize {
-        let turns = self.turns(same.len() + others).saturating_sub(others);
+    fn turns_among(self, same: &[Arc<PersonRecord>], others: usize) -> usize {
+        let turns = self.persons_due(same.len() + others).saturating_sub(others);
         let overdue = same.iter().filter(|record| self.is_overdue(record)).count();
         turns.max(overdue).min(same.len())
     }
 
     /// Reports whether the last read is too long ago. A read time in the future is wrong, since the
     /// clock has been set back, and counts as overdue.
-    fn is_overdue(self, record: &Record) -> bool {
-        self.now < record.read_at || self.now.duration_since(record.read_at).unsigned_abs() >= self.every
+    fn is_overdue(self, record: &PersonRecord) -> bool {
+        self.now < record.read_at || self.now.duration_since(record.read_at).unsigned_abs() >= self.interval
     }
 
     /// Returns the number of persons that a load rechecks, so that each of `people` is rechecked
     /// once in an interval however often loads run. As the difference of two whole numbers it loses
     /// no fractions.
-    fn turns(self, people: usize) -> usize {
-        let Some(before) = self.before else { return 0 };
+    fn persons_due(self, people: usize) -> usize {
+        let Some(before) = self.previous_load else { return 0 };
         let until_now = self.turns_until(self.now, people);
         let turns = until_now.saturating_sub(self.turns_until(before, people));
         usize::try_from(turns).unwrap_or(people).min(people)
@@ -203,7 +203,7 @@ impl Recheck {
     /// Returns the number of rechecks of `people` persons from 1970 until `moment`.
     fn turns_until(self, moment: Timestamp, people: usize) -> u128 {
         let passed = u128::try_from(moment.as_millisecond()).unwrap_or_default();
-        passed.saturating_mul(people as u128) / self.every.as_millis().max(1)
+        passed.saturating_mul(people as u128) / self.interval.as_millis().max(1)
     }
 }
 
@@ -221,43 +221,43 @@ mod tests {
         Timestamp::from_second(1_790_000_000 + minutes * 60).unwrap()
     }
 
-    fn person(id: usize) -> Listed {
+    fn person(id: usize) -> ListedPerson {
         changed(id, json!({}))
     }
 
-    fn changed(id: usize, other: Value) -> Listed {
+    fn changed(id: usize, other: Value) -> ListedPerson {
         let mut person = json!({"id": id, "email": format!("{id}@example.com"), "first_name": "A", "employments": [{"id": "e"}]});
         person.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
-        Listed::new(serde_json::from_value(person).unwrap()).unwrap()
+        ListedPerson::new(serde_json::from_value(person).unwrap()).unwrap()
     }
 
-    fn record(person: Listed, read: Timestamp) -> Record {
-        Record::new(&person, Some(&[]), read).unwrap()
+    fn record(person: ListedPerson, read: Timestamp) -> PersonRecord {
+        PersonRecord::new(&person, Some(&[]), read).unwrap()
     }
 
-    fn by_id(records: impl IntoIterator<Item = Record>) -> People {
+    fn by_id(records: impl IntoIterator<Item = PersonRecord>) -> RecordsById {
         records.into_iter().map(Arc::new).collect()
     }
 
-    fn plan(listed: Vec<Listed>, people: &People, marked: &[&str], recheck: Recheck) -> Plan {
+    fn plan(listed: Vec<ListedPerson>, people: &RecordsById, marked: &[&str], recheck: RecheckSchedule) -> RefreshPlan {
         let marked = marked.iter().map(|id| (*id).to_owned()).collect();
-        Plan::new(listed, &Known { people, gleaned: &People::default(), marked: &marked }, recheck)
+        RefreshPlan::new(listed, &KnownRecords { records: people, partial: &RecordsById::default(), dirty_ids: &marked }, recheck)
     }
 
-    fn ids(plan: &Plan) -> Vec<&str> {
+    fn ids(plan: &RefreshPlan) -> Vec<&str> {
         plan.to_read.iter().map(|it| &*it.person.id).collect()
     }
 
     #[test]
     fn plan_reads_only_persons_that_may_have_changed() {
-        let mut people: Vec<Record> = (1..=8).map(|id| record(person(id), at(0))).collect();
+        let mut people: Vec<PersonRecord> = (1..=8).map(|id| record(person(id), at(0))).collect();
         people[1].read_failed = true;
-        people[2] = Record { read_failed: false, ..Record::new(&person(3), None, at(0)).unwrap() };
+        people[2] = PersonRecord { read_failed: false, ..PersonRecord::new(&person(3), None, at(0)).unwrap() };
         people[3].read_at = at(-60);
-        let mut listed: Vec<Listed> = (1..=9).map(person).collect();
+        let mut listed: Vec<ListedPerson> = (1..=9).map(person).collect();
         listed[4] = changed(5, json!({"first_name": "New"}));
         listed[5] = changed(6, json!({"employments": []}));
-        let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
+        let recheck = RecheckSchedule { interval: HOUR, now: at(0), previous_load: Some(at(0)) };
         let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
         assert_eq!(
             ids(&plan),
@@ -270,18 +270,18 @@ mod tests {
             [false, false, false, false, false, true, false],
             "only who is overdue can wait"
         );
-        assert_eq!(plan.kept.len(), 2);
+        assert_eq!(plan.unchanged.len(), 2);
     }
 
     #[test]
     fn records_of_a_failed_load_are_not_read_again() {
         let gleaned = by_id([record(person(1), at(0))]);
-        let (people, marked) = (People::default(), HashSet::new());
-        let known = Known { people: &people, gleaned: &gleaned, marked: &marked };
-        let plan = Plan::new(
+        let (people, marked) = (RecordsById::default(), HashSet::new());
+        let known = KnownRecords { records: &people, partial: &gleaned, dirty_ids: &marked };
+        let plan = RefreshPlan::new(
             vec![person(1), person(2)],
             &known,
-            Recheck { every: HOUR, now: at(1), before: Some(at(0)) },
+            RecheckSchedule { interval: HOUR, now: at(1), previous_load: Some(at(0)) },
         );
         assert_eq!(ids(&plan), ["2"]);
     }
@@ -289,8 +289,8 @@ mod tests {
     #[test]
     fn missing_persons_are_ordered_by_last_deletion_check() {
         let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
-        let people = by_id(asked.map(|(id, asked)| Record { deletion_checked_at: asked, ..record(person(id), at(0)) }));
-        let missing = missing(&[person(1)], &people);
+        let people = by_id(asked.map(|(id, asked)| PersonRecord { deletion_checked_at: asked, ..record(person(id), at(0)) }));
+        let missing = missing_persons(&[person(1)], &people);
         assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
 
@@ -305,7 +305,7 @@ mod tests {
             let loads = 240 / minutes;
             for load in 1..=loads {
                 let now = at(load * minutes);
-                let recheck = Recheck { every: HOUR, now, before: Some(before) };
+                let recheck = RecheckSchedule { interval: HOUR, now, previous_load: Some(before) };
                 let plan = plan((1..=people).map(person).collect(), &records, &[], recheck);
                 let fair = people as f64 * minutes as f64 / 60.0;
                 assert!(
@@ -313,7 +313,7 @@ mod tests {
                     "{people} every {minutes}: {}",
                     plan.to_read.len()
                 );
-                for ToRead { person, .. } in plan.to_read {
+                for PlannedRead { person, .. } in plan.to_read {
                     *read.entry(person.id.clone()).or_insert(0) += 1;
                     records.insert(Arc::new(record(person, now)));
                 }
@@ -335,7 +335,7 @@ mod tests {
     fn read_time_in_the_future_is_overdue() {
         let people =
             by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
-        let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(60 * 24 * 365)) };
+        let recheck = RecheckSchedule { interval: HOUR, now: at(0), previous_load: Some(at(60 * 24 * 365)) };
         assert_eq!(ids(&plan(vec![person(1), person(2)], &people, &[], recheck)).len(), 2);
     }
 }

@@ -5,36 +5,36 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::directory::{Memory, SourceError};
-use crate::sync::active_mapping::Choice;
+use crate::directory::{SyncState, SourceError};
+use crate::sync::active_mapping::ActiveMapping;
 use crate::sync::records::Records;
 
 /// Records of a load and the mapping that it used.
-pub(crate) struct Remembered {
+pub(crate) struct MappedRecords {
     pub(crate) records: Arc<Records>,
-    pub(crate) choice: Arc<Choice>,
+    pub(crate) mapping: Arc<ActiveMapping>,
 }
 
-impl Remembered {
+impl MappedRecords {
     /// Returns the state if it comes from this kind of source.
-    pub(crate) fn of(memory: &Arc<dyn Memory>) -> Option<&Self> {
+    pub(crate) fn from_state(memory: &Arc<dyn SyncState>) -> Option<&Self> {
         let remembered: &dyn Any = &**memory;
         remembered.downcast_ref()
     }
 
     /// Reports whether both states give the same users on the same day.
-    pub(crate) fn makes_the_same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.choice, &other.choice) && self.records.gives_same_users_as(&other.records)
+    pub(crate) fn gives_same_users_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mapping, &other.mapping) && self.records.gives_same_users_as(&other.records)
     }
 }
 
-impl Memory for Remembered {
+impl SyncState for MappedRecords {
     fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
         self.records.to_bytes()
     }
 }
 
-impl fmt::Debug for Remembered {
+impl fmt::Debug for MappedRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remembered").finish_non_exhaustive()
     }

@@ -13,15 +13,15 @@ use tracing_log::NormalizeEvent;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use crate::telemetry::lines::Lines;
+use crate::telemetry::lines::LogQueue;
 
 /// Prefix of the fields that describe events of the crate `log`: target, module, file and line.
-const OF_LOG: &str = "log.";
+const LOG_CRATE_PREFIX: &str = "log.";
 
 /// Layer that writes each event as a line of JSON.
-pub(super) struct Json(pub(super) Lines);
+pub(super) struct JsonLayer(pub(super) LogQueue);
 
-impl<S: Subscriber> Layer<S> for Json {
+impl<S: Subscriber> Layer<S> for JsonLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         thread_local! {
             static LINE: RefCell<Line> = RefCell::default();
@@ -43,24 +43,24 @@ struct Line {
 
 impl Line {
     #[expect(clippy::disallowed_methods, reason = "a line has the time at which it was written")]
-    fn write(&mut self, event: &Event<'_>, lines: &Lines) {
+    fn write(&mut self, event: &Event<'_>, lines: &LogQueue) {
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         self.json.clear();
         self.json.extend_from_slice(b"{\"timestamp\":");
-        self.debug(format_args!("{:.6}", Timestamp::now()));
+        self.push_formatted(format_args!("{:.6}", Timestamp::now()));
         self.json.extend_from_slice(b",\"level\":\"");
         self.json.extend_from_slice(metadata.level().as_str().as_bytes());
         self.json.push(b'"');
         event.record(self);
         self.json.extend_from_slice(b",\"target\":");
-        self.value(metadata.target());
+        self.push_value(metadata.target());
         self.json.extend_from_slice(b"}\n");
-        lines.put(&self.json);
+        lines.push(&self.json);
     }
 
-    fn name(&mut self, field: &Field) -> bool {
-        if field.name().starts_with(OF_LOG) {
+    fn begin_field(&mut self, field: &Field) -> bool {
+        if field.name().starts_with(LOG_CRATE_PREFIX) {
             return false;
         }
         // Field names come from source code and need no escapes.
@@ -71,7 +71,7 @@ impl Line {
     }
 
     /// Appends a value as JSON, or `null` if it has no JSON form.
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
+    fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
         let length = self.json.len();
         if serde_json::to_writer(&mut self.json, value).is_err() {
             self.json.truncate(length);
@@ -79,50 +79,50 @@ impl Line {
         }
     }
 
-    fn debug(&mut self, value: fmt::Arguments<'_>) {
+    fn push_formatted(&mut self, value: fmt::Arguments<'_>) {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         // If formatting fails, the text written so far is logged.
         let _ = text.write_fmt(value);
-        self.value(&text);
+        self.push_value(&text);
         self.text = text;
     }
 }
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.name(field) {
-            self.debug(format_args!("{value:?}"));
+        if self.begin_field(field) {
+            self.push_formatted(format_args!("{value:?}"));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if self.name(field) {
-            self.value(value);
+        if self.begin_field(field) {
+            self.push_value(value);
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if self.name(field) {
-            self.value(&value);
+        if self.begin_field(field) {
+            self.push_value(&value);
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if self.name(field) {
-            self.value(&value);
+        if self.begin_field(field) {
+            self.push_value(&value);
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if self.name(field) {
-            self.value(&value);
+        if self.begin_field(field) {
+            self.push_value(&value);
         }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if self.name(field) {
-            self.value(&value);
+        if self.begin_field(field) {
+            self.push_value(&value);
         }
     }
 }
@@ -138,9 +138,9 @@ mod tests {
     use crate::telemetry::lines;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct CapturedOutput(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for CapturedOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn each_event_is_a_line_of_json_with_its_fields() {
-        let kept = Kept::default();
+        let kept = CapturedOutput::default();
         let (lines, writer) = lines::start(kept.clone()).unwrap();
         let nothing: Option<&str> = None;
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(Json(lines)), || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(JsonLayer(lines)), || {
             tracing::info!(
                 text = "a \"b\"\n\u{1}ü",
                 count = 7_u64,

@@ -34,54 +34,54 @@ pub fn dropped_lines() -> u64 {
 
 /// Sending half of the queue. Clones share it.
 #[derive(Clone)]
-pub(super) struct Lines(Arc<Shared>);
+pub(super) struct LogQueue(Arc<QueueState>);
 
 /// Guard of the thread. Dropping it closes the queue and waits until pending lines are written, as
 /// far as standard error accepts them.
-pub(super) struct Writer(Arc<Shared>);
+pub(super) struct FlushGuard(Arc<QueueState>);
 
 #[derive(Default)]
-struct Shared {
-    pending: Mutex<Pending>,
+struct QueueState {
+    pending: Mutex<PendingLines>,
     /// Signal for a new line or for the end of the queue.
-    news: Condvar,
+    changed: Condvar,
     /// Signal that there is room again.
     room: Condvar,
     /// Signal that the thread has ended.
-    end: Condvar,
+    ended: Condvar,
     /// Number of lines that this queue has dropped.
     dropped_lines: AtomicU64,
 }
 
 #[derive(Default)]
-struct Pending {
+struct PendingLines {
     text: Vec<u8>,
     /// Number of dropped lines that the log has not reported yet.
-    dropped: u64,
+    unreported_drops: u64,
     /// Flag that is set while the thread waits for lines.
     is_idle: bool,
     /// Flag that is set after a caller has waited for room without success.
     is_stalled: bool,
     /// Flag that is set when the queue is closed.
-    is_over: bool,
+    is_closed: bool,
     /// Flag that is set when the thread has written everything and ended.
     has_ended: bool,
 }
 
 /// Starts a thread that writes lines to `to`.
-pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, Writer)> {
-    let shared = Arc::<Shared>::default();
+pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(LogQueue, FlushGuard)> {
+    let shared = Arc::<QueueState>::default();
     thread::Builder::new().name("log".to_owned()).spawn({
         let shared = Arc::clone(&shared);
         move || shared.write(to)
     })?;
-    Ok((Lines(Arc::clone(&shared)), Writer(shared)))
+    Ok((LogQueue(Arc::clone(&shared)), FlushGuard(shared)))
 }
 
-impl Lines {
-    pub(super) fn put(&self, line: &[u8]) {
+impl LogQueue {
+    pub(super) fn push(&self, line: &[u8]) {
         let mut pending = self.0.pending();
-        if pending.is_over {
+        if pending.is_closed {
             let has_ended = pending.has_ended;
             drop(pending);
             // The process ends. Standard error still accepts lines if it has accepted all earlier
@@ -93,13 +93,13 @@ impl Lines {
         }
         if !pending.has_room() && !pending.is_stalled {
             let waited = self.0.room.wait_timeout_while(pending, ROOM_TIMEOUT, |pending| {
-                !pending.has_room() && !pending.is_over && !pending.is_stalled
+                !pending.has_room() && !pending.is_closed && !pending.is_stalled
             });
             (pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         if !pending.has_room() {
             pending.is_stalled = true;
-            pending.dropped += 1;
+            pending.unreported_drops += 1;
             self.0.dropped_lines.fetch_add(1, Relaxed);
             DROPPED_LINES.fetch_add(1, Relaxed);
             return;
@@ -107,15 +107,15 @@ impl Lines {
         pending.text.extend_from_slice(line);
         if std::mem::take(&mut pending.is_idle) {
             drop(pending);
-            self.0.news.notify_one();
+            self.0.changed.notify_one();
         }
     }
 }
 
 /// Queue as a writer of the text format. A terminal can be paused, so its lines take the same path.
-impl Write for &Lines {
+impl Write for &LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.put(line);
+        self.push(line);
         Ok(line.len())
     }
 
@@ -124,7 +124,7 @@ impl Write for &Lines {
     }
 }
 
-impl<'l> MakeWriter<'l> for Lines {
+impl<'l> MakeWriter<'l> for LogQueue {
     type Writer = &'l Self;
 
     fn make_writer(&'l self) -> Self::Writer {
@@ -132,14 +132,14 @@ impl<'l> MakeWriter<'l> for Lines {
     }
 }
 
-impl Pending {
+impl PendingLines {
     fn has_room(&self) -> bool {
         self.text.len() < MAX_PENDING_BYTES
     }
 }
 
-impl Shared {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
+impl QueueState {
+    fn pending(&self) -> MutexGuard<'_, PendingLines> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,7 +151,7 @@ impl Shared {
             self.report_dropped();
         }
         self.pending().has_ended = true;
-        self.end.notify_all();
+        self.ended.notify_all();
     }
 
     /// Waits for lines and swaps them with `text`, which must be empty. Reports whether there are
@@ -161,10 +161,10 @@ impl Shared {
         if pending.text.is_empty() {
             pending.is_idle = true;
             let news = self
-                .news
-                .wait_while(pending, |pending| pending.text.is_empty() && !pending.is_over);
+                .changed
+                .wait_while(pending, |pending| pending.text.is_empty() && !pending.is_closed);
             pending = news.unwrap_or_else(PoisonError::into_inner);
-            if !pending.is_over {
+            if !pending.is_closed {
                 drop(pending);
                 thread::sleep(BATCH_DELAY);
                 pending = self.pending();
@@ -180,7 +180,7 @@ impl Shared {
 
     /// Logs the number of dropped lines, after the lines before them have been written.
     fn report_dropped(&self) {
-        let dropped = std::mem::take(&mut self.pending().dropped);
+        let dropped = std::mem::take(&mut self.pending().unreported_drops);
         if dropped > 0 {
             tracing::warn!(
                 dropped,
@@ -231,12 +231,12 @@ fn after_first_line(text: &[u8]) -> &[u8] {
     }
 }
 
-impl Drop for Writer {
+impl Drop for FlushGuard {
     fn drop(&mut self) {
         let mut pending = self.0.pending();
-        pending.is_over = true;
-        self.0.news.notify_one();
-        let _ = self.0.end.wait_timeout_while(pending, SHUTDOWN_TIMEOUT, |pending| !pending.has_ended);
+        pending.is_closed = true;
+        self.0.changed.notify_one();
+        let _ = self.0.ended.wait_timeout_while(pending, SHUTDOWN_TIMEOUT, |pending| !pending.has_ended);
     }
 }
 
@@ -248,9 +248,9 @@ mod tests {
 
     /// Slow writer whose output can be read.
     #[derive(Clone, Default)]
-    struct Slow(Arc<Mutex<Vec<u8>>>);
+    struct SlowWriter(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Slow {
+    impl Write for SlowWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             thread::sleep(Duration::from_micros(200));
             let most = bytes.len().min(100_000);
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn every_line_is_written_once_and_in_order_or_counted_as_dropped() {
-        let slow = Slow::default();
+        let slow = SlowWriter::default();
         let (lines, writer) = start(slow.clone()).unwrap();
         let lines = Arc::new(lines);
         let threads: Vec<_> = (0..4)
@@ -274,7 +274,7 @@ mod tests {
                 thread::spawn(move || {
                     let rest = "x".repeat(100);
                     (0..10_000).for_each(|number| {
-                        lines.put(format!("{thread} {number} {rest}\n").as_bytes())
+                        lines.push(format!("{thread} {number} {rest}\n").as_bytes())
                     });
                 })
             })
@@ -298,10 +298,10 @@ mod tests {
 
     #[test]
     fn single_line_is_written_without_a_following_one() {
-        let slow = Slow::default();
+        let slow = SlowWriter::default();
         let (lines, _writer) = start(slow.clone()).unwrap();
         for count in 1..=3 {
-            lines.put(b"line\n");
+            lines.push(b"line\n");
             let began = Instant::now();
             while slow.0.lock().unwrap().len() < 5 * count {
                 assert!(began.elapsed() < Duration::from_secs(20), "line {count} is not written");
@@ -311,9 +311,9 @@ mod tests {
     }
 
     /// Writer that blocks until a test releases it.
-    struct Stalled(Arc<(Mutex<bool>, Condvar)>, Slow);
+    struct StalledWriter(Arc<(Mutex<bool>, Condvar)>, SlowWriter);
 
-    impl Write for Stalled {
+    impl Write for StalledWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let (flows, changed) = &*self.0;
             drop(changed.wait_while(flows.lock().unwrap(), |flows| !*flows).unwrap());
@@ -327,12 +327,12 @@ mod tests {
 
     #[test]
     fn stalled_reader_drops_lines_without_blocking_callers() {
-        let (gate, slow) = (Arc::new((Mutex::new(false), Condvar::new())), Slow::default());
-        let (lines, writer) = start(Stalled(Arc::clone(&gate), slow.clone())).unwrap();
+        let (gate, slow) = (Arc::new((Mutex::new(false), Condvar::new())), SlowWriter::default());
+        let (lines, writer) = start(StalledWriter(Arc::clone(&gate), slow.clone())).unwrap();
         let line = format!("{}\n", "x".repeat(999));
         let began = Instant::now();
         let put = 3 * MAX_PENDING_BYTES / line.len();
-        (0..put).for_each(|_| lines.put(line.as_bytes()));
+        (0..put).for_each(|_| lines.push(line.as_bytes()));
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         let dropped = lines.0.dropped_lines.load(Relaxed);
         assert!(dropped > 0, "what has no room is dropped");
@@ -347,21 +347,21 @@ mod tests {
     #[test]
     fn shutdown_does_not_wait_for_a_stalled_reader() {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
-        let (lines, writer) = start(Stalled(gate, Slow::default())).unwrap();
-        lines.put(b"line\n");
+        let (lines, writer) = start(StalledWriter(gate, SlowWriter::default())).unwrap();
+        lines.push(b"line\n");
         let began = Instant::now();
         drop(writer);
-        lines.put(b"the last line\n");
+        lines.push(b"the last line\n");
         assert!(began.elapsed() < 2 * SHUTDOWN_TIMEOUT, "{:?}", began.elapsed());
     }
 
     /// Writer that takes three bytes at a time and returns the given failures.
-    struct Failing {
+    struct FailingWriter {
         written: Vec<u8>,
         failures: Vec<Option<ErrorKind>>,
     }
 
-    impl Write for Failing {
+    impl Write for FailingWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             if let Some(kind) = self.failures.pop().flatten() {
                 return Err(kind.into());
@@ -390,7 +390,7 @@ mod tests {
             (vec![full, full, full], ""),
         ] {
             failures.reverse();
-            let mut failing = Failing { written: Vec::new(), failures };
+            let mut failing = FailingWriter { written: Vec::new(), failures };
             write_all(&mut failing, b"one\ntwo\nthree\n");
             let written = String::from_utf8(failing.written).unwrap();
             assert_eq!(written, expected);

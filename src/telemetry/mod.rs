@@ -14,7 +14,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::telemetry::json::Json;
+use crate::telemetry::json::JsonLayer;
 pub use crate::telemetry::lines::dropped_lines;
 #[cfg(feature = "otlp")]
 pub use crate::telemetry::otlp::Traces;
@@ -25,7 +25,7 @@ const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 /// Name of this crate in the targets of events.
 const OWN: &str = "personio_scim";
 /// Other crates that `RUST_LOG` may name without a level.
-const OTHERS: [&str; 9] = [
+const KNOWN_CRATES: [&str; 9] = [
     "actix_http",
     "actix_server",
     "actix_web",
@@ -41,16 +41,16 @@ pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"]
 
 /// Log settings of an operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct LogSettings {
     /// Level, one of [`LEVELS`]. Without a level, `RUST_LOG` applies.
     pub level: Option<&'static str>,
     /// Format of the lines.
-    pub format: Format,
+    pub format: LogFormat,
 }
 
 /// Format of the lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     #[default]
     Auto,
@@ -62,8 +62,8 @@ pub enum Format {
 
 /// Guard of the running log. Dropping it writes pending lines.
 #[must_use]
-pub struct Logs {
-    _writer: lines::Writer,
+pub struct LogGuard {
+    _writer: lines::FlushGuard,
 }
 
 /// Starts the log with the level in `settings`, or with the directives in `RUST_LOG` if `settings`
@@ -71,17 +71,17 @@ pub struct Logs {
 ///
 /// # Errors
 /// Returns one line of text when `RUST_LOG` is invalid or the log cannot be started.
-pub fn start(settings: Settings) -> Result<Logs, String> {
+pub fn start(settings: LogSettings) -> Result<LogGuard, String> {
     let filter = match (settings.level, rust_log()) {
-        (Some(level), _) => EnvFilter::new(of_level(level)),
-        (None, Some(text)) => chosen(&text)?,
-        (None, None) => EnvFilter::new(of_level("info")),
+        (Some(level), _) => EnvFilter::new(level_directives(level)),
+        (None, Some(text)) => parse_rust_log(&text)?,
+        (None, None) => EnvFilter::new(level_directives("info")),
     };
-    let logs = tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet));
+    let logs = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
     let is_text = match settings.format {
-        Format::Auto => std::io::stderr().is_terminal(),
-        Format::Text => true,
-        Format::Json => false,
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Text => true,
+        LogFormat::Json => false,
     };
     let (lines, writer) =
         lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
@@ -92,10 +92,10 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
         let text = text.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
         logs.with(text).try_init()
     } else {
-        logs.with(Json(lines)).try_init()
+        logs.with(JsonLayer(lines)).try_init()
     };
     started.map_err(|error| format!("logs: {error}"))?;
-    Ok(Logs { _writer: writer })
+    Ok(LogGuard { _writer: writer })
 }
 
 /// Returns the content of `RUST_LOG`, unless it is blank.
@@ -109,7 +109,7 @@ fn rust_log() -> Option<String> {
 }
 
 /// Returns the directives for a level. Other crates log at most at `info`.
-fn of_level(level: &str) -> String {
+fn level_directives(level: &str) -> String {
     match level {
         "debug" | "trace" => format!("info,{OWN}={level},{QUIET}"),
         "info" => format!("{level},{QUIET}"),
@@ -119,7 +119,7 @@ fn of_level(level: &str) -> String {
 
 /// Parses `RUST_LOG`. The parser of the library takes a word that is not a level for a target and
 /// switches everything else off silently, so such a word is an error here.
-fn chosen(text: &str) -> Result<EnvFilter, String> {
+fn parse_rust_log(text: &str) -> Result<EnvFilter, String> {
     let levels = LEVELS.join(", ");
     for directive in text.split(',') {
         let directive = directive.trim();
@@ -142,7 +142,7 @@ fn is_sound(directive: &str) -> bool {
     }
     // A target with a level may name a crate that is not listed here.
     let has_level = directive.contains(['=', '[']);
-    has_level || is_level(directive) || target == OWN || OTHERS.contains(&target)
+    has_level || is_level(directive) || target == OWN || KNOWN_CRATES.contains(&target)
 }
 
 /// Reports whether a text is a level: a word in any case, or a number.
@@ -155,7 +155,7 @@ fn is_level(text: &str) -> bool {
 
 /// Reports whether an event may be logged. Below `info`, actix quotes headers that it cannot parse,
 /// so these events are never logged, whatever `RUST_LOG` contains.
-fn is_discreet(event: &Metadata<'_>) -> bool {
+fn may_be_logged(event: &Metadata<'_>) -> bool {
     !event.target().starts_with("actix_http") || *event.level() <= Level::INFO
 }
 
@@ -183,7 +183,7 @@ mod tests {
             ("personio_scim=loud", false),
             ("info,everything", false),
         ] {
-            let chosen = chosen(text);
+            let chosen = parse_rust_log(text);
             assert_eq!(chosen.is_ok(), is_right, "{text}: {chosen:?}");
             let names_levels =
                 |error: String| error.contains("off, error, warn, info, debug, trace");

@@ -20,11 +20,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use crate::tls::served::Served;
+pub use crate::tls::served::ServedCertificate;
 
 /// Paths of a certificate and its private key.
 #[derive(Debug, Clone)]
-pub struct Files {
+pub struct CertificateFiles {
     /// Certificate of the server, followed by those that lead to a root.
     pub certificate: PathBuf,
     /// Private key of the certificate.
@@ -33,7 +33,7 @@ pub struct Files {
 
 /// Role of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum FileRole {
     /// File with the certificate.
     Certificate,
     /// File with the private key.
@@ -45,63 +45,63 @@ pub enum Part {
 #[error("{}: {why}", path.display())]
 pub struct Error {
     /// Role of the file.
-    pub part: Part,
+    pub role: FileRole,
     path: PathBuf,
     why: String,
 }
 
 /// Certificate and private key that belong together.
 #[derive(Clone)]
-pub struct Pair {
-    files: Files,
+pub struct CertifiedKeyPair {
+    files: CertificateFiles,
     /// Hash of both files, to detect changes.
     digest: Vec<u8>,
     certified: Arc<CertifiedKey>,
 }
 
-impl fmt::Debug for Pair {
+impl fmt::Debug for CertifiedKeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pair").field("files", &self.files).finish_non_exhaustive()
     }
 }
 
-impl Pair {
+impl CertifiedKeyPair {
     /// Reads both files.
     ///
     /// # Errors
     /// Returns an error when a file cannot be read or used, or when key and certificate do not
     /// belong together.
-    pub fn read(files: &Files) -> Result<Self, Error> {
-        Contents::read(files)?.pair(files)
+    pub fn read(files: &CertificateFiles) -> Result<Self, Error> {
+        FileContents::read(files)?.to_key_pair(files)
     }
 
     /// Reads the files again. Returns `None` when they have not changed.
-    fn read_again(&self) -> Result<Option<Self>, Error> {
-        let contents = Contents::read(&self.files)?;
+    fn read_if_changed(&self) -> Result<Option<Self>, Error> {
+        let contents = FileContents::read(&self.files)?;
         if contents.digest() == self.digest {
             return Ok(None);
         }
-        contents.pair(&self.files).map(Some)
+        contents.to_key_pair(&self.files).map(Some)
     }
 }
 
 /// Contents of the files.
-struct Contents {
+struct FileContents {
     certificate: Vec<u8>,
     key: SecretString,
 }
 
-impl Contents {
-    fn read(files: &Files) -> Result<Self, Error> {
+impl FileContents {
+    fn read(files: &CertificateFiles) -> Result<Self, Error> {
         let certificate = match fs::read(&files.certificate) {
             Ok(certificate) => certificate,
             Err(error) => {
-                return Err(wrong(Part::Certificate, &files.certificate, error.to_string()));
+                return Err(file_error(FileRole::Certificate, &files.certificate, error.to_string()));
             }
         };
         match fs::read_to_string(&files.key) {
             Ok(key) => Ok(Self { certificate, key: key.into() }),
-            Err(error) => Err(wrong(Part::Key, &files.key, error.to_string())),
+            Err(error) => Err(file_error(FileRole::Key, &files.key, error.to_string())),
         }
     }
 
@@ -113,12 +113,12 @@ impl Contents {
         both.finish().as_ref().to_vec()
     }
 
-    fn pair(&self, files: &Files) -> Result<Pair, Error> {
-        let chain = chain(&self.certificate)
-            .map_err(|why| wrong(Part::Certificate, &files.certificate, why))?;
-        let key = key(self.key.expose_secret()).map_err(|why| wrong(Part::Key, &files.key, why))?;
+    fn to_key_pair(&self, files: &CertificateFiles) -> Result<CertifiedKeyPair, Error> {
+        let chain = parse_chain(&self.certificate)
+            .map_err(|why| file_error(FileRole::Certificate, &files.certificate, why))?;
+        let key = parse_private_key(self.key.expose_secret()).map_err(|why| file_error(FileRole::Key, &files.key, why))?;
         let Ok(key) = default_provider().key_provider.load_private_key(key) else {
-            return Err(wrong(Part::Key, &files.key, UNSUPPORTED));
+            return Err(file_error(FileRole::Key, &files.key, UNSUPPORTED));
         };
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
@@ -128,22 +128,22 @@ impl Contents {
                     "does not belong to the certificate in {}",
                     files.certificate.display()
                 );
-                return Err(wrong(Part::Key, &files.key, why));
+                return Err(file_error(FileRole::Key, &files.key, why));
             }
             Err(_) => {
-                return Err(wrong(
-                    Part::Certificate,
+                return Err(file_error(
+                    FileRole::Certificate,
                     &files.certificate,
                     "its first certificate cannot be read",
                 ));
             }
         }
-        Ok(Pair { files: files.clone(), digest: self.digest(), certified: Arc::new(certified) })
+        Ok(CertifiedKeyPair { files: files.clone(), digest: self.digest(), certified: Arc::new(certified) })
     }
 }
 
-fn wrong(part: Part, path: &Path, why: impl Into<String>) -> Error {
-    Error { part, path: path.to_owned(), why: why.into() }
+fn file_error(part: FileRole, path: &Path, why: impl Into<String>) -> Error {
+    Error { role: part, path: path.to_owned(), why: why.into() }
 }
 
 const DAMAGED: &str = "is cut short or damaged";
@@ -154,7 +154,7 @@ const NO_KEY: &str = "holds no private key; a PEM file with `BEGIN PRIVATE KEY` 
 const ENCRYPTED: &str = "holds an encrypted key; a key without a passphrase is needed, in a file \
                          that others cannot read";
 
-fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+fn parse_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let mut chain = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(text) {
         chain.push(certificate.map_err(|_| DAMAGED)?);
@@ -162,7 +162,7 @@ fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     if chain.is_empty() { Err(NO_CERTIFICATE) } else { Ok(chain) }
 }
 
-fn key(text: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
+fn parse_private_key(text: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
     if text.lines().any(is_encryption_mark) {
         return Err(ENCRYPTED);
     }

@@ -12,33 +12,33 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::clock::Clock;
-use crate::tls::{Pair, validity};
+use crate::tls::{CertifiedKeyPair, validity};
 
 /// Certificate and key in force.
-pub struct Served {
-    pair: ArcSwap<Pair>,
+pub struct ServedCertificate {
+    pair: ArcSwap<CertifiedKeyPair>,
     clock: Arc<dyn Clock>,
 }
 
-impl fmt::Debug for Served {
+impl fmt::Debug for ServedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pair.load().fmt(f)
     }
 }
 
-impl ResolvesServerCert for Served {
+impl ResolvesServerCert for ServedCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.pair.load().certified))
     }
 }
 
-impl Served {
+impl ServedCertificate {
     /// Creates a resolver that serves this certificate, and logs a warning if it is outside its
     /// validity period.
     #[must_use]
-    pub fn new(pair: Pair, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(pair: CertifiedKeyPair, clock: Arc<dyn Clock>) -> Arc<Self> {
         let served = Arc::new(Self { pair: ArcSwap::from_pointee(pair), clock });
-        served.warn();
+        served.warn_if_invalid();
         served
     }
 
@@ -55,28 +55,28 @@ impl Served {
     }
 
     /// Replaces the certificate, unless it is the same.
-    pub fn adopt(&self, pair: Pair) {
+    pub fn replace(&self, pair: CertifiedKeyPair) {
         if self.pair.load().digest == pair.digest {
             return;
         }
         self.pair.store(Arc::new(pair));
         tracing::info!("a new certificate is served to new connections");
-        self.warn();
+        self.warn_if_invalid();
     }
 
     /// Spawns a task that reads the files again at this interval, until the certificate is dropped.
-    pub fn keep_fresh(self: &Arc<Self>, every: Duration) {
+    pub fn watch_files(self: &Arc<Self>, every: Duration) {
         let served = Arc::downgrade(self);
         tokio::spawn(watch(served, every));
     }
 
     /// Logs a warning when the certificate is outside its validity period. Clients refuse such a
     /// certificate, and their error messages do not reach the operator.
-    fn warn(&self) {
+    fn warn_if_invalid(&self) {
         let pair = self.pair.load();
         let Some(certificate) = pair.certified.cert.first() else { return };
-        let Some(validity) = validity::of(certificate) else { return };
-        if let Some(doubt) = validity.doubt(self.clock.now()) {
+        let Some(validity) = validity::parse(certificate) else { return };
+        if let Some(doubt) = validity.warning(self.clock.now()) {
             tracing::warn!("{}: the certificate {doubt}", pair.files.certificate.display());
         }
     }
@@ -87,7 +87,7 @@ impl Served {
 /// A file may be half written when it is read: it is invalid, or its chain is incomplete. A changed
 /// certificate is therefore adopted when two reads in a row find the same contents, and an error is
 /// logged when two reads in a row fail. Each error is logged once.
-async fn watch(served: Weak<Served>, every: Duration) {
+async fn watch(served: Weak<ServedCertificate>, every: Duration) {
     // Digest of a changed certificate that the last read found.
     let mut seen = None;
     // Number of failed reads in a row.
@@ -98,7 +98,7 @@ async fn watch(served: Weak<Served>, every: Duration) {
         let Some(served) = served.upgrade() else { return };
         let pair = served.pair.load_full();
         // A read may block for long, for example on a network file system that hangs.
-        let Ok(read) = tokio::task::spawn_blocking(move || pair.read_again()).await else { return };
+        let Ok(read) = tokio::task::spawn_blocking(move || pair.read_if_changed()).await else { return };
         match read {
             Ok(new) => {
                 failures = 0;
@@ -107,7 +107,7 @@ async fn watch(served: Weak<Served>, every: Duration) {
                 if let Some(pair) = new
                     && digest == seen
                 {
-                    served.adopt(pair);
+                    served.replace(pair);
                 }
                 seen = digest;
             }
@@ -134,14 +134,14 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::tls::Files;
+    use crate::tls::CertificateFiles;
 
-    const LOOK: Duration = Duration::from_secs(10);
+    const READ_INTERVAL: Duration = Duration::from_secs(10);
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
+    impl Write for CapturedLog {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    impl Lines {
+    impl CapturedLog {
         /// Returns the lines that were logged since the last call.
         fn take(&self) -> Vec<String> {
             let text = std::mem::take(&mut *self.0.lock().unwrap());
@@ -159,14 +159,14 @@ mod tests {
         }
     }
 
-    fn pair() -> (String, String) {
+    fn generate_pair() -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
 
-    fn write(folder: &TempDir, certificate: &str, key: &str) -> Files {
-        let files = Files {
+    fn write(folder: &TempDir, certificate: &str, key: &str) -> CertificateFiles {
+        let files = CertificateFiles {
             certificate: folder.path().join("tls.crt"),
             key: folder.path().join("tls.key"),
         };
@@ -176,35 +176,35 @@ mod tests {
     }
 
     /// Waits until this number of reads has happened.
-    async fn looks(number: u32) {
-        tokio::time::sleep(LOOK * number + LOOK / 2).await;
+    async fn wait_for_reads(number: u32) {
+        tokio::time::sleep(READ_INTERVAL * number + READ_INTERVAL / 2).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn invalid_files_are_reported_once_and_half_written_files_never() {
-        let lines = Lines::default();
+        let lines = CapturedLog::default();
         let writer = lines.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         let _logged = tracing::subscriber::set_default(subscriber);
         let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (pair(), pair());
+        let (first, second) = (generate_pair(), generate_pair());
         let files = write(&folder, &first.0, &first.1);
-        let served = Served::new(Pair::read(&files).unwrap(), Arc::new(SystemClock::new()));
-        served.keep_fresh(LOOK);
-        looks(5).await;
+        let served = ServedCertificate::new(CertifiedKeyPair::read(&files).unwrap(), Arc::new(SystemClock::new()));
+        served.watch_files(READ_INTERVAL);
+        wait_for_reads(5).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "nothing has changed");
 
         // The certificate is replaced before the key.
         write(&folder, &second.0, &first.1);
-        looks(0).await;
-        tokio::time::sleep(LOOK / 2).await;
+        wait_for_reads(0).await;
+        tokio::time::sleep(READ_INTERVAL / 2).await;
         assert_eq!(lines.take(), Vec::<String>::new());
         write(&folder, &second.0, &second.1);
-        looks(0).await;
-        tokio::time::sleep(LOOK / 2).await;
+        wait_for_reads(0).await;
+        tokio::time::sleep(READ_INTERVAL / 2).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "the chain may not be whole yet");
-        looks(5).await;
+        wait_for_reads(5).await;
         let [line] = &*lines.take() else { panic!("one line") };
         assert!(line.contains("INFO") && line.contains("a new certificate is served"), "{line}");
 
@@ -213,17 +213,17 @@ mod tests {
             (&first.0, &first.0, "tls.key: holds no private key"),
         ] {
             write(&folder, certificate, key);
-            looks(10).await;
+            wait_for_reads(10).await;
             let [line] = &*lines.take() else { panic!("one line: {why}") };
             assert!(line.contains("WARN"), "{line}");
             assert!(line.contains("the certificate was not replaced: "), "{line}");
             assert!(line.contains(why), "{line}");
         }
         write(&folder, &second.0, &second.1);
-        looks(3).await;
+        wait_for_reads(3).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "it is what is served");
         write(&folder, &first.0, &second.1);
-        looks(3).await;
+        wait_for_reads(3).await;
         assert_eq!(
             lines.take().len(),
             1,
@@ -231,21 +231,21 @@ mod tests {
         );
         assert!(
             served.pair.load().digest
-                == Pair::read(&write(&folder, &second.0, &second.1)).unwrap().digest
+                == CertifiedKeyPair::read(&write(&folder, &second.0, &second.1)).unwrap().digest
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn reads_end_when_the_certificate_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = pair();
+        let (certificate, key) = generate_pair();
         let files = write(&folder, &certificate, &key);
-        let served = Served::new(Pair::read(&files).unwrap(), Arc::new(SystemClock::new()));
-        let watching = tokio::spawn(watch(Arc::downgrade(&served), LOOK));
-        looks(3).await;
+        let served = ServedCertificate::new(CertifiedKeyPair::read(&files).unwrap(), Arc::new(SystemClock::new()));
+        let watching = tokio::spawn(watch(Arc::downgrade(&served), READ_INTERVAL));
+        wait_for_reads(3).await;
         assert!(!watching.is_finished());
         drop(served);
-        looks(1).await;
+        wait_for_reads(1).await;
         assert!(watching.is_finished());
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Validity {
 
 impl Validity {
     /// Returns a warning if the certificate is not valid at this moment.
-    pub(super) fn doubt(&self, now: Timestamp) -> Option<String> {
+    pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
         let now = now.to_zoned(TimeZone::UTC).datetime();
         if now > self.not_after {
             return Some(format!("expired at {}Z, and clients refuse it", self.not_after));
@@ -33,7 +33,7 @@ impl Validity {
 }
 
 /// Returns the validity period of a DER-encoded certificate, if it can be found.
-pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
+pub(super) fn parse(certificate: &[u8]) -> Option<Validity> {
     let certificate = Element::first(certificate)?.content;
     let fields = Element::first(certificate)?.content;
     let first = Element::first(fields)?;
@@ -44,7 +44,7 @@ pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     let validity = Element::first(validity)?.content;
     let not_before = Element::first(validity)?;
     let not_after = Element::first(not_before.rest)?;
-    Some(Validity { not_before: not_before.time()?, not_after: not_after.time()? })
+    Some(Validity { not_before: not_before.parse_time()?, not_after: not_after.parse_time()? })
 }
 
 /// Element of DER, with the bytes after it.
@@ -72,7 +72,7 @@ impl<'a> Element<'a> {
         Some(Self { tag, content, rest })
     }
 
-    fn time(&self) -> Option<DateTime> {
+    fn parse_time(&self) -> Option<DateTime> {
         let text = std::str::from_utf8(self.content).ok()?;
         let text = match self.tag {
             // A year of two digits below 50 is in the 21st century (RFC 5280 §4.1.2.5.1).
@@ -130,20 +130,20 @@ mod tests {
             ),
             ((2020, 9999), "2060-01-01T00:00:00Z", None),
         ] {
-            let validity = of(&certificate(years)).unwrap();
-            assert_eq!(validity.doubt(now.parse().unwrap()).as_deref(), doubt, "{years:?}");
+            let validity = parse(&certificate(years)).unwrap();
+            assert_eq!(validity.warning(now.parse().unwrap()).as_deref(), doubt, "{years:?}");
         }
     }
 
     proptest! {
         #[test]
         fn damaged_certificates_do_not_panic(bytes: Vec<u8>, at in 0..200_usize, byte: u8) {
-            let _ = of(&bytes);
+            let _ = parse(&bytes);
             let mut certificate = certificate((2020, 2030));
             certificate[at] = byte;
-            let _ = of(&certificate);
+            let _ = parse(&certificate);
             certificate.truncate(at);
-            prop_assert_eq!(of(&certificate), None);
+            prop_assert_eq!(parse(&certificate), None);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Tests of `approve` and of its signal to the server: the published change is the one that was
 //! shown.
 
-use personio_scim::simulator::{Person, Simulator};
+use personio_scim::simulator::{SimulatedPerson, Simulator};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::harness::{Setup, TOKEN, until};
+use crate::harness::{Setup, TOKEN, wait_until};
 use crate::process::{Ended, Program, get, run, run_on_terminal, serve, settings};
 
 /// Runs `approve` for the server with this base URL.
@@ -42,7 +42,7 @@ async fn approve_without_a_held_change_does_nothing() {
         }
         // The signal has no effect either.
         program.signal("USR1");
-        until("the signal has arrived", async || program.logged("nothing is held back") == 1).await;
+        wait_until("the signal has arrived", async || program.logged("nothing is held back") == 1).await;
         assert_eq!(get(&ready, TOKEN).await.json()["pid"], program.pid());
     }
 }
@@ -71,13 +71,13 @@ async fn held(simulator: &Simulator, left: usize) -> (Program, String) {
     settings.push(("SCIM_CACHE_TTL", "1ms"));
     let program = Program::start(&["serve"], &settings);
     let base_url = program.base_url().await;
-    until("everybody is served", async || {
+    wait_until("everybody is served", async || {
         get(&format!("{base_url}/Users"), TOKEN).await.status == 200
     })
     .await;
     simulator.with_world(|world| world.persons.truncate(left));
     let ready = base_url.replace("/scim/v2", "/health/ready");
-    until("the change is held back", async || {
+    wait_until("the change is held back", async || {
         assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
         get(&ready, TOKEN).await.json()["parts"]["directory"]["heldBack"].is_object()
     })
@@ -160,7 +160,7 @@ async fn approve_on_a_terminal_publishes_only_after_yes() {
         }
         assert_eq!(now, if served == 60 { 40 } else { 15 }, "{typed:?}");
         simulator.with_world(|world| world.persons.truncate(15));
-        until("the next change is held back, or there is none", async || {
+        wait_until("the next change is held back, or there is none", async || {
             get(&format!("{base_url}/Users"), TOKEN).await;
             let health = get(&base_url.replace("/scim/v2", "/health/ready"), "").await.json();
             now == 15 || health["parts"]["directory"]["heldBack"].is_object()
@@ -174,7 +174,7 @@ async fn a_grown_change_is_held_again() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 20).await;
     let shown = held_id(&base_url).await;
-    let inactive = |person: &mut Person| {
+    let inactive = |person: &mut SimulatedPerson| {
         person.preferred_name = Some("Changed".to_owned());
         person
             .employments
@@ -182,7 +182,7 @@ async fn a_grown_change_is_held_again() {
             .for_each(|employment| employment.status = Some("INACTIVE".to_owned()));
     };
     simulator.with_world(|world| world.persons.iter_mut().for_each(inactive));
-    until("it is another change", async || {
+    wait_until("it is another change", async || {
         get(&format!("{base_url}/Users"), TOKEN).await;
         held_id(&base_url).await != shown
     })
@@ -196,7 +196,7 @@ async fn a_grown_change_is_held_again() {
     // The signal approves only the change that the log reported, which was smaller.
     program.signal("USR1");
     let text = "is not the one that the log has reported";
-    until("it is reported", async || program.logged(text) == 1).await;
+    wait_until("it is reported", async || program.logged(text) == 1).await;
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
 }
 
@@ -220,7 +220,7 @@ async fn a_held_change_with_values_gained_since_is_another_change() {
                 .for_each(|employment| employment.supervisor = Some(boss.clone()));
         }
     });
-    until("it is another change", async || {
+    wait_until("it is another change", async || {
         get(&format!("{base_url}/Users"), TOKEN).await;
         held_id(&base_url).await != shown
     })
@@ -264,7 +264,7 @@ async fn a_held_change_is_logged_once_and_again_when_it_has_doubled() {
     }
     assert_eq!(errors(), 1);
     simulator.with_world(|world| world.persons.truncate(5));
-    until("it is told again", async || {
+    wait_until("it is told again", async || {
         get(&format!("{base_url}/Users"), TOKEN).await;
         errors() > 1
     })
@@ -280,7 +280,7 @@ async fn the_signal_alone_publishes_the_held_change() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 20).await;
     program.signal("USR1");
-    until("it is published", async || {
+    wait_until("it is published", async || {
         get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"] == 20
     })
     .await;

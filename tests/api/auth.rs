@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use personio_scim::auth::{Caller, Client, Networks, Rules, Token};
+use personio_scim::auth::{ClientName, Client, Networks, AuthSettings, TokenHash};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, answer, rules};
+use crate::harness::{TestResponse, TestServer, NOW, SHORT_TTL, Setup, TOKEN, send_request, rules};
 
 const OKTA: &str = "a-token-of-okta";
 const OTHER: &str = "a-token-of-another";
 
 fn client(name: &str, token: &str) -> Client {
-    Client::unrestricted(Caller::parse(name).unwrap(), Token::of(token.as_bytes()))
+    Client::unrestricted(ClientName::parse(name).unwrap(), TokenHash::from_token(token.as_bytes()))
 }
 
 fn networks(names: &[&str]) -> Networks {
@@ -23,14 +23,14 @@ fn networks(names: &[&str]) -> Networks {
 }
 
 /// Starts a server with these rules and waits for its data.
-async fn bridge(rules: Rules) -> Bridge {
+async fn start_server(rules: AuthSettings) -> TestServer {
     let bridge = Setup { rules: Some(rules), ..Setup::persons(5) }.start();
     bridge.ready().await;
     bridge
 }
 
-fn clients() -> Rules {
-    Rules { clients: vec![client("okta", OKTA), client("other", OTHER)], ..Rules::default() }
+fn clients() -> AuthSettings {
+    AuthSettings { clients: vec![client("okta", OKTA), client("other", OTHER)], ..AuthSettings::default() }
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -38,23 +38,23 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 /// Sends a GET with these headers.
-async fn get(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn get(bridge: &TestServer, path: &str, headers: &[(&str, &str)]) -> TestResponse {
     let request = bridge.http.get(format!("{}{path}", bridge.origin));
-    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+    send_request(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
         .await
 }
 
-async fn with_token(bridge: &Bridge, path: &str, token: &str) -> Answer {
+async fn with_token(bridge: &TestServer, path: &str, token: &str) -> TestResponse {
     get(bridge, path, &[("Authorization", &format!("Bearer {token}"))]).await
 }
 
-fn challenges(answer: &Answer) -> Vec<&str> {
+fn challenges(answer: &TestResponse) -> Vec<&str> {
     answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_authenticates_with_its_token_by_bearer_and_basic() {
-    let bridge = bridge(clients()).await;
+    let bridge = start_server(clients()).await;
     for (header, expected) in [
         (format!("Bearer {OKTA}"), 200),
         (format!("bearer   {OTHER} "), 200),
@@ -108,7 +108,7 @@ async fn each_client_authenticates_with_its_token_by_bearer_and_basic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_token_is_refused_with_an_explanation() {
-    let bridge = bridge(clients()).await;
+    let bridge = start_server(clients()).await;
     let wrong = "a-token-that-nobody-has";
     let rows = [
         (format!("Bearer {wrong}"), None),
@@ -149,7 +149,7 @@ async fn a_malformed_token_is_refused_with_an_explanation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn challenges_describe_the_error_and_list_bearer_first() {
-    let bridge = bridge(clients()).await;
+    let bridge = start_server(clients()).await;
     let (plain, basic_challenge) =
         ("Bearer realm=\"scim\"", "Basic realm=\"scim\", charset=\"UTF-8\"");
     let missing = get(&bridge, "/Users", &[]).await;
@@ -172,7 +172,7 @@ async fn challenges_describe_the_error_and_list_bearer_first() {
 async fn a_token_is_refused_from_its_expiry_on() {
     let ends = Client { expires: "2026-11-24T00:00:00Z".parse().ok(), ..client("okta", OKTA) };
     let bridge =
-        bridge(Rules { clients: vec![ends, client("other", OTHER)], ..Rules::default() }).await;
+        start_server(AuthSettings { clients: vec![ends, client("other", OTHER)], ..AuthSettings::default() }).await;
     for (now, expected) in [
         (NOW, 200),
         ("2026-11-23T23:59:59Z", 200),
@@ -217,9 +217,9 @@ async fn a_token_is_accepted_only_from_its_networks() {
     };
     let here = Client { networks: Some(networks(&["127.0.0.0/8"])), ..client("other", OTHER) };
     let clients = || vec![near.clone(), here.clone(), client("client", TOKEN)];
-    let direct = bridge(Rules { clients: clients(), ..Rules::default() }).await;
+    let direct = start_server(AuthSettings { clients: clients(), ..AuthSettings::default() }).await;
     let trusted_proxies = networks(&["127.0.0.1", "10.0.0.0/8"]);
-    let proxied = bridge(Rules { clients: clients(), trusted_proxies, ..Rules::default() }).await;
+    let proxied = start_server(AuthSettings { clients: clients(), trusted_proxies, ..AuthSettings::default() }).await;
     // Values of `X-Forwarded-For`, then the statuses for a token with a network of its own and for
     // a token that is limited to this machine: without trusted proxies, and with them.
     for (forwarded, [okta, other], [okta_proxied, other_proxied]) in [
@@ -262,7 +262,7 @@ async fn a_token_is_accepted_only_from_its_networks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_tokens_are_throttled_and_right_ones_are_not() {
     let trusted_proxies = networks(&["127.0.0.1"]);
-    let bridge = bridge(Rules { trusted_proxies, ..clients() }).await;
+    let bridge = start_server(AuthSettings { trusted_proxies, ..clients() }).await;
     let from = async |address: &str, token: &str| {
         let headers =
             [("Authorization", &*format!("Bearer {token}")), ("X-Forwarded-For", address)];
@@ -303,7 +303,7 @@ async fn wrong_tokens_are_throttled_and_right_ones_are_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paging_sessions_and_cursors_are_separate_for_each_client() {
-    let setup = Setup { rules: Some(clients()), cache_ttl: SHORT, ..Setup::persons(30) };
+    let setup = Setup { rules: Some(clients()), cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let bridge = setup.start();
     bridge.ready().await;
     let total = async |query: &str, token: &str| {
@@ -319,9 +319,9 @@ async fn paging_sessions_and_cursors_are_separate_for_each_client() {
     // snapshot.
     assert_eq!(total("?count=10", OKTA).await, 30);
     bridge.simulator.with_world(|world| world.persons.truncate(25));
-    tokio::time::sleep(SHORT * 2).await;
+    tokio::time::sleep(SHORT_TTL * 2).await;
     let mut first = Value::Null;
-    crate::harness::until("the change is seen", async || {
+    crate::harness::wait_until("the change is seen", async || {
         first = total("?count=10", OTHER).await;
         first == 25
     })
@@ -332,7 +332,7 @@ async fn paging_sessions_and_cursors_are_separate_for_each_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_need_no_token_with_several_clients() {
-    let bridge = bridge(rules(Some("a-token-of-webhooks"))).await;
+    let bridge = start_server(rules(Some("a-token-of-webhooks"))).await;
     for path in ["/health/live", "/health/ready", "/metrics"] {
         assert_eq!(
             get(&bridge, path, &[("Authorization", "Bearer wrong")]).await.status,
@@ -341,8 +341,8 @@ async fn health_and_metrics_need_no_token_with_several_clients() {
         );
     }
     let options = bridge.http.request(Method::OPTIONS, format!("{}/Users", bridge.origin));
-    assert_eq!(answer(options).await.status, 401);
-    assert_eq!(answer(bridge.request(Method::HEAD, "/Users")).await.status, 200);
+    assert_eq!(send_request(options).await.status, 401);
+    assert_eq!(send_request(bridge.request(Method::HEAD, "/Users")).await.status, 200);
     // The webhook token opens nothing else.
     assert_eq!(with_token(&bridge, "/Users", "a-token-of-webhooks").await.status, 401);
 }
@@ -350,7 +350,7 @@ async fn health_and_metrics_need_no_token_with_several_clients() {
 /// Checks that the response cache returns no cursor of another client.
 #[tokio::test(flavor = "multi_thread")]
 async fn response_cache_returns_no_cursor_of_another_client() {
-    let bridge = bridge(clients()).await;
+    let bridge = start_server(clients()).await;
     let mut walks = [(OKTA, String::new()), (OTHER, String::new())];
     for _ in 0..2 {
         for (token, cursor) in &mut walks {

@@ -3,30 +3,30 @@
 
 use std::time::{Duration, Instant};
 
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
 
-use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, loads, until};
+use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, loads, wait_until};
 
 /// Interval between refreshes in these tests.
-const EVERY: Duration = Duration::from_millis(100);
+const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
 fn setup(persons: usize) -> Setup {
     // The time to live is over at once, so requests would wait without the background refresh.
     let mut setup = Setup {
-        refresh_every: Some(EVERY),
+        refresh_every: Some(REFRESH_INTERVAL),
         cache_ttl: Duration::from_nanos(1),
         ..Setup::persons(persons)
     };
-    setup.tuning.cool_down = EVERY;
+    setup.tuning.cool_down = REFRESH_INTERVAL;
     setup
 }
 
 /// Makes every request to Personio hang, so that the next load is the only one until a request
 /// times out.
-async fn hang(bridge: &Bridge) {
-    bridge.simulator.fail(Fault::everywhere(Action::Hang));
-    tokio::time::sleep(3 * EVERY).await;
-    bridge.simulator.reset_counts();
+async fn hang(bridge: &TestServer) {
+    bridge.simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
+    tokio::time::sleep(3 * REFRESH_INTERVAL).await;
+    bridge.simulator.reset_history();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,28 +34,28 @@ async fn background_refresh_runs_without_requests() {
     let bridge = setup(30).start();
     bridge.ready().await;
     let (start, before) = (Instant::now(), loads(&bridge));
-    until("five more loads", async || loads(&bridge) >= before + 5).await;
-    assert!(start.elapsed() >= 4 * EVERY, "not more often than wanted: {:?}", start.elapsed());
+    wait_until("five more loads", async || loads(&bridge) >= before + 5).await;
+    assert!(start.elapsed() >= 4 * REFRESH_INTERVAL, "not more often than wanted: {:?}", start.elapsed());
     bridge.simulator.with_world(|world| world.persons.truncate(20));
-    until("the change is served", async || bridge.everybody().await.len() == 20).await;
+    wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
     let bridge = setup(30).start();
     bridge.ready().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(5 * EVERY)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(5 * REFRESH_INTERVAL)));
     let before = loads(&bridge);
-    tokio::time::sleep(14 * EVERY).await;
+    tokio::time::sleep(14 * REFRESH_INTERVAL).await;
     let more = loads(&bridge) - before;
     assert!((1..=4).contains(&more), "{more} loads");
-    until("the next", async || loads(&bridge) > before + more).await;
+    wait_until("the next", async || loads(&bridge) > before + more).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_do_not_wait_for_a_hanging_background_load() {
     let bridge = setup(30).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     hang(&bridge).await;
     let start = Instant::now();
     for user in &users {
@@ -65,20 +65,20 @@ async fn requests_do_not_wait_for_a_hanging_background_load() {
             user
         );
     }
-    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(bridge.all_users().await, users);
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
-    assert!(bridge.simulator.log().is_empty(), "nothing else was asked for");
+    assert!(bridge.simulator.received_requests().is_empty(), "nothing else was asked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_begin_no_load_of_their_own() {
     let bridge = Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup(30) }.start();
-    let users = bridge.everybody().await;
-    bridge.simulator.reset_counts();
+    let users = bridge.all_users().await;
+    bridge.simulator.reset_history();
     for _ in 0..5 {
         assert_eq!(bridge.reloaded().await, users);
     }
-    assert!(bridge.simulator.log().is_empty(), "they leave that to the background");
+    assert!(bridge.simulator.received_requests().is_empty(), "they leave that to the background");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,43 +98,43 @@ async fn data_too_old_is_not_served_with_background_refresh() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_background_load_is_repeated_after_the_cool_down() {
     let bridge = setup(30).start();
-    let users = bridge.everybody().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    let users = bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.failure().await;
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     // The clock stands still, so the cool-down lasts until the test moves it.
     for _ in 0..8 {
-        tokio::time::sleep(EVERY / 2).await;
-        assert_eq!(bridge.everybody().await, users);
+        tokio::time::sleep(REFRESH_INTERVAL / 2).await;
+        assert_eq!(bridge.all_users().await, users);
     }
-    assert!(bridge.simulator.log().is_empty(), "an outage is not made worse");
-    bridge.simulator.heal();
+    assert!(bridge.simulator.received_requests().is_empty(), "an outage is not made worse");
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    until("it is tried again", async || loads(&bridge) > 0).await;
-    until("it is well", async || bridge.health().await.1["status"] == "ok").await;
+    wait_until("it is tried again", async || loads(&bridge) > 0).await;
+    wait_until("it is well", async || bridge.health().await.1["status"] == "ok").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_first_load_is_repeated_without_requests() {
     let setup = Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup(30) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
-    bridge.simulator.heal();
-    bridge.simulator.reset_counts();
+    bridge.simulator.clear_faults();
+    bridge.simulator.reset_history();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    until("it is tried again long before the next time", async || {
-        bridge.simulator.requests(Endpoint::Employments) == 30
+    wait_until("it is tried again long before the next time", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::Employments) == 30
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_background_refresh_no_request_causes_no_load() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
-    bridge.everybody().await;
-    bridge.simulator.reset_counts();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
+    bridge.all_users().await;
+    bridge.simulator.reset_history();
     tokio::time::sleep(Duration::from_secs(1)).await;
     bridge.clock.pass(Duration::from_secs(3600));
     for _ in 0..3 {
@@ -142,7 +142,7 @@ async fn without_background_refresh_no_request_causes_no_load() {
         assert_eq!(bridge.health().await.0, 200);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
+    assert!(bridge.simulator.received_requests().is_empty(), "{:?}", bridge.simulator.received_requests());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,9 +152,9 @@ async fn background_refresh_ends_with_the_server() {
     let simulator = bridge.simulator.clone();
     drop(bridge);
     for _ in 0..20 {
-        simulator.reset_counts();
-        tokio::time::sleep(5 * EVERY).await;
-        if simulator.log().is_empty() {
+        simulator.reset_history();
+        tokio::time::sleep(5 * REFRESH_INTERVAL).await;
+        if simulator.received_requests().is_empty() {
             return;
         }
     }

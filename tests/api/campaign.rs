@@ -22,18 +22,18 @@ use std::time::{Duration, Instant};
 use approval::Published;
 use futures_util::future::join_all;
 use personio_scim::clock::{Clock, SystemClock};
-use personio_scim::directory::Approval;
+use personio_scim::directory::ApprovalOutcome;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{
-    Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World,
+    FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, SimulatedPerson, Quirks, SimulatedTermination, World,
 };
 use serde_json::{Value, json};
 use truth::Truth;
 
 use crate::harness::{
-    Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in,
-    until,
+    TestResponse, TestServer, NOW, SHORT_TTL, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in,
+    wait_until,
 };
 use crate::process::{Program, get, settings};
 
@@ -51,9 +51,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Duration after which look-ups are read again.
 const LOOKUP_EXPIRY: Duration = Duration::from_secs(25 * 3600);
 /// Number of persons that a flapping upstream reports as inactive at a time.
-const FLAPPING: usize = 15;
+const FLAPPING_PERSONS: usize = 15;
 /// Number of recent steps that a failure message lists.
-const TRAIL: usize = 40;
+const MAX_TRAIL_STEPS: usize = 40;
 
 #[expect(clippy::disallowed_methods, reason = "another seed is no setting of the program")]
 fn seed() -> u64 {
@@ -82,7 +82,7 @@ impl Random {
 }
 
 /// Account state of a user as last served: active, user name, presence of an e-mail address.
-type Standing = (bool, String, bool);
+type ServedAccount = (bool, String, bool);
 
 #[derive(Debug, Clone, Copy)]
 enum Pages {
@@ -98,13 +98,13 @@ struct Seen {
 }
 
 struct Campaign {
-    bridge: Bridge,
+    bridge: TestServer,
     seed: u64,
     random: Random,
     step: usize,
     seen: Seen,
     changes: usize,
-    standings: BTreeMap<String, Standing>,
+    standings: BTreeMap<String, ServedAccount>,
     /// Recent actions and responses, for failure messages.
     trail: Vec<String>,
     unavailable: usize,
@@ -139,33 +139,33 @@ impl Drop for Campaign {
     )]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let trail = self.trail[self.trail.len().saturating_sub(TRAIL)..].join("\n  ");
+            let trail = self.trail[self.trail.len().saturating_sub(MAX_TRAIL_STEPS)..].join("\n  ");
             eprintln!("campaign seed {}, step {}, after\n  {trail}", self.seed, self.step);
         }
     }
 }
 
-fn mark(person: &mut Person) {
+fn mark(person: &mut SimulatedPerson) {
     person.gender = Some(PRIVATE.to_owned());
     person.profile_picture = Some(format!("https://pictures.example/{PRIVATE}.png"));
-    person.custom_attributes = vec![CustomAttribute {
+    person.custom_attributes = vec![SimulatedCustomAttribute {
         id: "dynamic_900".to_owned(),
         global_id: Some(format!("{PRIVATE}-900")),
         label: Some(format!("Salary {PRIVATE}")),
-        kind: "STRING".to_owned(),
+        value_type: "STRING".to_owned(),
         value: json!({"inner": [PRIVATE]}),
     }];
     for employment in &mut person.employments {
         employment.weekly_working_hours = Some(HOURS);
-        let termination = employment.termination.get_or_insert_with(Termination::default);
-        (termination.kind, termination.reason) =
+        let termination = employment.termination.get_or_insert_with(SimulatedTermination::default);
+        (termination.termination_type, termination.reason) =
             (Some(PRIVATE.to_owned()), Some(format!("Because {PRIVATE}.")));
     }
 }
 
 fn setup(clock: TestClock, world: World) -> Setup {
     let mut setup = Setup {
-        cache_ttl: SHORT,
+        cache_ttl: SHORT_TTL,
         max_change: MAX_CHANGE,
         employment_recheck: HOUR,
         max_stale: 30 * HOUR,
@@ -178,7 +178,7 @@ fn setup(clock: TestClock, world: World) -> Setup {
     setup.policy.groups = vec![GroupKind::Department, GroupKind::LegalEntity];
     setup.refresh_wait = Duration::from_millis(300);
     setup.tuning.upstream_timeout = Duration::from_millis(300);
-    setup.tuning.retry.times = 1;
+    setup.tuning.retry.max_retries = 1;
     // Small page limits end an endless listing soon.
     setup.tuning.limits.persons.pages = 10;
     setup.tuning.limits.employments.pages = 5;
@@ -199,7 +199,7 @@ impl Seen {
     }
 }
 
-fn standings(users: &[Value]) -> BTreeMap<String, Standing> {
+fn served_accounts(users: &[Value]) -> BTreeMap<String, ServedAccount> {
     let mut standings = BTreeMap::new();
     for user in users {
         let (id, name) = (user["id"].as_str().unwrap(), user["userName"].as_str().unwrap());
@@ -298,7 +298,7 @@ impl Campaign {
         }
         self.note("minutes", minutes);
         self.bridge.clock.pass(Duration::from_secs(60) * minutes as u32);
-        tokio::time::sleep(SHORT).await;
+        tokio::time::sleep(SHORT_TTL).await;
         for _ in 0..1 + self.random.below(2) {
             self.poll().await;
         }
@@ -317,7 +317,7 @@ impl Campaign {
         if std::mem::take(&mut self.is_refusing) {
             self.refused = Instant::now();
         }
-        self.bridge.simulator.heal();
+        self.bridge.simulator.clear_faults();
         self.bridge.simulator.set_quirks(|quirks| *quirks = Quirks::default());
         self.flap = None;
     }
@@ -333,7 +333,7 @@ impl Campaign {
     }
 
     fn fail(&mut self) {
-        use Endpoint::{
+        use SimulatedEndpoint::{
             CostCenters, Employments, LegalEntities, OrgUnits, Person, Persons, Token, Workplaces,
         };
         let endpoints = [
@@ -344,8 +344,8 @@ impl Campaign {
             Some(Employments),
             Some(Employments),
             Some(Employments),
-            Some(Person),
-            Some(Person),
+            Some(SimulatedPerson),
+            Some(SimulatedPerson),
             Some(Token),
             Some(OrgUnits),
             Some(LegalEntities),
@@ -354,22 +354,22 @@ impl Campaign {
             None,
         ];
         let mut fault =
-            Fault { endpoint: self.random.pick(&endpoints), ..Fault::everywhere(self.action()) };
+            InjectedFault { endpoint: self.random.pick(&endpoints), ..InjectedFault::everywhere(self.action()) };
         if matches!(fault.endpoint, Some(Employments | Person)) && self.random.chance(40) {
-            let id = self.somebody();
+            let id = self.random_person_id();
             fault = fault.person(id);
         } else if self.random.chance(50) {
             fault = fault.skip(self.random.below(4));
         }
         // Each of these faults costs at least a second.
         let is_costly =
-            matches!(fault.action, Action::TooManyRequests { .. } | Action::Oversized(_));
+            matches!(fault.action, FaultAction::TooManyRequests { .. } | FaultAction::Oversized(_));
         if is_costly || self.random.chance(40) {
             fault = fault.times(if is_costly { 1 } else { 1 + self.random.below(12) });
         }
-        self.is_refusing |= matches!(fault.action, Action::Status(401));
+        self.is_refusing |= matches!(fault.action, FaultAction::Status(401));
         self.note("fail", &fault);
-        self.bridge.simulator.fail(fault);
+        self.bridge.simulator.add_fault(fault);
     }
 
     /// Ends a later page early. The guard accepts the load, because only a few
@@ -380,46 +380,46 @@ impl Campaign {
         self.note("cut short", (page, entries));
         self.bridge
             .simulator
-            .fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(entries)).skip(page).times(1));
     }
 
     /// Makes a look-up fail, or return other names for most ids, when it is read again after a day.
     fn mistake_names(&mut self) {
-        use Endpoint::{CostCenters, LegalEntities, OrgUnit, OrgUnits, Workplaces};
+        use SimulatedEndpoint::{CostCenters, LegalEntities, OrgUnit, OrgUnits, Workplaces};
         self.heal();
         let endpoint =
             self.random.pick(&[OrgUnits, OrgUnits, LegalEntities, CostCenters, Workplaces]);
         let action = self.random.pick(&[
-            Action::OtherNames,
-            Action::OtherNames,
-            Action::OtherNames,
-            Action::Status(500),
-            Action::Status(403),
-            Action::NotFoundRoute,
-            Action::EmptyListing,
-            Action::ShortListing(1),
-            Action::TruncatedJson,
+            FaultAction::OtherNames,
+            FaultAction::OtherNames,
+            FaultAction::OtherNames,
+            FaultAction::Status(500),
+            FaultAction::Status(403),
+            FaultAction::NotFoundRoute,
+            FaultAction::EmptyListing,
+            FaultAction::ShortListing(1),
+            FaultAction::TruncatedJson,
         ]);
         self.note("names", (endpoint, &action));
         if endpoint == OrgUnits && self.random.chance(50) {
-            self.bridge.simulator.fail(Fault::on(OrgUnit, action.clone()));
+            self.bridge.simulator.add_fault(InjectedFault::on(OrgUnit, action.clone()));
         }
-        self.bridge.simulator.fail(Fault::on(endpoint, action));
+        self.bridge.simulator.add_fault(InjectedFault::on(endpoint, action));
         self.bridge.clock.pass(LOOKUP_EXPIRY);
     }
 
     /// Makes responses for some or all persons contain the employments of another person.
     fn mix_up_employments(&mut self) {
         let action =
-            Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) };
-        let mut fault = Fault::on(Endpoint::Employments, action);
+            FaultAction::EmploymentsOf { person: self.random_person_id(), refers_to_person: self.random.chance(50) };
+        let mut fault = InjectedFault::on(SimulatedEndpoint::Employments, action);
         match self.random.below(3) {
-            0 => fault = fault.person(self.somebody()),
+            0 => fault = fault.person(self.random_person_id()),
             1 => fault = fault.skip(self.random.below(4)).times(1 + self.random.below(12)),
             _ => {}
         }
         self.note("mix up", &fault);
-        self.bridge.simulator.fail(fault);
+        self.bridge.simulator.add_fault(fault);
         // After an hour all employments are read again.
         self.bridge.clock.pass(HOUR);
     }
@@ -436,7 +436,7 @@ impl Campaign {
         if self.flap.is_none() {
             return;
         }
-        let inactive: Vec<String> = (0..FLAPPING).map(|_| self.somebody()).collect();
+        let inactive: Vec<String> = (0..FLAPPING_PERSONS).map(|_| self.random_person_id()).collect();
         self.note("flap", inactive.len());
         if let Some(flap) = &mut self.flap {
             flap.called.extend(inactive.iter().cloned());
@@ -444,35 +444,35 @@ impl Campaign {
         self.bridge.simulator.set_quirks(|quirks| quirks.inactive = inactive);
     }
 
-    fn action(&mut self) -> Action {
+    fn action(&mut self) -> FaultAction {
         let problem = json!({"errors": [{"title": PRIVATE, "detail": PRIVATE}]}).to_string();
         match self.random.below(140) {
-            0 => Action::TooManyRequests { retry_after: self.random.pick(&[None, Some(1)]) },
-            1 => Action::Oversized(17 << 20),
-            2..5 => Action::Hang,
-            5..16 => Action::Delay(Duration::from_millis(self.random.below(200) as u64)),
-            16..30 => Action::ShortListing(self.random.pick(&[1, 20, 40, 45, 49])),
-            30..42 => Action::EmptyListing,
-            42..52 => Action::Status(self.random.pick(&[500, 502, 503, 504])),
-            52..60 => Action::Html(self.random.pick(&[200, 404, 502])),
-            60..68 => Action::Body(
+            0 => FaultAction::TooManyRequests { retry_after: self.random.pick(&[None, Some(1)]) },
+            1 => FaultAction::Oversized(17 << 20),
+            2..5 => FaultAction::Hang,
+            5..16 => FaultAction::Delay(Duration::from_millis(self.random.below(200) as u64)),
+            16..30 => FaultAction::ShortListing(self.random.pick(&[1, 20, 40, 45, 49])),
+            30..42 => FaultAction::EmptyListing,
+            42..52 => FaultAction::Status(self.random.pick(&[500, 502, 503, 504])),
+            52..60 => FaultAction::HtmlError(self.random.pick(&[200, 404, 502])),
+            60..68 => FaultAction::CustomBody(
                 self.random.pick(&[400, 403, 500]),
                 "application/problem+json",
                 problem,
             ),
-            68..76 => Action::Reset,
-            76..84 => Action::TruncatedJson,
-            84..92 => Action::TruncatedBody,
-            92..100 => Action::WrongJson,
-            100..102 => Action::Status(401),
-            102..113 => Action::Status(403),
-            113..120 => Action::NotFoundRoute,
-            120..123 => Action::EndlessListing,
-            123..128 => Action::EmploymentsOf {
-                person: self.somebody(),
-                names_person: self.random.chance(50),
+            68..76 => FaultAction::ConnectionReset,
+            76..84 => FaultAction::TruncatedJson,
+            84..92 => FaultAction::TruncatedBody,
+            92..100 => FaultAction::WrongJson,
+            100..102 => FaultAction::Status(401),
+            102..113 => FaultAction::Status(403),
+            113..120 => FaultAction::NotFoundRoute,
+            120..123 => FaultAction::EndlessListing,
+            123..128 => FaultAction::EmploymentsOf {
+                person: self.random_person_id(),
+                refers_to_person: self.random.chance(50),
             },
-            128..132 => Action::Substitute {
+            128..132 => FaultAction::Substitute {
                 old: "\"id\":\"".to_owned(),
                 new: b"\"\\ud83d\":1e400,\"id\":\"".to_vec(),
             },
@@ -481,7 +481,7 @@ impl Campaign {
     }
 
     /// Returns a fault with odd values in a few entries or in all.
-    fn odd_entries(&mut self) -> Action {
+    fn odd_entries(&mut self) -> FaultAction {
         let attributes = [
             "id",
             "email",
@@ -493,7 +493,7 @@ impl Campaign {
             "person",
         ];
         let values = [json!({"a": PRIVATE}), json!("\u{fffd}"), json!([]), json!(true)];
-        Action::OddEntries {
+        FaultAction::ChangedEntries {
             entries: self.random.pick(&[1, 5, 50]),
             attribute: self.random.pick(&attributes).to_owned(),
             value: self.random.pick(&values),
@@ -519,7 +519,7 @@ impl Campaign {
         self.note("quirk", (hidden, shape));
         self.bridge.simulator.set_quirks(|quirks| {
             quirks.hidden_attributes = vec![hidden.to_owned()];
-            (quirks.overlap, quirks.awkward_cursors) = (shape == 1, shape == 1);
+            (quirks.overlapping_pages, quirks.awkward_cursors) = (shape == 1, shape == 1);
             (quirks.numeric_ids, quirks.null_instead_of_absent) = (shape == 2, shape == 2);
             (quirks.repeating_cursor, quirks.lowercase_enums) =
                 (shape == 3 && hidden.is_empty(), shape == 1);
@@ -528,7 +528,7 @@ impl Campaign {
 
     // ---- Real changes.
 
-    fn somebody(&mut self) -> String {
+    fn random_person_id(&mut self) -> String {
         let ids: Vec<String> =
             self.bridge.simulator.with_world(|world| ids_of(world).into_iter().collect());
         self.random.pick(&ids)
@@ -536,7 +536,7 @@ impl Campaign {
 
     fn change(&mut self) {
         let (kind, id, other, step) =
-            (self.random.below(60), self.somebody(), self.somebody(), self.step);
+            (self.random.below(60), self.random_person_id(), self.random_person_id(), self.step);
         self.changes += 1;
         let number = 9_000_000 + self.changes;
         let unit = self.random.below(1000);
@@ -545,7 +545,7 @@ impl Campaign {
             let units = world.org_units.len();
             let place = world.persons.iter().position(|person| person.id == id).unwrap();
             let person = &mut world.persons[place];
-            let standing = |person: &mut Person, of_person: &str, of_employment: &str| {
+            let standing = |person: &mut SimulatedPerson, of_person: &str, of_employment: &str| {
                 person.status = Some(of_person.to_owned());
                 person
                     .employments
@@ -564,7 +564,7 @@ impl Campaign {
                 }
                 28..38 => {
                     let unit = &world.org_units[unit % units];
-                    let unit = vec![(unit.kind, unit.id.clone())];
+                    let unit = vec![(unit.unit_type, unit.id.clone())];
                     person.employments.iter_mut().for_each(|it| it.org_units.clone_from(&unit));
                 }
                 38..42 => world.org_units[unit % units].name = format!("Unit {step}"),
@@ -594,14 +594,14 @@ impl Campaign {
 
     /// Approves the held change: mostly after the failures have ended, sometimes a mistake as well.
     async fn operate(&mut self) {
-        if self.bridge.directory().held_back().is_none() {
+        if self.bridge.directory().held_change().is_none() {
             return;
         }
         if self.random.chance(75) {
             self.heal();
             // Pass the cool-down after a failure.
             self.bridge.clock.pass(Duration::from_secs(601));
-            tokio::time::sleep(SHORT).await;
+            tokio::time::sleep(SHORT_TTL).await;
             self.whole().await;
         }
         self.approve().await;
@@ -618,12 +618,12 @@ impl Campaign {
         let directory = self.bridge.directory();
         // A snapshot that is too old cannot be read.
         let before = self.published();
-        let Some(held) = directory.held_back() else { return };
+        let Some(held) = directory.held_change() else { return };
         let Some(affected) = directory.affected_users(held.id) else { return };
         let approval = directory.approve(&held.id.to_string()).await;
         self.note("approve", &approval);
         match approval {
-            Approval::Published(users) => {
+            ApprovalOutcome::Published(users) => {
                 let after = self.published().unwrap();
                 assert_eq!(after.users.len(), users);
                 self.approvals += 1;
@@ -637,13 +637,13 @@ impl Campaign {
                     );
                 }
                 self.flap = None;
-                self.standings = standings(&after.users);
+                self.standings = served_accounts(&after.users);
                 let bare = after.users.iter().filter(|user| is_bare(user));
                 let bare: BTreeSet<&str> = bare.map(|user| user["id"].as_str().unwrap()).collect();
                 self.seen.enriched.retain(|id| !bare.contains(id.as_str()));
             }
-            Approval::Another(_) | Approval::NothingHeld => {}
-            Approval::Failed(reason) => panic!("{reason}"),
+            ApprovalOutcome::AnotherHeld(_) | ApprovalOutcome::NothingHeld => {}
+            ApprovalOutcome::Failed(reason) => panic!("{reason}"),
         }
     }
 
@@ -651,14 +651,14 @@ impl Campaign {
     /// before its first load ends. Each response must equal the user in the later list.
     async fn start_another(&mut self) {
         self.heal();
-        let id = self.somebody();
-        let employments = |action: Action| Fault::on(Endpoint::Employments, action);
-        let foreign = Action::EmploymentsOf { person: id.clone(), names_person: true };
+        let id = self.random_person_id();
+        let employments = |action: FaultAction| InjectedFault::on(SimulatedEndpoint::Employments, action);
+        let foreign = FaultAction::EmploymentsOf { person: id.clone(), refers_to_person: true };
         match self.random.below(7) {
-            0 => self.bridge.simulator.fail(employments(Action::Status(403)).skip(2)),
-            1 => self.bridge.simulator.fail(employments(Action::EmptyListing)),
-            2 => self.bridge.simulator.fail(employments(foreign)),
-            3 => self.bridge.simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500))),
+            0 => self.bridge.simulator.add_fault(employments(FaultAction::Status(403)).skip(2)),
+            1 => self.bridge.simulator.add_fault(employments(FaultAction::EmptyListing)),
+            2 => self.bridge.simulator.add_fault(employments(foreign)),
+            3 => self.bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500))),
             4 => self
                 .bridge
                 .simulator
@@ -672,13 +672,13 @@ impl Campaign {
         // Listing persons takes longer than reading single users.
         self.bridge
             .simulator
-            .fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(200))));
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_millis(200))));
         let mut setup = setup(self.bridge.clock.clone(), World::empty());
         setup.tuning.cool_down = Duration::from_secs(1);
         let server = setup.start_with(self.bridge.simulator.clone());
         let mut alone = Vec::new();
         for _ in 0..6 {
-            let id = self.somebody();
+            let id = self.random_person_id();
             let path = format!("/Users/{id}");
             let answer = server.get(&path).await;
             if let Some(user) = self.checked(&path, &answer) {
@@ -688,7 +688,7 @@ impl Campaign {
         self.read_alone += alone.len();
         self.heal();
         let mut users = Vec::new();
-        until("the other server has a list", async || {
+        wait_until("the other server has a list", async || {
             // Pass the cool-down after a failure.
             self.bridge.clock.pass(Duration::from_secs(1));
             let answer = server.get("/Users").await;
@@ -715,8 +715,8 @@ impl Campaign {
     async fn poll(&mut self) {
         match self.random.below(10) {
             0..4 => drop(self.whole().await),
-            4 | 5 => self.walk(Pages::ByIndex).await,
-            6 | 7 => self.walk(Pages::ByCursor).await,
+            4 | 5 => self.read_pages(Pages::ByIndex).await,
+            6 | 7 => self.read_pages(Pages::ByCursor).await,
             8 => self.one().await,
             _ => self.filtered().await,
         }
@@ -728,7 +728,7 @@ impl Campaign {
 
     /// Returns the body of a response with status 200. Asserts that the response contains no
     /// marker, and that a 503 has a plausible `Retry-After`.
-    fn checked(&mut self, path: &str, answer: &Answer) -> Option<Value> {
+    fn checked(&mut self, path: &str, answer: &TestResponse) -> Option<Value> {
         self.note(path, answer.status);
         let told = format!("{:?} {}", answer.headers, answer.text);
         for marker in [PRIVATE, "27.18"] {
@@ -770,7 +770,7 @@ impl Campaign {
     }
 
     /// Reads all pages of a paging session while other requests cause new loads.
-    async fn walk(&mut self, pages: Pages) {
+    async fn read_pages(&mut self, pages: Pages) {
         // Other clients may see newer data in the meantime.
         let seen = self.seen.clone();
         let mut users: Vec<Value> = Vec::new();
@@ -800,7 +800,7 @@ impl Campaign {
             }
             if self.random.chance(25) {
                 self.change();
-                tokio::time::sleep(SHORT).await;
+                tokio::time::sleep(SHORT_TTL).await;
                 self.whole().await;
             }
         }
@@ -809,7 +809,7 @@ impl Campaign {
     }
 
     async fn one(&mut self) {
-        let id = self.somebody();
+        let id = self.random_person_id();
         let path = format!("/Users/{id}");
         let answer = self.bridge.get(&path).await;
         match self.checked(&path, &answer) {
@@ -855,7 +855,7 @@ impl Campaign {
     }
 
     async fn filtered(&mut self) {
-        let id = self.somebody();
+        let id = self.random_person_id();
         let by_id = format!("id eq \"{id}\"");
         for filter in [by_id.as_str(), "active eq true"] {
             let path = format!("/Users?{}", encoded(&[("filter", filter)]));
@@ -901,8 +901,8 @@ impl Campaign {
     /// Checks that from one list to the next at most as many users lose something as the guard
     /// permits. Few users really lose something.
     fn compare(&mut self, users: &[Value]) {
-        let now = standings(users);
-        let loses = |(id, (was_active, name, had_email)): &(&String, &Standing)| {
+        let now = served_accounts(users);
+        let loses = |(id, (was_active, name, had_email)): &(&String, &ServedAccount)| {
             now.get(*id).is_none_or(|(active, later, email)| {
                 (*was_active && !active) || name != later || (*had_email && !email)
             })
@@ -956,13 +956,13 @@ impl Campaign {
         let fresh = setup(self.bridge.clock.clone(), World::empty())
             .start_with(self.bridge.simulator.clone());
         fresh.ready().await;
-        let expected = comparable(&fresh.everybody().await);
+        let expected = comparable(&fresh.all_users().await);
         let mut before = self.loads().await[0];
         let mut users = Vec::new();
-        until("what is served is what Personio says, or five loads have succeeded", async || {
+        wait_until("what is served is what Personio says, or five loads have succeeded", async || {
             users = self.whole().await.unwrap_or_default();
             // The held changes are correct by now, so the operator approves them.
-            if self.bridge.directory().held_back().is_some() {
+            if self.bridge.directory().held_change().is_some() {
                 self.approve().await;
                 before = self.loads().await[0];
                 users = self.whole().await.unwrap_or_default();
@@ -977,7 +977,7 @@ impl Campaign {
             assert_eq!(by_id(&users, user["id"].as_str().unwrap()), user);
         }
         assert_eq!(users, expected, "everybody, in the same order");
-        let groups = async |bridge: &Bridge| {
+        let groups = async |bridge: &TestServer| {
             comparable(bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap())
         };
         assert_eq!(groups(&self.bridge).await, groups(&fresh).await);
@@ -1039,20 +1039,20 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
     let health = format!("http://{listen}/health/ready");
     let is_ready =
         async || http().get(&health).send().await.is_ok_and(|answer| answer.status() == 200);
-    until("the server is ready", is_ready).await;
+    wait_until("the server is ready", is_ready).await;
     let (began, mut slowest, mut steps) = (Instant::now(), Duration::ZERO, 0);
     while steps < 40 || metric(&base_url, "personio_scim_log_lines_dropped_total").await < 100.0 {
         assert!(began.elapsed() < Duration::from_secs(90), "no line is dropped");
         steps += 1;
         if random.chance(30) {
-            simulator.heal();
+            simulator.clear_faults();
         }
         let person = random.pick(&everybody.iter().collect::<Vec<_>>()).as_str();
-        simulator.fail(match random.below(4) {
-            0 => Fault::on(Endpoint::Employments, Action::Status(500)).person(person),
-            1 => Fault::on(Endpoint::Persons, Action::ShortListing(45)).skip(1).times(1),
-            2 => Fault::on(Endpoint::OrgUnits, Action::Status(403)),
-            _ => Fault::on(Endpoint::Employments, Action::TruncatedJson).person(person).times(3),
+        simulator.add_fault(match random.below(4) {
+            0 => InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(person),
+            1 => InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(45)).skip(1).times(1),
+            2 => InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(403)),
+            _ => InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::TruncatedJson).person(person).times(3),
         });
         // Cheap requests that fill the log.
         let path = format!("{base_url}/Users?count=0");
@@ -1067,13 +1067,13 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
         assert!(!answer.text.contains(PRIVATE));
     }
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
-    simulator.heal();
+    simulator.clear_faults();
     let mut setup = setup(TestClock::at(&SystemClock::default().now().to_string()), World::empty());
     (setup.policy.groups, setup.policy.active_before_start_days) = (Vec::new(), None);
     let fresh = setup.start_with(simulator);
     fresh.ready().await;
-    let expected = comparable(&fresh.everybody().await);
-    until("what is served is what Personio says", async || {
+    let expected = comparable(&fresh.all_users().await);
+    wait_until("what is served is what Personio says", async || {
         let page = get(&format!("{base_url}/Users"), TOKEN).await.json();
         comparable(page["Resources"].as_array().unwrap()) == expected
     })
@@ -1084,15 +1084,15 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_persons_missing_from_a_page_stay_served() {
-    let bridge = Setup { cache_ttl: SHORT, max_change: MAX_CHANGE, ..Setup::persons(102) }.start();
-    let before = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, max_change: MAX_CHANGE, ..Setup::persons(102) }.start();
+    let before = bridge.all_users().await;
     for (page, entries) in [(1, 45), (2, 0), (2, 1)] {
         bridge
             .simulator
-            .fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
-        bridge.simulator.reset_counts();
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(entries)).skip(page).times(1));
+        bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, before);
-        assert!(bridge.simulator.requests(Endpoint::Person) > 0, "they are asked for");
-        bridge.simulator.heal();
+        assert!(bridge.simulator.request_count(SimulatedEndpoint::Person) > 0, "they are asked for");
+        bridge.simulator.clear_faults();
     }
 }

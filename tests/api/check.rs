@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use personio_scim::clock::{Clock, SystemClock};
-use personio_scim::scim::{Discovery, Locations, Projection};
+use personio_scim::scim::{Discovery, ResourceUrls, Projection};
 use personio_scim::simulator::{
-    Action, CustomAttribute, Employment, Endpoint, Fault, Options, OrgUnitKind, Person, Simulator,
-    Termination, World,
+    FaultAction, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatorOptions, SimulatedOrgUnitType, SimulatedPerson, Simulator,
+    SimulatedTermination, World,
 };
 use serde_json::{Value, json};
 
@@ -49,16 +49,16 @@ fn finding<'r>(report: &'r Value, step: &str) -> &'r Value {
         .unwrap_or_else(|| panic!("no {step}: {report:#}"))
 }
 
-fn custom(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
+fn custom(id: &str, label: &str, kind: &str, value: Value) -> SimulatedCustomAttribute {
     let (global_id, label) = (None, Some(label.to_owned()));
-    CustomAttribute { id: id.to_owned(), global_id, label, kind: kind.to_owned(), value }
+    SimulatedCustomAttribute { id: id.to_owned(), global_id, label, value_type: kind.to_owned(), value }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_of_a_working_personio_succeeds_with_few_reading_requests() {
     let simulator = Setup::persons(300).simulator();
     let short = check(&simulator, &[]).await;
-    simulator.reset_counts();
+    simulator.reset_history();
     let ended = check(&simulator, &["--verbose"]).await;
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
     for ended in [&short, &ended] {
@@ -103,19 +103,19 @@ async fn check_of_a_working_personio_succeeds_with_few_reading_requests() {
     }
     assert!(!ended.out.contains("Person 4") && !ended.out.contains('\u{1b}'), "{}", ended.out);
 
-    let log = simulator.log();
+    let log = simulator.received_requests();
     assert!(log.len() < 40, "{} requests", log.len());
     let cost = format!("It took {} requests, and nothing was written.", log.len());
     assert!(words(&ended.out).contains(&cost), "{}", ended.out);
     // The simulator has only GET routes, except for the token.
-    assert!(log.iter().all(|received| received.endpoint != Endpoint::Unknown), "{log:?}");
-    assert_eq!(simulator.requests(Endpoint::Token), 1);
+    assert!(log.iter().all(|received| received.endpoint != SimulatedEndpoint::Unknown), "{log:?}");
+    assert_eq!(simulator.request_count(SimulatedEndpoint::Token), 1);
     assert_eq!(
-        simulator.requests(Endpoint::Persons),
+        simulator.request_count(SimulatedEndpoint::Persons),
         6,
         "a page for each fifty persons: they are counted"
     );
-    assert_eq!(simulator.requests(Endpoint::Employments), 20);
+    assert_eq!(simulator.request_count(SimulatedEndpoint::Employments), 20);
 }
 
 /// Returns the text without its line breaks.
@@ -131,7 +131,7 @@ async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_
     for (max_results, pages, outcome) in
         [("1000", 21, Some("warn")), ("1100", 22, None), ("10000", 22, None)]
     {
-        simulator.reset_counts();
+        simulator.reset_history();
         let mut variables = settings(&upstream).to_vec();
         variables.push(("SCIM_MAX_RESULTS", max_results));
         let ended = run(&["check", "--json"], &variables).await;
@@ -150,14 +150,14 @@ async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_
             assert!(found["what"].as_str().unwrap().contains("1000 users"), "{found}");
             assert!(found["remedy"].as_str().unwrap().contains("SCIM_MAX_RESULTS"), "{found}");
         }
-        assert_eq!(simulator.requests(Endpoint::Persons), pages, "{max_results}");
+        assert_eq!(simulator.request_count(SimulatedEndpoint::Persons), pages, "{max_results}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_fails_where_serve_would_serve_nothing() {
     let simulator = Setup::persons(60).simulator();
-    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)));
     let report = report(&simulator, 1, &[]).await;
     let found = finding(&report, "serve");
     assert_eq!(found["outcome"], "fail", "{report:#}");
@@ -180,14 +180,14 @@ async fn check_fails_where_serve_would_serve_nothing() {
 #[expect(clippy::too_many_lines, reason = "the cases are a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn each_problem_is_reported_with_its_fix() {
-    use Action::{Html, NotFoundRoute, Reset, Status, TooManyRequests, WrongJson};
+    use FaultAction::{HtmlError, NotFoundRoute, ConnectionReset, Status, TooManyRequests, WrongJson};
     const CHANGE: &str =
         "In Personio, under Settings > Integrations > API credentials, allow the credential to";
     let allow = |right: &str| format!("{CHANGE} {right}.");
     let too_many = TooManyRequests { retry_after: None };
     let rows = [
         (
-            Endpoint::Token,
+            SimulatedEndpoint::Token,
             Status(401),
             "token",
             "fail",
@@ -195,7 +195,7 @@ async fn each_problem_is_reported_with_its_fix() {
             "Check the client id".to_owned(),
         ),
         (
-            Endpoint::Token,
+            SimulatedEndpoint::Token,
             NotFoundRoute,
             "token",
             "fail",
@@ -203,15 +203,15 @@ async fn each_problem_is_reported_with_its_fix() {
             "Check the base URL".to_owned(),
         ),
         (
-            Endpoint::Token,
-            Reset,
+            SimulatedEndpoint::Token,
+            ConnectionReset,
             "network",
             "fail",
             "does not answer there",
             "If it speaks TLS, write https://".to_owned(),
         ),
         (
-            Endpoint::Persons,
+            SimulatedEndpoint::Persons,
             Status(401),
             "persons",
             "fail",
@@ -219,16 +219,16 @@ async fn each_problem_is_reported_with_its_fix() {
             allow("read persons (personio:persons:read)"),
         ),
         (
-            Endpoint::Persons,
+            SimulatedEndpoint::Persons,
             Status(403),
             "persons",
             "fail",
             "answered 403",
             allow("read persons (personio:persons:read)"),
         ),
-        (Endpoint::Persons, Html(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
+        (SimulatedEndpoint::Persons, HtmlError(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
         (
-            Endpoint::Persons,
+            SimulatedEndpoint::Persons,
             WrongJson,
             "persons",
             "fail",
@@ -236,15 +236,15 @@ async fn each_problem_is_reported_with_its_fix() {
             "nothing in between".to_owned(),
         ),
         (
-            Endpoint::Persons,
-            Action::EmptyListing,
+            SimulatedEndpoint::Persons,
+            FaultAction::EmptyListing,
             "persons",
             "fail",
             "Personio returns none",
             "choose the persons".to_owned(),
         ),
         (
-            Endpoint::Persons,
+            SimulatedEndpoint::Persons,
             too_many,
             "persons",
             "fail",
@@ -252,7 +252,7 @@ async fn each_problem_is_reported_with_its_fix() {
             "try again later".to_owned(),
         ),
         (
-            Endpoint::Employments,
+            SimulatedEndpoint::Employments,
             Status(403),
             "employments",
             "fail",
@@ -260,7 +260,7 @@ async fn each_problem_is_reported_with_its_fix() {
             allow("read persons with their employments (personio:persons:read)"),
         ),
         (
-            Endpoint::OrgUnits,
+            SimulatedEndpoint::OrgUnits,
             Status(403),
             "departments",
             "warn",
@@ -268,7 +268,7 @@ async fn each_problem_is_reported_with_its_fix() {
             allow("read org units"),
         ),
         (
-            Endpoint::LegalEntities,
+            SimulatedEndpoint::LegalEntities,
             Status(401),
             "legal entities",
             "warn",
@@ -276,7 +276,7 @@ async fn each_problem_is_reported_with_its_fix() {
             allow("read legal entities"),
         ),
         (
-            Endpoint::Workplaces,
+            SimulatedEndpoint::Workplaces,
             Status(403),
             "workplaces",
             "warn",
@@ -284,7 +284,7 @@ async fn each_problem_is_reported_with_its_fix() {
             allow("read workplaces"),
         ),
         (
-            Endpoint::CostCenters,
+            SimulatedEndpoint::CostCenters,
             Status(412),
             "cost centres",
             "warn",
@@ -298,8 +298,8 @@ async fn each_problem_is_reported_with_its_fix() {
     let simulator = Setup::persons(60).simulator();
     for (endpoint, action, step, outcome, what, remedy) in rows {
         let case = format!("{endpoint:?} {action:?}");
-        simulator.heal();
-        simulator.fail(Fault::on(endpoint, action));
+        simulator.clear_faults();
+        simulator.add_fault(InjectedFault::on(endpoint, action));
         let code = i32::from(outcome == "fail");
         let report = report(&simulator, code, &[]).await;
         let found = finding(&report, step);
@@ -319,8 +319,8 @@ async fn each_problem_is_reported_with_its_fix() {
             );
         }
     }
-    simulator.heal();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    simulator.clear_faults();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let ended = check(&simulator, &[]).await;
     assert_eq!(ended.err, "personio-scim: the check failed: persons\n");
     assert!(
@@ -339,29 +339,29 @@ async fn a_disabled_or_empty_lookup_differs_from_a_missing_right() {
     let simulator = Setup::persons(60).simulator();
     for (endpoint, action, step, what, remedy) in [
         (
-            Endpoint::LegalEntities,
-            Action::NotFoundRoute,
+            SimulatedEndpoint::LegalEntities,
+            FaultAction::NotFoundRoute,
             "legal entities",
             "(not enabled), and `organization`",
             "enable the API for legal entities",
         ),
         (
-            Endpoint::Workplaces,
-            Action::EmptyListing,
+            SimulatedEndpoint::Workplaces,
+            FaultAction::EmptyListing,
             "workplaces",
             "persons who have one lack its name, and `office` will be missing",
             "allow the credential to read workplaces",
         ),
         (
-            Endpoint::Workplaces,
-            Action::Html(405),
+            SimulatedEndpoint::Workplaces,
+            FaultAction::HtmlError(405),
             "workplaces",
             "something between",
             "nothing in between",
         ),
     ] {
-        simulator.heal();
-        simulator.fail(Fault::on(endpoint, action.clone()));
+        simulator.clear_faults();
+        simulator.add_fault(InjectedFault::on(endpoint, action.clone()));
         let report = report(&simulator, 0, &[]).await;
         let found = finding(&report, step);
         assert_eq!(found["outcome"], "warn", "{action:?}: {report:#}");
@@ -375,38 +375,38 @@ async fn lookups_readable_by_id_pass_and_unreadable_ones_warn() {
     let rows = [
         (
             None,
-            Action::NotFoundRoute,
+            FaultAction::NotFoundRoute,
             "ok",
             "the list cannot be read, but the names in use can be read one by one",
         ),
         (
-            Some(Action::NotFoundRoute),
-            Action::NotFoundRoute,
+            Some(FaultAction::NotFoundRoute),
+            FaultAction::NotFoundRoute,
             "warn",
             "(not enabled), and `department`",
         ),
         (
-            Some(Action::Status(403)),
-            Action::NotFoundRoute,
+            Some(FaultAction::Status(403)),
+            FaultAction::NotFoundRoute,
             "warn",
             "(not enabled), and `department`",
         ),
         (
             None,
-            Action::EmptyListing,
+            FaultAction::EmptyListing,
             "ok",
             "the list is empty, but the names in use can be read one by one",
         ),
-        (Some(Action::NotFoundResource), Action::EmptyListing, "warn", "0 names can be read, but "),
-        (Some(Action::NotFoundRoute), Action::EmptyListing, "warn", "0 names can be read, but "),
+        (Some(FaultAction::NotFoundResource), FaultAction::EmptyListing, "warn", "0 names can be read, but "),
+        (Some(FaultAction::NotFoundRoute), FaultAction::EmptyListing, "warn", "0 names can be read, but "),
     ];
     let simulator = Setup::persons(60).simulator();
     for (unit, list, outcome, what) in rows {
         let case = format!("{unit:?} {list:?}");
-        simulator.heal();
-        simulator.fail(Fault::on(Endpoint::OrgUnits, list));
+        simulator.clear_faults();
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, list));
         if let Some(unit) = unit {
-            simulator.fail(Fault::on(Endpoint::OrgUnit, unit));
+            simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnit, unit));
         }
         let report = report(&simulator, 0, &[]).await;
         let found = finding(&report, "departments");
@@ -422,8 +422,8 @@ async fn one_person_who_cannot_be_read_is_a_warning() {
     let first = simulator.with_world(|world| {
         world.persons.iter().min_by_key(|it| it.created_at).unwrap().id.clone()
     });
-    simulator.fail(Fault::on(Endpoint::Employments, Action::Html(502)).person(first.as_str()));
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Html(502)).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::HtmlError(502)).person(first.as_str()));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::HtmlError(502)).times(1));
     let report = report(&simulator, 0, &[]).await;
     let found = finding(&report, "employments");
     assert_eq!(found["outcome"], "warn", "{report:#}");
@@ -529,10 +529,10 @@ async fn attributes_of_the_mapping_file_are_checked() {
 async fn rate_limits_are_reported_or_their_absence() {
     for (options, part) in [
         (
-            Options::default(),
+            SimulatorOptions::default(),
             "endpoints advertise a rate limit; the lowest: 30 requests a second, bursts of 100",
         ),
-        (Options { rate: None, ..Options::default() }, "Personio advertises no rate limits"),
+        (SimulatorOptions { rate: None, ..SimulatorOptions::default() }, "Personio advertises no rate limits"),
     ] {
         let simulator = Setup { options, ..Setup::persons(5) }.simulator();
         let report = report(&simulator, 0, &[]).await;
@@ -571,7 +571,7 @@ async fn an_invalid_setting_fails_before_any_request() {
         variables.push((name, value));
         run(&["check"], &variables).await.complains(64, part);
     }
-    assert_eq!(simulator.log().len(), 0);
+    assert_eq!(simulator.received_requests().len(), 0);
     assert_eq!(run(&["check"], &settings(&upstream)).await.status.code(), Some(0));
     let nowhere = run(&["check"], &settings("http://127.0.0.1:1")).await;
     assert_eq!(nowhere.status.code(), Some(1));
@@ -609,11 +609,11 @@ async fn a_server_without_clients_is_a_warning_that_names_the_setting() {
         ended.out
     );
 
-    simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(403)));
     let ended = run(&["check"], &variables).await;
     let result = "A server can serve what it reads from Personio; there are 2 warnings. `serve` does not start yet";
     assert!(words(&ended.out).starts_with(result), "departments and teams: {}", ended.out);
-    simulator.heal();
+    simulator.clear_faults();
 
     let clients = file(&format!("[[client]]\nname = \"okta\"\ntoken = \"{TOKEN}\"\n"));
     let clients = clients.path().to_str().unwrap();
@@ -836,7 +836,7 @@ async fn values_from_a_small_set_are_masked_completely() {
 
 /// Puts markers into every value that must not leave, and into a label that contains a terminal
 /// control sequence.
-fn mark(person: &mut Person) {
+fn mark(person: &mut SimulatedPerson) {
     person.last_name = Some(format!("Lastname{}", person.id));
     person.gender = Some(MARKER.to_owned());
     person.profile_picture = Some(MARKER.to_owned());
@@ -846,7 +846,7 @@ fn mark(person: &mut Person) {
     person.custom_attributes.push(custom("dynamic_9", "\u{1b}[31mFloor", "STRING", json!(MARKER)));
     for employment in &mut person.employments {
         let termination = employment.termination.get_or_insert_default();
-        (termination.kind, termination.reason) = (Some(MARKER.to_owned()), Some(MARKER.to_owned()));
+        (termination.termination_type, termination.reason) = (Some(MARKER.to_owned()), Some(MARKER.to_owned()));
     }
 }
 
@@ -875,7 +875,7 @@ fn varied() -> World {
         person.custom_attributes.push(custom("dynamic_902", "Remote", "STRING", json!("True")));
         person.custom_attributes.push(custom("dynamic_903", "Share", "DECIMAL", json!("0.50")));
     }
-    let of = |world: &mut World, index: usize, change: &dyn Fn(&mut Employment)| {
+    let of = |world: &mut World, index: usize, change: &dyn Fn(&mut SimulatedEmployment)| {
         world.persons[index].employments.iter_mut().for_each(change);
     };
     world.persons[0].email = None;
@@ -896,19 +896,19 @@ fn varied() -> World {
     of(&mut world, 9, &|it| {
         let day = Some(today - 3.days());
         (it.employment_end_date, it.probation_end_date, it.contract_end_date) = (day, day, day);
-        it.termination = Some(Termination {
+        it.termination = Some(SimulatedTermination {
             termination_date: day,
             last_working_day: day,
-            ..Termination::default()
+            ..SimulatedTermination::default()
         });
     });
     of(&mut world, 10, &|it| {
-        (it.office, it.supervisor, it.kind) =
+        (it.office, it.supervisor, it.employment_type) =
             (Some("99".to_owned()), Some("98".to_owned()), Some("EXTERNAL".to_owned()));
-        it.org_units.push((OrgUnitKind::Team, "97".to_owned()));
+        it.org_units.push((SimulatedOrgUnitType::Team, "97".to_owned()));
     });
     of(&mut world, 11, &|it| {
-        (it.status, it.kind) = (Some("LEAVE".to_owned()), Some("UNSPECIFIED".to_owned()));
+        (it.status, it.employment_type) = (Some("LEAVE".to_owned()), Some("UNSPECIFIED".to_owned()));
     });
     world.persons[12].employments.clear();
     world.persons[13].updated_at = None;
@@ -916,13 +916,13 @@ fn varied() -> World {
 }
 
 /// Data that Personio returns for one person.
-struct Said {
+struct UpstreamPerson {
     person: Value,
     employments: Vec<Value>,
 }
 
 /// Reads the data of all persons directly from the simulator.
-async fn said(simulator: &Simulator) -> Vec<Said> {
+async fn upstream_persons(simulator: &Simulator) -> Vec<UpstreamPerson> {
     let base = simulator.base_url();
     let form = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
     let request = http()
@@ -943,13 +943,13 @@ async fn said(simulator: &Simulator) -> Vec<Said> {
     for person in read("persons".to_owned()).await {
         let employments =
             read(format!("persons/{}/employments", person["id"].as_str().unwrap())).await;
-        all.push(Said { person, employments });
+        all.push(UpstreamPerson { person, employments });
     }
     all
 }
 
 /// Returns the texts that Personio has at a source path such as `employment.position.title`.
-fn at(said: &Said, employment: Option<&Value>, source: &str) -> Vec<String> {
+fn at(said: &UpstreamPerson, employment: Option<&Value>, source: &str) -> Vec<String> {
     let (root, way) = source.split_once('.').unwrap();
     let root = if root == "person" { &said.person } else { employment.unwrap() };
     let way: Vec<&str> = way.split('.').collect();
@@ -971,7 +971,7 @@ async fn every_served_attribute_is_explained_by_personios_values() {
     let report =
         report(&simulator, 0, &[&config[..], &["--sample", "20", "--show-values"]].concat()).await;
     let persons = report["persons"].as_array().unwrap();
-    let said = said(&simulator).await;
+    let said = upstream_persons(&simulator).await;
     assert_eq!((persons.len(), users.len(), said.len()), (20, 20, 20));
 
     let (mut attributes, mut sources) = (BTreeSet::new(), BTreeSet::new());
@@ -1025,10 +1025,10 @@ async fn every_served_attribute_is_explained_by_personios_values() {
         }
     }
     // Every announced attribute must occur above; otherwise the test would not cover it.
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-    let kind = discovery.compiled().unwrap().user;
-    for leaf in Projection::new(&kind, &[], &[]).unwrap().leaves(&kind) {
-        let steps: Vec<&str> = kind.steps(leaf).collect();
+    let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap();
+    let kind = discovery.compile_types().unwrap().user;
+    for leaf in Projection::new(&kind, &[], &[]).unwrap().leaf_attributes(&kind) {
+        let steps: Vec<&str> = kind.path_names(leaf).collect();
         let name = match steps.split_first() {
             Some((urn, names)) if urn.contains(':') => format!("{urn}:{}", names.join(".")),
             _ => steps.join("."),
@@ -1078,34 +1078,34 @@ async fn values_that_cannot_be_read_are_counted_and_named_and_never_shown() {
         world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>()
     });
     let odd = |endpoint, attribute: &str, value: Value| {
-        Fault::on(
+        InjectedFault::on(
             endpoint,
-            Action::OddEntries { entries: 1, attribute: attribute.to_owned(), value },
+            FaultAction::ChangedEntries { entries: 1, attribute: attribute.to_owned(), value },
         )
     };
     for (endpoint, attribute, value, named) in [
-        (Endpoint::Persons, "created_at", json!(MARKER), "created_at of person "),
-        (Endpoint::Persons, "email", json!({"a": MARKER}), "email of a person who cannot be read"),
-        (Endpoint::CostCenters, "name", json!([MARKER]), "name of CostCenter "),
+        (SimulatedEndpoint::Persons, "created_at", json!(MARKER), "created_at of person "),
+        (SimulatedEndpoint::Persons, "email", json!({"a": MARKER}), "email of a person who cannot be read"),
+        (SimulatedEndpoint::CostCenters, "name", json!([MARKER]), "name of CostCenter "),
         (
-            Endpoint::Employments,
+            SimulatedEndpoint::Employments,
             "position",
             json!({"title": {"a": MARKER}}),
             "employments.position.title of person ",
         ),
     ] {
-        simulator.fail(odd(endpoint, attribute, value));
+        simulator.add_fault(odd(endpoint, attribute, value));
         let report = report(&simulator, 0, &[]).await;
         let values = finding(&report, "values");
         let what = values["what"].as_str().unwrap();
         assert!(what.contains(named), "{what}");
         assert!(
             named.ends_with("read")
-                || endpoint == Endpoint::CostCenters
+                || endpoint == SimulatedEndpoint::CostCenters
                 || ids.iter().any(|id| what.contains(id))
         );
         assert!(!report.to_string().contains(MARKER), "{report}");
-        simulator.heal();
+        simulator.clear_faults();
     }
     let report = report(&simulator, 0, &[]).await;
     assert!(

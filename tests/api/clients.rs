@@ -4,16 +4,16 @@
 use std::collections::HashSet;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::simulator::Endpoint;
+use personio_scim::simulator::SimulatedEndpoint;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, Setup, TOKEN, answer, encoded, http, ids};
+use crate::harness::{TestResponse, TestServer, Setup, TOKEN, send_request, encoded, http, ids};
 
 /// Reads the parts of a list that every client needs: the numbers as integers and the resources as
 /// an array.
 #[track_caller]
-fn list(answer: &Answer) -> (u64, Vec<Value>) {
+fn list(answer: &TestResponse) -> (u64, Vec<Value>) {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let media_types = ["application/scim+json; charset=utf-8", "application/json; charset=utf-8"];
     assert!(media_types.contains(&answer.header("content-type")), "{:?}", answer.headers);
@@ -53,15 +53,15 @@ fn user(user: &Value) {
     );
 }
 
-async fn asked(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn get_with_headers(bridge: &TestServer, path: &str, headers: &[(&str, &str)]) -> TestResponse {
     let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
-    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+    send_request(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
         .await
 }
 
 /// Returns all users page by page. The number of the first resource is appended to `path`.
-async fn walk(
-    bridge: &Bridge,
+async fn read_pages(
+    bridge: &TestServer,
     path: &str,
     first: usize,
     step: usize,
@@ -70,7 +70,7 @@ async fn walk(
     let mut walked = Vec::new();
     loop {
         let (total, page) =
-            list(&asked(bridge, &format!("{path}{}", first + walked.len()), headers).await);
+            list(&get_with_headers(bridge, &format!("{path}{}", first + walked.len()), headers).await);
         assert!(
             page.len() == step || walked.len() + page.len() == total as usize,
             "no short pages"
@@ -85,10 +85,10 @@ async fn walk(
     }
 }
 
-fn upstream(bridge: &Bridge) -> usize {
-    [Endpoint::Persons, Endpoint::Person, Endpoint::Employments]
+fn upstream(bridge: &TestServer) -> usize {
+    [SimulatedEndpoint::Persons, SimulatedEndpoint::Person, SimulatedEndpoint::Employments]
         .into_iter()
-        .map(|one| bridge.simulator.requests(one))
+        .map(|one| bridge.simulator.request_count(one))
         .sum()
 }
 
@@ -103,7 +103,7 @@ async fn conductorone_synchronises_all_users_one_by_one() {
         let request = request
             .header("Accept", "application/scim+json")
             .header("Content-Type", "application/json");
-        answer(request.body("null\n")).await
+        send_request(request.body("null\n")).await
     };
     assert_eq!(list(&get("/Users?count=1&startIndex=1").await).0, 250);
     let mut walked = Vec::new();
@@ -128,10 +128,10 @@ async fn conductorone_synchronises_all_users_one_by_one() {
 async fn okta_imports_in_steps_of_a_hundred() {
     let bridge = Setup::persons(250).start();
     let headers = [("Accept", "application/scim+json")];
-    assert_eq!(list(&asked(&bridge, "/Users?startIndex=1&count=2", &headers).await).1.len(), 2);
-    let walked = walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await;
+    assert_eq!(list(&get_with_headers(&bridge, "/Users?startIndex=1&count=2", &headers).await).1.len(), 2);
+    let walked = read_pages(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await;
     assert_eq!(
-        walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await,
+        read_pages(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await,
         walked,
         "the same order always"
     );
@@ -142,10 +142,10 @@ async fn okta_imports_in_steps_of_a_hundred() {
         ("count", "100"),
     ]);
     assert_eq!(
-        list(&asked(&bridge, &format!("/Users?{query}"), &headers).await),
+        list(&get_with_headers(&bridge, &format!("/Users?{query}"), &headers).await),
         (1, vec![walked[120].clone()])
     );
-    list(&asked(&bridge, "/Groups?startIndex=1&count=100", &headers).await);
+    list(&get_with_headers(&bridge, "/Groups?startIndex=1&count=100", &headers).await);
     // The client looks up the URNs that it does not know.
     let announced: HashSet<Value> =
         schemas(&bridge).await.iter().map(|schema| schema["id"].clone()).collect();
@@ -157,26 +157,26 @@ async fn okta_imports_in_steps_of_a_hundred() {
     );
 }
 
-async fn schemas(bridge: &Bridge) -> Vec<Value> {
-    list(&asked(bridge, "/Schemas", &[]).await).1
+async fn schemas(bridge: &TestServer) -> Vec<Value> {
+    list(&get_with_headers(bridge, "/Schemas", &[]).await).1
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sailpoint_discovers_then_reads_changes() {
     let bridge = Setup::persons(120).start();
     for path in ["/ServiceProviderConfig", "/ResourceTypes/User", "/ResourceTypes/Group"] {
-        assert_eq!(asked(&bridge, path, &[]).await.status, 200, "{path}");
+        assert_eq!(get_with_headers(&bridge, path, &[]).await.status, 200, "{path}");
     }
     for schema in schemas(&bridge).await {
         let id = schema["id"].as_str().unwrap();
-        assert_eq!(asked(&bridge, &format!("/Schemas/{id}"), &[]).await.json(), schema);
+        assert_eq!(get_with_headers(&bridge, &format!("/Schemas/{id}"), &[]).await.json(), schema);
     }
-    assert_eq!(list(&asked(&bridge, "/ResourceTypes", &[]).await).0, 2);
+    assert_eq!(list(&get_with_headers(&bridge, "/ResourceTypes", &[]).await).0, 2);
     let query =
         "/Users?attributes=userName,name,active,emails,meta.lastModified&count=50&startIndex=";
     let mut everybody = Vec::new();
     for start in [1, 51, 101] {
-        everybody.extend(list(&asked(&bridge, &format!("{query}{start}"), &[]).await).1);
+        everybody.extend(list(&get_with_headers(&bridge, &format!("{query}{start}"), &[]).await).1);
     }
     let mut moments: Vec<&str> =
         everybody.iter().map(|user| user["meta"]["lastModified"].as_str().unwrap()).collect();
@@ -193,7 +193,7 @@ async fn sailpoint_discovers_then_reads_changes() {
     ] {
         let filter = format!("userName pr and meta.lastModified gt \"{written}\"");
         let answer =
-            asked(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[]).await;
+            get_with_headers(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[]).await;
         assert_eq!(list(&answer).0, changed, "{filter}");
     }
 }
@@ -201,8 +201,8 @@ async fn sailpoint_discovers_then_reads_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn oracle_reconciles_in_batches_of_two_hundred() {
     let bridge = Setup::persons(450).start();
-    assert_eq!(list(&asked(&bridge, "/Users?count=1", &[]).await).1.len(), 1);
-    assert_eq!(walk(&bridge, "/Users?count=200&startIndex=", 1, 200, &[]).await.len(), 450);
+    assert_eq!(list(&get_with_headers(&bridge, "/Users?count=1", &[]).await).1.len(), 1);
+    assert_eq!(read_pages(&bridge, "/Users?count=200&startIndex=", 1, 200, &[]).await.len(), 450);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,16 +224,16 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
     for schema in schemas(&bridge).await {
         schema["attributes"].as_array().unwrap().iter().for_each(check);
     }
-    let config = asked(&bridge, "/ServiceProviderConfig", &[]).await.json();
+    let config = get_with_headers(&bridge, "/ServiceProviderConfig", &[]).await.json();
     for block in ["patch", "bulk", "filter", "changePassword", "sort", "etag"] {
         assert!(config[block]["supported"].is_boolean(), "{block}");
     }
     assert!(config["authenticationSchemes"][0]["type"].is_string());
 
-    let everybody = walk(&bridge, "/Users?count=50&startIndex=", 1, 50, &[]).await;
+    let everybody = read_pages(&bridge, "/Users?count=50&startIndex=", 1, 50, &[]).await;
     let (one, shown) = (&everybody[33], everybody[33]["displayName"].as_str().unwrap());
     let query = encoded(&[("filter", &format!("displayName eq \"{shown}\""))]).replace("%20", "+");
-    assert!(list(&asked(&bridge, &format!("/Users?{query}"), &[]).await).1.contains(one));
+    assert!(list(&get_with_headers(&bridge, &format!("/Users?{query}"), &[]).await).1.contains(one));
     let member = one["id"].as_str().unwrap();
     let groups: Vec<&str> = one["groups"]
         .as_array()
@@ -244,14 +244,14 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
     for group in &groups {
         let filter = format!("id eq \"{group}\" and members eq \"{member}\"");
         let answer =
-            asked(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[]).await;
+            get_with_headers(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[]).await;
         assert_eq!(ids(&answer.json()), [*group]);
     }
     let query = encoded(&[
         ("filter", &format!("members.value eq \"{member}\"")),
         ("excludedAttributes", "members"),
     ]);
-    let found = asked(&bridge, &format!("/Groups?{query}"), &[]).await.json();
+    let found = get_with_headers(&bridge, &format!("/Groups?{query}"), &[]).await.json();
     assert_eq!(ids(&found), groups);
     assert!(found["Resources"][0].get("members").is_none());
 }
@@ -261,7 +261,7 @@ async fn syncope_stops_at_the_first_short_page() {
     let bridge = Setup::persons(120).start();
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
     let answer =
-        asked(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await;
+        get_with_headers(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await;
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
     let (total, first) = list(&answer);
     let mut members: Vec<&str> = first[0].as_object().unwrap().keys().map(String::as_str).collect();
@@ -270,15 +270,15 @@ async fn syncope_stops_at_the_first_short_page() {
         (total, members.as_slice()),
         (120, ["id", "name", "schemas", "userName"].as_slice())
     );
-    let walked = walk(&bridge, "/Users?count=50&startIndex=", 1, 50, &headers).await;
+    let walked = read_pages(&bridge, "/Users?count=50&startIndex=", 1, 50, &headers).await;
     let name = walked[7]["userName"].as_str().unwrap().to_uppercase();
     let query = encoded(&[("filter", &format!("username eq \"{name}\""))]);
     assert_eq!(
-        list(&asked(&bridge, &format!("/Users?{query}"), &headers).await).1,
+        list(&get_with_headers(&bridge, &format!("/Users?{query}"), &headers).await).1,
         [walked[7].clone()]
     );
     assert_eq!(
-        list(&asked(&bridge, "/Users", &headers).await).1.len(),
+        list(&get_with_headers(&bridge, "/Users", &headers).await).1.len(),
         120,
         "without paging everybody"
     );
@@ -288,12 +288,12 @@ async fn syncope_stops_at_the_first_short_page() {
 async fn keycloak_reads_all_users_at_once_and_deletes_are_refused() {
     let bridge = Setup::persons(450).start();
     let headers = [("Accept", "application/scim+json"), ("Content-Type", "application/scim+json")];
-    let (total, everybody) = list(&asked(&bridge, "/Users", &headers).await);
+    let (total, everybody) = list(&get_with_headers(&bridge, "/Users", &headers).await);
     assert_eq!((total, everybody.len()), (450, 450));
     everybody.iter().for_each(user);
-    list(&asked(&bridge, "/Groups", &headers).await);
+    list(&get_with_headers(&bridge, "/Groups", &headers).await);
     let id = everybody[0]["id"].as_str().unwrap();
-    let deleted = answer(bridge.request(Method::DELETE, &format!("/scim/v2/Users/{id}"))).await;
+    let deleted = send_request(bridge.request(Method::DELETE, &format!("/scim/v2/Users/{id}"))).await;
     deleted.scim_error(405, None);
     assert_eq!(deleted.header("allow"), "GET, HEAD");
 }
@@ -301,8 +301,8 @@ async fn keycloak_reads_all_users_at_once_and_deletes_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn helloid_begins_at_zero() {
     let bridge = Setup::persons(120).start();
-    let everybody = list(&asked(&bridge, "/Users", &[]).await).1;
-    let (total, page) = list(&asked(&bridge, "/Users?startIndex=0&count=500", &[]).await);
+    let everybody = list(&get_with_headers(&bridge, "/Users", &[]).await).1;
+    let (total, page) = list(&get_with_headers(&bridge, "/Users?startIndex=0&count=500", &[]).await);
     assert_eq!((total, &page), (120, &everybody));
     assert!(
         page.iter()
@@ -317,7 +317,7 @@ async fn sap_cloud_identity_reads_all_users_then_changes() {
     // SAP Identity Provisioning sends the token as the password of a technical user.
     let get = async |query: String| {
         let request = http().get(format!("{}/scim/v2/Users?{query}", bridge.origin));
-        answer(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json"))
+        send_request(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json"))
             .await
     };
     let mut everybody = Vec::new();
@@ -350,7 +350,7 @@ async fn entra_tests_the_connection_and_matches() {
     let mut setup = Setup::persons(120);
     setup.policy.groups = vec![GroupKind::Department];
     let bridge = setup.start();
-    let everybody = list(&asked(&bridge, "/Users", &[]).await).1;
+    let everybody = list(&get_with_headers(&bridge, "/Users", &[]).await).1;
     let one = everybody.iter().find(|user| user.get("emails").is_some()).unwrap();
     let (name, mail) =
         (one["userName"].as_str().unwrap(), one["emails"][0]["value"].as_str().unwrap());
@@ -369,10 +369,10 @@ async fn entra_tests_the_connection_and_matches() {
     ] {
         let query = encoded(&[("filter", &filter)]);
         // The inbound client writes `startindex`.
-        let answer = asked(&bridge, &format!("/Users?{query}&startindex=1&count=100"), &[]).await;
+        let answer = get_with_headers(&bridge, &format!("/Users?{query}&startindex=1&count=100"), &[]).await;
         assert_eq!(list(&answer).1, found, "{filter}");
     }
-    let groups = list(&asked(&bridge, "/Groups?excludedAttributes=members&count=100", &[]).await).1;
+    let groups = list(&get_with_headers(&bridge, "/Groups?excludedAttributes=members&count=100", &[]).await).1;
     assert!(!groups.is_empty() && groups.iter().all(|group| group.get("members").is_none()));
     let id = groups[0]["id"].as_str().unwrap();
     let query = encoded(&[
@@ -380,13 +380,13 @@ async fn entra_tests_the_connection_and_matches() {
         ("filter", &format!("displayName eq {}", groups[0]["displayName"])),
     ]);
     assert!(
-        list(&asked(&bridge, &format!("/Groups?{query}"), &[]).await)
+        list(&get_with_headers(&bridge, &format!("/Groups?{query}"), &[]).await)
             .1
             .iter()
             .any(|group| group["id"] == id)
     );
     assert!(
-        asked(&bridge, &format!("/Groups/{id}?excludedAttributes=members"), &[])
+        get_with_headers(&bridge, &format!("/Groups/{id}?excludedAttributes=members"), &[])
             .await
             .json()
             .get("members")
@@ -397,7 +397,7 @@ async fn entra_tests_the_connection_and_matches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_searches_by_post_without_user_names_in_the_url() {
     let bridge = Setup::persons(60).start();
-    let everybody = list(&asked(&bridge, "/Users/", &[]).await).1;
+    let everybody = list(&get_with_headers(&bridge, "/Users/", &[]).await).1;
     let name = everybody[5]["name"]["familyName"].as_str().unwrap();
     let search = |filter: String| {
         json!({

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use crate::harness::{Bridge, SHORT, Setup};
+use crate::harness::{TestServer, SHORT_TTL, Setup};
 
 /// Response as received, with its content coding.
 struct Raw {
@@ -48,7 +48,7 @@ async fn raw(request: reqwest::RequestBuilder) -> Raw {
     Raw { status, headers, body: response.bytes().await.unwrap().to_vec() }
 }
 
-async fn get(bridge: &Bridge, path: &str, accept: &[(&str, &str)]) -> Raw {
+async fn get(bridge: &TestServer, path: &str, accept: &[(&str, &str)]) -> Raw {
     let request = bridge.request(Method::GET, path);
     raw(accept.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
@@ -56,7 +56,7 @@ async fn get(bridge: &Bridge, path: &str, accept: &[(&str, &str)]) -> Raw {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_gets_its_preferred_content_coding_and_the_same_content() {
     let bridge = Setup::persons(60).start();
-    let id = bridge.everybody().await[7]["id"].as_str().unwrap().to_owned();
+    let id = bridge.all_users().await[7]["id"].as_str().unwrap().to_owned();
     for path in [
         "/scim/v2/Users",
         "/scim/v2/Users?filter=active+eq+true&attributes=userName",
@@ -160,7 +160,7 @@ async fn small_bodies_and_errors_are_not_compressed() {
 /// Checks that cached responses belong to the current snapshot, in every content coding.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_change_no_cached_response_is_stale() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
     let paths =
         ["/Users", "/Users?filter=displayName+eq+%22New%22", "/Users?sortBy=displayName&count=5"];
     let codings = ["", "gzip", "zstd"];

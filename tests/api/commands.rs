@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{Bridge, Setup, TOKEN, answer, http, until};
+use crate::harness::{TestServer, Setup, TOKEN, send_request, http, wait_until};
 
 /// Documents with commands, and the number of commands in each.
 const DOCUMENTS: &[(&str, usize)] = &[
@@ -22,10 +22,10 @@ const DOCUMENTS: &[(&str, usize)] = &[
 ];
 
 /// Address of a local server in the documents.
-const LOCAL: &str = "http://127.0.0.1:8080";
+const LOCAL_ORIGIN: &str = "http://127.0.0.1:8080";
 
 /// Treatment of a command.
-enum How {
+enum Treatment {
     /// The command succeeds and prints this text.
     Says(&'static str),
     /// The command serves until it is stopped and prints this text once it is ready.
@@ -39,10 +39,10 @@ enum How {
     Left(&'static str),
 }
 
-use How::{Asks, Left, Says, Serves, Sets};
+use Treatment::{Asks, Left, Says, Serves, Sets};
 
 /// Beginnings of all commands. Each occurs at least once in the documents.
-const HOW: &[(&str, How)] = &[
+const TREATMENTS: &[(&str, Treatment)] = &[
     ("cargo run --release -- demo", Serves("base URL:")),
     ("cargo test", Left("it is what runs this")),
     (
@@ -76,29 +76,29 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
     let bridge =
         Setup { webhook_token: Some("a-token-of-the-webhooks"), ..Setup::persons(60) }.start();
     bridge.ready().await;
-    let mut used = vec![false; HOW.len()];
+    let mut used = vec![false; TREATMENTS.len()];
     for (document, count) in DOCUMENTS {
         let commands = commands(document);
         assert_eq!(commands.len(), *count, "{document}: {commands:#?}");
-        let place = Place::for_commands(&bridge);
+        let place = Workspace::for_commands(&bridge);
         let mut before = String::new();
         let mut commands = commands.into_iter().peekable();
         while let Some(command) = commands.next() {
-            let row = HOW.iter().position(|(beginning, _)| command.starts_with(beginning));
+            let row = TREATMENTS.iter().position(|(beginning, _)| command.starts_with(beginning));
             let row = row.unwrap_or_else(|| panic!("{document}: is this to be run? {command}"));
             used[row] = true;
             // Only the build profile and the port differ from the document, so that tests do not
             // share a port.
             let text = command.replace("cargo run --release -- demo", "personio-scim demo");
-            let text = text.replace(LOCAL, &bridge.origin);
-            match HOW[row].1 {
+            let text = text.replace(LOCAL_ORIGIN, &bridge.origin);
+            match TREATMENTS[row].1 {
                 Left(why) => assert!(why.len() > 5, "{command}: why is it not run?"),
                 Sets => before += &format!("{text}\n"),
                 Says(what) => place.says(&format!("{before}{text}"), what).await,
                 Serves(what) => {
                     let asked = commands
-                        .next_if(|next| how(next).is_some_and(|how| matches!(how, Asks(_))));
-                    used.iter_mut().zip(HOW).for_each(|(used, (start, _))| {
+                        .next_if(|next| treatment_of(next).is_some_and(|how| matches!(how, Asks(_))));
+                    used.iter_mut().zip(TREATMENTS).for_each(|(used, (start, _))| {
                         *used |= asked.as_ref().is_some_and(|asked| asked.starts_with(start));
                     });
                     place.serves(&format!("{before}exec {text}"), what, asked.as_deref()).await;
@@ -108,13 +108,13 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
         }
     }
     let unused: Vec<&str> =
-        HOW.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.0).collect();
+        TREATMENTS.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.0).collect();
     assert!(unused.is_empty(), "no document has {unused:?} any more");
 }
 
 /// Returns the treatment of a command.
-fn how(command: &str) -> Option<&'static How> {
-    HOW.iter().find(|(beginning, _)| command.starts_with(beginning)).map(|(_, how)| how)
+fn treatment_of(command: &str) -> Option<&'static Treatment> {
+    TREATMENTS.iter().find(|(beginning, _)| command.starts_with(beginning)).map(|(_, how)| how)
 }
 
 /// Checks that each document with `sh` blocks is listed, so that its commands are tested.
@@ -172,13 +172,13 @@ fn is_whole(command: &str) -> bool {
 }
 
 /// Working directory, and the variables that a reader of the documents sets.
-struct Place {
+struct Workspace {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
-impl Place {
-    fn for_commands(bridge: &Bridge) -> Self {
+impl Workspace {
+    fn for_commands(bridge: &TestServer) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_personio-scim")).parent().unwrap();
         #[expect(
             clippy::disallowed_methods,
@@ -225,7 +225,7 @@ impl Place {
         let mut origin = None;
         let printed =
             || [&out, &err].map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
-        until(script, async || {
+        wait_until(script, async || {
             let text = printed();
             origin = text
                 .split_once(what)
@@ -235,13 +235,13 @@ impl Place {
         .await;
         let origin = origin.unwrap();
         let ready = format!("{origin}/health/ready");
-        until(&ready, async || answer(http().get(&ready)).await.status == 200).await;
+        wait_until(&ready, async || send_request(http().get(&ready)).await.status == 200).await;
         for command in printed().lines().map(str::trim).filter(|line| line.starts_with("curl ")) {
             self.says(command, "\"totalResults\":").await;
         }
         if let Some(asked) = asked {
-            let Some(Asks(what)) = how(asked) else { panic!("{asked}") };
-            self.says(&asked.replace(LOCAL, &origin), what).await;
+            let Some(Asks(what)) = treatment_of(asked) else { panic!("{asked}") };
+            self.says(&asked.replace(LOCAL_ORIGIN, &origin), what).await;
         }
         child.kill().unwrap();
         child.wait().unwrap();

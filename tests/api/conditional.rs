@@ -3,16 +3,16 @@
 use personio_scim::mapping::GroupKind;
 use reqwest::Method;
 
-use crate::harness::{Answer, Bridge, SHORT, Setup, answer};
+use crate::harness::{TestResponse, TestServer, SHORT_TTL, Setup, send_request};
 
-async fn ask(bridge: &Bridge, path: &str, known: &str) -> Answer {
-    answer(bridge.request(Method::GET, path).header("If-None-Match", known)).await
+async fn get_if_none_match(bridge: &TestServer, path: &str, known: &str) -> TestResponse {
+    send_request(bridge.request(Method::GET, path).header("If-None-Match", known)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_a_matching_entity_tag_returns_304() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(3) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(3) }.start();
+    let users = bridge.all_users().await;
     let path = format!("/Users/{}", users[1]["id"].as_str().unwrap());
     let first = bridge.get(&path).await;
     let tag = first.header("etag").to_owned();
@@ -21,7 +21,7 @@ async fn a_user_with_a_matching_entity_tag_returns_304() {
 
     let strong = tag.trim_start_matches("W/");
     for known in [&tag, strong, "*", &format!("W/\"other\", {tag}"), &format!("{tag},\"x\"")] {
-        let again = ask(&bridge, &path, known).await;
+        let again = get_if_none_match(&bridge, &path, known).await;
         assert_eq!(
             (again.status.as_u16(), again.text.as_str(), again.header("etag")),
             (304, "", tag.as_str()),
@@ -34,33 +34,33 @@ async fn a_user_with_a_matching_entity_tag_returns_304() {
         );
     }
     for other in ["W/\"other\"", "", "no tag", "\"\""] {
-        assert_eq!(ask(&bridge, &path, other).await.status, 200, "{other}");
+        assert_eq!(get_if_none_match(&bridge, &path, other).await.status, 200, "{other}");
     }
-    let head = answer(bridge.request(Method::HEAD, &path)).await;
+    let head = send_request(bridge.request(Method::HEAD, &path)).await;
     assert_eq!(
         (head.status.as_u16(), head.header("etag"), head.text.as_str()),
         (200, tag.as_str(), "")
     );
-    assert_eq!(ask(&bridge, "/Users/1", "*").await.status, 404);
+    assert_eq!(get_if_none_match(&bridge, "/Users/1", "*").await.status, 404);
 
     bridge.simulator.with_world(|world| {
         world.persons.iter_mut().for_each(|person| person.preferred_name = Some("New".into()))
     });
     bridge.reloaded().await;
-    assert_eq!(ask(&bridge, &path, &tag).await.status, 200, "what has changed is sent");
+    assert_eq!(get_if_none_match(&bridge, &path, &tag).await.status, 200, "what has changed is sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_returns_304_until_the_directory_changes() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
     let path = "/Users?filter=active+eq+true&count=5";
     let tag = bridge.get(path).await.header("etag").to_owned();
     assert!(tag.starts_with("W/\""), "{tag}");
-    assert_eq!(ask(&bridge, path, &tag).await.status, 304);
-    assert_eq!(ask(&bridge, path, "*").await.status, 304);
+    assert_eq!(get_if_none_match(&bridge, path, &tag).await.status, 304);
+    assert_eq!(get_if_none_match(&bridge, path, "*").await.status, 304);
 
     bridge.reloaded().await;
-    let again = ask(&bridge, path, &tag).await;
+    let again = get_if_none_match(&bridge, path, &tag).await;
     assert_eq!(
         (again.status.as_u16(), again.text.as_str()),
         (304, ""),
@@ -78,11 +78,11 @@ async fn a_list_returns_304_until_the_directory_changes() {
         "/Groups?filter=displayName+pr&count=5",
         "/?filter=active+eq+true&count=5",
     ] {
-        assert_eq!(ask(&bridge, other, &tag).await.status, 200, "{other} is another list");
+        assert_eq!(get_if_none_match(&bridge, other, &tag).await.status, 200, "{other} is another list");
     }
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
     bridge.reloaded().await;
-    assert_eq!(ask(&bridge, path, &tag).await.status, 200);
+    assert_eq!(get_if_none_match(&bridge, path, &tag).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,15 +94,15 @@ async fn groups_and_root_lists_return_304() {
     let group = format!("/Groups/{}", groups["Resources"][0]["id"].as_str().unwrap());
     for path in [&*group, "/Groups", "/", "/scim/v2", "/?count=3"] {
         let first = bridge.get(path).await;
-        let again = ask(&bridge, path, first.header("etag")).await;
+        let again = get_if_none_match(&bridge, path, first.header("etag")).await;
         assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "{path}");
         for header in ["etag", "content-location"] {
             assert_eq!(again.header(header), first.header(header), "{path}");
         }
     }
     let everything = bridge.get("/").await.header("etag").to_owned();
-    assert_eq!(ask(&bridge, "/Users", &everything).await.status, 200);
-    assert_eq!(ask(&bridge, "/Groups", &everything).await.status, 200);
+    assert_eq!(get_if_none_match(&bridge, "/Users", &everything).await.status, 200);
+    assert_eq!(get_if_none_match(&bridge, "/Groups", &everything).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn head_has_the_headers_of_get() {
         "/Users?sortBy=title&cursor=&count=7",
     ] {
         let (get, head) =
-            (bridge.get(path).await, answer(bridge.request(Method::HEAD, path)).await);
+            (bridge.get(path).await, send_request(bridge.request(Method::HEAD, path)).await);
         assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
         let [get, head] = [get, head].map(|mut answer| {
             answer.headers.remove("date");
@@ -139,7 +139,7 @@ async fn head_has_the_headers_of_get() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_page_answered_by_304_begins_a_paging_session() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
     let tag = bridge.get("/Users?count=20").await.header("etag").to_owned();
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
     bridge.reloaded().await;
@@ -147,10 +147,10 @@ async fn a_first_page_answered_by_304_begins_a_paging_session() {
     let now = bridge.get("/Users?count=20").await.header("etag").to_owned();
     assert_ne!(now, tag);
     let request = bridge.request(Method::GET, "/Users?count=20").header("User-Agent", "other");
-    assert_eq!(answer(request.header("If-None-Match", &now)).await.status, 304);
+    assert_eq!(send_request(request.header("If-None-Match", &now)).await.status, 304);
     bridge.simulator.with_world(|world| world.persons.truncate(50));
     assert_eq!(bridge.reloaded().await.len(), 50);
     let request =
         bridge.request(Method::GET, "/Users?count=20&startIndex=21").header("User-Agent", "other");
-    assert_eq!(answer(request).await.json()["totalResults"], 60);
+    assert_eq!(send_request(request).await.json()["totalResults"], 60);
 }

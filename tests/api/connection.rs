@@ -6,12 +6,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{Bridge, Setup, TOKEN, answer};
+use crate::harness::{TestServer, Setup, TOKEN, send_request};
 
 struct Connection(TcpStream);
 
 impl Connection {
-    fn to(bridge: &Bridge) -> Self {
+    fn to(bridge: &TestServer) -> Self {
         let stream = TcpStream::connect(bridge.origin.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         Self(stream)
@@ -82,7 +82,7 @@ async fn a_get_with_a_body_is_answered_and_the_connection_goes_on() {
 async fn a_byte_order_mark_before_a_body_is_ignored() {
     let bridge =
         Setup { webhook_token: Some("a-webhook-token-for-tests"), ..Setup::persons(3) }.start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let search =
         r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
     let notice = r#"{"event_name": "person.updated"}"#;
@@ -95,7 +95,7 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
             let request =
                 bridge.http.post(format!("{}{path}", bridge.origin)).header("Authorization", token);
             let request = request.header("Content-Type", "application/json");
-            let answer = answer(request.body(format!("{}{body}", "\u{feff}".repeat(marks)))).await;
+            let answer = send_request(request.body(format!("{}{body}", "\u{feff}".repeat(marks)))).await;
             assert_eq!(answer.status, status, "{path} {marks}: {}", answer.text);
         }
     }
@@ -104,7 +104,7 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_that_is_not_offered_is_answered_at_once() {
     let bridge = Setup::persons(3).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let mut connection = Connection::to(&bridge);
     connection.0.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     connection.send("/Users?count=0", "Connection: Upgrade\r\nUpgrade: websocket", "");
@@ -114,7 +114,7 @@ async fn an_upgrade_that_is_not_offered_is_answered_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_that_offers_an_upgrade_keeps_its_body() {
     let bridge = Setup::persons(3).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let body =
         r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
     let length = format!("Content-Length: {}", body.len());
@@ -144,7 +144,7 @@ async fn a_search_that_offers_an_upgrade_keeps_its_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incomplete_body_is_a_scim_error() {
     let bridge = Setup::persons(3).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     for (headers, body, status) in [
         ("Transfer-Encoding: chunked", "5\r\nnull\n\r\nnonsense\r\n", 400),
         // This row takes as long as the timeout for a body.
@@ -160,7 +160,7 @@ async fn an_incomplete_body_is_a_scim_error() {
 }
 
 /// Returns the status of the response to these bytes, and the length of its body.
-fn turned_away(bridge: &Bridge, bytes: &str) -> (u16, usize) {
+fn refusal(bridge: &TestServer, bytes: &str) -> (u16, usize) {
     let mut connection = Connection::to(bridge);
     // The server may close the connection before it has read everything.
     let _ = connection.0.write_all(bytes.as_bytes());
@@ -171,7 +171,7 @@ fn turned_away(bridge: &Bridge, bytes: &str) -> (u16, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_non_http_bytes_and_too_large_heads_get_an_empty_error() {
     let bridge = Setup::persons(3).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let get = |path: &str, headers: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n")
     };
@@ -187,18 +187,18 @@ async fn only_non_http_bytes_and_too_large_heads_get_an_empty_error() {
         ("many headers", get("/Users", &lines(100)), 431),
         ("half a head", "GET /Users HTTP/1.1\r\nHost: x\r\n".to_owned(), 408),
     ] {
-        assert_eq!(turned_away(&bridge, &bytes), (status, 0), "{what}");
+        assert_eq!(refusal(&bridge, &bytes), (status, 0), "{what}");
     }
     for (what, bytes) in [
         ("a URL that is not too long", get(&path(60), "")),
         ("a head that is not too large", get("/Users", &header(120))),
         ("headers that are not too many", get("/Users", &lines(90))),
     ] {
-        let (status, length) = turned_away(&bridge, &bytes);
+        let (status, length) = refusal(&bridge, &bytes);
         assert!(status == 200 && length > 0, "{what}: {status}");
     }
     let filter = get(&format!("/Users?filter={}", "x".repeat(60_000)), "");
-    let (status, length) = turned_away(&bridge, &filter);
+    let (status, length) = refusal(&bridge, &filter);
     assert!(status == 400 && length > 0, "ours says what is wrong: {status}");
 }
 
@@ -217,7 +217,7 @@ async fn a_request_target_without_a_path_is_a_scim_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_too_large_is_refused() {
     let bridge = Setup::persons(3).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let mut connection = Connection::to(&bridge);
     connection.send("/Users", "Content-Length: 1100000", &" ".repeat(1_100_000));
     let (status, body) = connection.answer();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Setup, TOKEN, until};
+use crate::harness::{Setup, TOKEN, wait_until};
 use crate::process::{Program, get, settings};
 
 const PERSONS: usize = 500;
@@ -17,7 +17,7 @@ const KILLS: u64 = 25;
 const KEY: &str = "the-key-of-state-files-in-these-tests";
 
 /// Requests the list repeatedly. Each request causes a load, and each load writes the state file.
-async fn keep_asking(url: String, ended: Arc<AtomicBool>) {
+async fn request_repeatedly(url: String, ended: Arc<AtomicBool>) {
     let http = crate::harness::http();
     while !ended.load(Relaxed) {
         let request = http.get(format!("{url}/Users?count=0")).bearer_auth(TOKEN);
@@ -56,11 +56,11 @@ async fn a_restart_after_kill_while_writing_serves_all_users() {
         ("PERSONIO_MAX_CONCURRENCY", "64"),
     ]);
     let mut program = Program::start(&["serve"], &variables);
-    until("the state is written", async || path.exists()).await;
+    wait_until("the state is written", async || path.exists()).await;
     let (mut caught, mut size) = (0, 0);
     for kill in 0..KILLS {
         let (url, ended) = (program.base_url().await, Arc::new(AtomicBool::new(false)));
-        let asking = tokio::spawn(keep_asking(url, Arc::clone(&ended)));
+        let asking = tokio::spawn(request_repeatedly(url, Arc::clone(&ended)));
         // Two of three kills happen at the first byte or shortly after it, the others at a
         // pseudo-random time.
         if kill % 3 == 2 {

@@ -4,10 +4,10 @@ use personio_scim::mapping::GroupKind;
 use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, SHORT, Setup, ids};
+use crate::harness::{TestServer, SHORT_TTL, Setup, ids};
 
 /// Returns all pages of a list by cursors.
-async fn walk(bridge: &Bridge, path: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
+async fn read_pages(bridge: &TestServer, path: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
     let mut pages = vec![bridge.list(path, &[parameters, &[("cursor", "")]].concat()).await];
     while let Some(next) = pages.last().unwrap().get("nextCursor") {
         let next = next.as_str().unwrap().to_owned();
@@ -46,7 +46,7 @@ async fn cursor_pages_return_every_user_once_in_order() {
             bridge.list(path, &[parameters.as_slice(), &[("count", "1000")]].concat()).await;
         for (text, size) in [("1", 1), ("7", 7), ("30", 30), ("60", 60), ("100", 100)] {
             let pages =
-                walk(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat()).await;
+                read_pages(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat()).await;
             assert_eq!(all(&pages), ids(&whole), "{path} {parameters:?} {size}");
             assert_eq!(
                 pages.len(),
@@ -60,7 +60,7 @@ async fn cursor_pages_return_every_user_once_in_order() {
         }
         assert!(whole.get("nextCursor").is_none(), "never a cursor that was not asked for");
     }
-    let unpaged = walk(&bridge, "/Users", &[]).await;
+    let unpaged = read_pages(&bridge, "/Users", &[]).await;
     assert_eq!((unpaged.len(), ids(&unpaged[0]).len()), (1, 60));
     let bare = bridge.get("/Users?cursor&count=10").await.json();
     assert!(bare["nextCursor"].is_string(), "`?cursor` without `=` too");
@@ -68,8 +68,8 @@ async fn cursor_pages_return_every_user_once_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cursor_pages_stay_on_their_snapshot() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    let users = bridge.all_users().await;
     let first = bridge.list("/Users", &[("cursor", ""), ("count", "20")]).await;
     bridge.simulator.with_world(|world| {
         world.persons.retain(|person| person.id != users[3]["id"].as_str().unwrap())
@@ -139,16 +139,16 @@ async fn count_zero_returns_only_the_total() {
 async fn without_count_a_page_has_the_maximum_size() {
     let bridge = Setup { max_results: 1000, ..Setup::persons(1100) }.start();
     bridge.ready().await;
-    let pages = walk(&bridge, "/Users", &[]).await;
+    let pages = read_pages(&bridge, "/Users", &[]).await;
     assert_eq!(pages.iter().map(|page| ids(page).len()).collect::<Vec<_>>(), [1000, 100]);
-    assert_eq!(walk(&bridge, "/Users", &[("count", "1000")]).await, pages);
+    assert_eq!(read_pages(&bridge, "/Users", &[("count", "1000")]).await, pages);
     bridge.get("/Users?cursor=&count=1001").await.scim_error(400, Some("invalidCount"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_expires_with_its_snapshot() {
     for (newer, good) in [(7, true), (8, false)] {
-        let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+        let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
         let page = bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
         for name in 0..newer {
             bridge
@@ -181,15 +181,15 @@ async fn cursor_paging_can_begin_with_a_search() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cursors_survive_a_restart_with_unchanged_data() {
     let setup = || Setup {
-        cache_ttl: SHORT,
+        cache_ttl: SHORT_TTL,
         public_url: Some("https://scim.example.com"),
         ..Setup::persons(60)
     };
     let first = setup().start();
-    let whole = first.everybody().await;
+    let whole = first.all_users().await;
     let page = first.list("/Users", &[("cursor", ""), ("count", "20")]).await;
     let second = setup().start();
-    assert_eq!(second.everybody().await, whole);
+    assert_eq!(second.all_users().await, whole);
     let next = page["nextCursor"].as_str().unwrap();
     let page = second.list("/Users", &[("cursor", next), ("count", "20")]).await;
     assert_eq!(page["Resources"], json!(whole[20..40]));

@@ -5,29 +5,29 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, ERROR, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, ERROR_SCHEMA, PERSONIO_USER_SCHEMA as PERSONIO};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedPerson, World};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Bridge, NOW, AFTER_COOL_DOWN, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until,
+    TestServer, NOW, AFTER_COOL_DOWN, SHORT_TTL, Setup, TOKEN, send_request, by_id, loads, format_timestamp, wait_until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fresh_data_causes_no_upstream_request() {
     let bridge = Setup::persons(30).start();
-    let users = bridge.everybody().await;
-    bridge.simulator.reset_counts();
+    let users = bridge.all_users().await;
+    bridge.simulator.reset_history();
     for user in &users {
         let answer = bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await;
         assert_eq!(&answer.json(), user);
     }
     bridge.users("?count=1").await;
     bridge.get("/Groups").await;
-    assert!(bridge.simulator.log().is_empty());
+    assert!(bridge.simulator.received_requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,9 +35,9 @@ async fn concurrent_requests_share_one_refresh_of_old_data() {
     let mut setup = Setup { cache_ttl: Duration::from_millis(300), ..Setup::persons(30) };
     setup.options.latency = Duration::from_millis(10);
     let bridge = setup.start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
-    assert_eq!(bridge.everybody().await.len(), 30, "still fresh");
+    assert_eq!(bridge.all_users().await.len(), 30, "still fresh");
     tokio::time::sleep(Duration::from_millis(310)).await;
     let pages = join_all((0..50).map(|_| bridge.users("?count=0"))).await;
     assert!(pages.iter().all(|page| page["totalResults"] == 20), "all waited for the new data");
@@ -47,16 +47,16 @@ async fn concurrent_requests_share_one_refresh_of_old_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_waits_at_most_refresh_wait_and_gets_old_data() {
     let bridge =
-        Setup { cache_ttl: SHORT, refresh_wait: Duration::from_secs(1), ..Setup::persons(3) }
+        Setup { cache_ttl: SHORT_TTL, refresh_wait: Duration::from_secs(1), ..Setup::persons(3) }
             .start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     // On a busy machine the data of the first load may already be stale.
     let before = loads(&bridge);
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
-    tokio::time::sleep(SHORT).await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
+    tokio::time::sleep(SHORT_TTL).await;
     let start = Instant::now();
     let asked = tokio::spawn(bridge.request(reqwest::Method::GET, "/Users").send());
-    until("the refresh began", async || loads(&bridge) == before + 1).await;
+    wait_until("the refresh began", async || loads(&bridge) == before + 1).await;
     // The test clock stands still, so the test advances it by the time that has passed since the
     // refresh began.
     bridge.clock.pass(Duration::from_secs(1));
@@ -64,38 +64,38 @@ async fn a_request_waits_at_most_refresh_wait_and_gets_old_data() {
         serde_json::from_str(&asked.await.unwrap().unwrap().text().await.unwrap()).unwrap();
     assert_eq!(page["Resources"], Value::Array(users.clone()));
     assert!(start.elapsed() >= Duration::from_secs(1), "it waited");
-    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(bridge.all_users().await, users);
     assert_eq!(loads(&bridge), before + 1, "the same refresh is still under way");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_refresh_keeps_old_data_and_starts_the_cool_down() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
-    let users = bridge.everybody().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
+    let users = bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     bridge.failure().await;
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     for _ in 0..20 {
-        assert_eq!(bridge.everybody().await, users);
+        assert_eq!(bridge.all_users().await, users);
         assert_eq!(
             bridge.get(&format!("/Users/{}", users[0]["id"].as_str().unwrap())).await.status,
             200
         );
     }
-    assert!(bridge.simulator.log().is_empty(), "an outage is not made worse by those who ask");
+    assert!(bridge.simulator.received_requests().is_empty(), "an outage is not made worse by those who ask");
     bridge.clock.pass(AFTER_COOL_DOWN);
-    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(bridge.all_users().await, users);
     assert!(loads(&bridge) > 0, "after the pause it is tried again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_that_is_too_old_is_not_served() {
     let setup =
-        Setup { cache_ttl: SHORT, max_stale: Duration::from_secs(3600), ..Setup::persons(30) };
+        Setup { cache_ttl: SHORT_TTL, max_stale: Duration::from_secs(3600), ..Setup::persons(30) };
     let bridge = setup.start();
-    let users = bridge.everybody().await;
-    bridge.simulator.fail(Fault::everywhere(Action::Status(500)));
+    let users = bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::everywhere(FaultAction::Status(500)));
     bridge.clock.pass(Duration::from_secs(3600));
     assert_eq!(bridge.reloaded().await, users);
     bridge.clock.pass(Duration::from_secs(1));
@@ -108,19 +108,19 @@ async fn data_that_is_too_old_is_not_served() {
     );
     bridge.get(&format!("/Users/{}", users[0]["id"].as_str().unwrap())).await.scim_error(503, None);
     assert_eq!(bridge.health().await.0, 503);
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    assert_eq!(bridge.everybody().await.len(), 30);
+    assert_eq!(bridge.all_users().await.len(), 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_before_the_first_load_reports_its_progress() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(60) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Employments, Action::Hang).skip(25));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Hang).skip(25));
     let bridge = setup.start_with(simulator);
-    until("25 employments were read", async || {
-        bridge.simulator.requests(Endpoint::Employments) > 40
+    wait_until("25 employments were read", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::Employments) > 40
     })
     .await;
     let answer = bridge.get("/Users").await;
@@ -133,19 +133,19 @@ async fn a_list_before_the_first_load_reports_its_progress() {
 async fn a_failed_first_load_is_not_repeated_for_every_request() {
     let setup = Setup::persons(30);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     for _ in 0..10 {
         bridge.get("/Users").await.scim_error(503, None);
         bridge.get("/Users/1220426").await.scim_error(503, None);
         assert_eq!(bridge.health().await.0, 503);
     }
-    assert!(bridge.simulator.log().is_empty());
+    assert!(bridge.simulator.received_requests().is_empty());
     // Load balancers send only readiness probes to a server that is not ready, so the probe must
     // start the load.
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
 }
@@ -153,19 +153,19 @@ async fn a_failed_first_load_is_not_repeated_for_every_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_snapshot_single_users_are_fetched() {
     let setup = never_loading(Setup::persons(60));
-    let later = Setup::persons(60).start().everybody().await;
+    let later = Setup::persons(60).start().all_users().await;
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
     let bridge = setup.start_with(simulator);
     let managed = later.iter().find(|user| user[ENTERPRISE]["manager"].is_object()).unwrap();
     let path = format!("/Users/{}", managed["id"].as_str().unwrap());
-    until("names were read", async || bridge.simulator.requests(Endpoint::CostCenters) == 1).await;
+    wait_until("names were read", async || bridge.simulator.request_count(SimulatedEndpoint::CostCenters) == 1).await;
 
     let answers = join_all((0..20).map(|_| bridge.get(&path))).await;
-    let requests = |endpoint| bridge.simulator.requests(endpoint);
+    let requests = |endpoint| bridge.simulator.request_count(endpoint);
     // Single reads: the person and the supervisor, the employments, and the persons with the same
     // address. The load lists the persons once more.
-    let asked = [Endpoint::Person, Endpoint::Employments, Endpoint::Persons].map(requests);
+    let asked = [SimulatedEndpoint::Person, SimulatedEndpoint::Employments, SimulatedEndpoint::Persons].map(requests);
     assert_eq!(asked, [2, 1, 2]);
     for answer in answers {
         let user = answer.json();
@@ -189,24 +189,24 @@ async fn without_a_snapshot_single_users_are_fetched() {
         }
     }
     bridge.get("/Users/1").await.scim_error(404, None);
-    assert_eq!(requests(Endpoint::Person), 3);
+    assert_eq!(requests(SimulatedEndpoint::Person), 3);
     assert_eq!(loads(&bridge), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_person_returns_404_only_when_personio_confirms_it() {
     for (action, status) in [
-        (Action::NotFoundResource, 404),
-        (Action::NotFoundRoute, 503),
-        (Action::Html(404), 503),
-        (Action::Status(500), 503),
-        (Action::Status(401), 503),
-        (Action::WrongJson, 503),
+        (FaultAction::NotFoundResource, 404),
+        (FaultAction::NotFoundRoute, 503),
+        (FaultAction::HtmlError(404), 503),
+        (FaultAction::Status(500), 503),
+        (FaultAction::Status(401), 503),
+        (FaultAction::WrongJson, 503),
     ] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
-        simulator.fail(Fault::on(Endpoint::Person, action.clone()));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, action.clone()));
         let bridge = setup.start_with(simulator);
         let answer = bridge.get("/Users/1").await;
         assert_eq!(answer.status.as_u16(), status, "{action:?}: {}", answer.text);
@@ -219,13 +219,13 @@ async fn many_single_reads_do_not_starve_the_load() {
     let setup = never_loading(Setup::persons(60));
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
     simulator.set_latency(Duration::from_millis(20));
     let bridge = setup.start_with(simulator);
     let ask = async |id: &String| bridge.get(&format!("/Users/{id}")).await.status;
     let answers = join_all(ids.iter().map(ask)).await;
     assert!(answers.iter().all(|status| *status == 200));
-    let most = bridge.simulator.max_in_flight();
+    let most = bridge.simulator.max_concurrent_requests();
     assert!(
         most <= 4 * 2 + 6,
         "four at once, two requests each, and what the load itself asks: {most}"
@@ -236,7 +236,7 @@ async fn many_single_reads_do_not_starve_the_load() {
 async fn invalid_ids_cause_no_upstream_request() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(3) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
     let bridge = setup.start_with(simulator);
     for id in ["..%2F1", "a%20b", "1%2F2", "%00", "%F0%9F%A6%80", &"9".repeat(65), "1%3Fx=1", "1;2"]
     {
@@ -248,15 +248,15 @@ async fn invalid_ids_cause_no_upstream_request() {
         );
     }
     assert_eq!(
-        bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown),
+        bridge.simulator.request_count(SimulatedEndpoint::Person) + bridge.simulator.request_count(SimulatedEndpoint::Unknown),
         0
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn meta_changes_only_with_served_values() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
-    let first = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    let first = bridge.all_users().await;
     bridge.clock.pass(Duration::from_secs(600));
     bridge.simulator.with_world(|world| {
         world.persons.iter_mut().for_each(|person| person.gender = Some("x".into()))
@@ -271,7 +271,7 @@ async fn meta_changes_only_with_served_values() {
     });
     let second = bridge.reloaded().await;
     let now = bridge.clock.clone();
-    let now = stamp(personio_scim::clock::Clock::now(&now));
+    let now = format_timestamp(personio_scim::clock::Clock::now(&now));
     for (before, after) in first.iter().zip(&second) {
         assert_eq!(before["id"], after["id"], "the order stays");
         let is_touched = after["id"] == boss.as_str() || manager(after).as_deref() == Some(&boss);
@@ -301,8 +301,8 @@ async fn meta_changes_only_with_served_values() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_deleted_persons_disappear() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    let users = bridge.all_users().await;
     let (gone, left) = (users[7]["id"].as_str().unwrap(), users[8]["id"].as_str().unwrap());
     bridge.simulator.with_world(|world| {
         world.persons.retain(|person| person.id != gone);
@@ -321,8 +321,8 @@ async fn only_deleted_persons_disappear() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paging_session_reads_one_snapshot() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    let users = bridge.all_users().await;
     let mut walked =
         bridge.users("?startIndex=1&count=20").await["Resources"].as_array().unwrap().clone();
     bridge.simulator.with_world(|world| {
@@ -351,13 +351,13 @@ async fn a_paging_session_reads_one_snapshot() {
 }
 
 /// Returns a page that a client with this user agent requests.
-async fn page_of(bridge: &Bridge, method: Method, client: &str, query: &str) -> Value {
+async fn page_of(bridge: &TestServer, method: Method, client: &str, query: &str) -> Value {
     let request = bridge.request(method, &format!("/Users{query}")).header("User-Agent", client);
-    serde_json::from_str(&answer(request).await.text).unwrap_or_default()
+    serde_json::from_str(&send_request(request).await.text).unwrap_or_default()
 }
 
 /// Returns `totalResults` of a further page after a person has gone since the first page.
-async fn total(bridge: &Bridge, first: &str, further: &str) -> usize {
+async fn total(bridge: &TestServer, first: &str, further: &str) -> usize {
     bridge.users(first).await;
     bridge.simulator.with_world(|world| world.persons.truncate(world.persons.len() - 1));
     bridge.reloaded().await;
@@ -366,7 +366,7 @@ async fn total(bridge: &Bridge, first: &str, further: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paging_session_is_found_by_query_for_any_page_size() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
     let old = |query: &str| (query.to_owned(), 0);
     let new = |query: &str| (query.to_owned(), 1);
     for (further, gone) in [
@@ -386,7 +386,7 @@ async fn a_paging_session_is_found_by_query_for_any_page_size() {
     }
     // A first page with all users, or with none, starts no paging session.
     for first in ["?count=0", "?count=1000", "?count=20&filter=userName+eq+%22nobody%22"] {
-        let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+        let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
         let further = format!("{first}&startIndex=2");
         let expected = if first.contains("filter") { 0 } else { 59 };
         assert_eq!(total(&bridge, first, &further).await, expected, "{first}");
@@ -395,11 +395,11 @@ async fn a_paging_session_is_found_by_query_for_any_page_size() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_paging_sessions_keep_their_own_snapshots() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
     let get = async |client: &'static str, query: &str| {
         page_of(&bridge, Method::GET, client, query).await["totalResults"].clone()
     };
-    bridge.everybody().await;
+    bridge.all_users().await;
     assert_eq!(get("one", "?count=20").await, 60);
     bridge.simulator.with_world(|world| world.persons.truncate(59));
     bridge.reloaded().await;
@@ -446,7 +446,7 @@ async fn new_groups_are_modified_when_first_seen() {
 async fn slow_queries_return_the_same_as_fast_ones() {
     let bridge = Setup::persons(1200).start();
     bridge.ready().await;
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let some = &users[700];
     let sieve = |holds: &dyn Fn(&Value) -> bool| -> Vec<Value> {
         users.iter().filter(|user| holds(user)).cloned().collect()
@@ -478,21 +478,21 @@ fn never_loading(mut setup: Setup) -> Setup {
 }
 
 /// Starts a server whose first load never ends, because the list of persons hangs.
-async fn hanging(persons: usize) -> Bridge {
+async fn hanging(persons: usize) -> TestServer {
     hanging_with(persons, None).await
 }
 
 /// Starts a server as [`hanging`] does, with a further fault from the beginning.
-async fn hanging_with(persons: usize, fault: Option<Fault>) -> Bridge {
+async fn hanging_with(persons: usize, fault: Option<InjectedFault>) -> TestServer {
     let setup = Setup {
         public_url: Some("https://scim.example.com"),
         ..never_loading(Setup::persons(persons))
     };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
-    fault.into_iter().for_each(|fault| simulator.fail(fault));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
+    fault.into_iter().for_each(|fault| simulator.add_fault(fault));
     let bridge = setup.start_with(simulator);
-    until("the first load hangs", async || loads(&bridge) == 1).await;
+    wait_until("the first load hangs", async || loads(&bridge) == 1).await;
     bridge
 }
 
@@ -509,20 +509,20 @@ fn without_addresses(user: &Value) -> Value {
 async fn single_users_equal_the_list_and_cost_few_requests_once() {
     let users = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(40) }
         .start()
-        .everybody()
+        .all_users()
         .await;
     let bridge = hanging(40).await;
     for user in &users {
         let path = format!("/Users/{}", user["id"].as_str().unwrap());
-        bridge.simulator.reset_counts();
+        bridge.simulator.reset_history();
         let answer = bridge.get(&path).await;
         assert_eq!(&answer.json(), user);
         assert_eq!(bridge.get(&format!("/scim/v2{path}")).await.text, answer.text, "kept");
-        let count = |endpoint| bridge.simulator.requests(endpoint);
+        let count = |endpoint| bridge.simulator.request_count(endpoint);
         let has_manager = user.pointer(&format!("/{ENTERPRISE}/manager")).is_some();
         let persons = 1 + usize::from(has_manager);
         assert_eq!(
-            (count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments)),
+            (count(SimulatedEndpoint::Persons), count(SimulatedEndpoint::Person), count(SimulatedEndpoint::Employments)),
             (1, persons, 1)
         );
     }
@@ -533,16 +533,16 @@ async fn single_users_come_from_the_snapshot_once_it_exists() {
     let setup = Setup::persons(40);
     let path = format!("/Users/{}", setup.world.persons[30].id);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_secs(1))).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_secs(1))).times(1));
     let bridge = setup.start_with(simulator);
     let alone = bridge.get(&path).await.json();
-    assert!(bridge.simulator.requests(Endpoint::Person) > 0);
-    let users = bridge.everybody().await;
-    bridge.simulator.reset_counts();
+    assert!(bridge.simulator.request_count(SimulatedEndpoint::Person) > 0);
+    let users = bridge.all_users().await;
+    bridge.simulator.reset_history();
     let user = bridge.get(&path).await.json();
     assert_eq!(&user, by_id(&users, alone["id"].as_str().unwrap()));
     assert_eq!(alone, user);
-    assert!(bridge.simulator.log().is_empty());
+    assert!(bridge.simulator.received_requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -551,13 +551,13 @@ async fn failures_of_single_reads_are_not_cached() {
     let path =
         format!("/Users/{}", bridge.simulator.with_world(|world| world.persons[0].id.clone()));
     for action in
-        [Action::Reset, Action::Status(403), Action::TruncatedJson, Action::Oversized(17 << 20)]
+        [FaultAction::ConnectionReset, FaultAction::Status(403), FaultAction::TruncatedJson, FaultAction::Oversized(17 << 20)]
     {
-        bridge.simulator.fail(Fault::on(Endpoint::Person, action.clone()));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, action.clone()));
         let answer = bridge.get(&path).await;
         answer.scim_error(503, None);
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{action:?}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
     }
     assert_eq!(bridge.get(&path).await.status, 200);
 }
@@ -565,21 +565,21 @@ async fn failures_of_single_reads_are_not_cached() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incomplete_single_user_is_not_served() {
     let [employments, units, persons] =
-        [Endpoint::Employments, Endpoint::OrgUnits, Endpoint::Persons];
+        [SimulatedEndpoint::Employments, SimulatedEndpoint::OrgUnits, SimulatedEndpoint::Persons];
     for (endpoint, action) in [
-        (employments, Action::Status(502)),
-        (employments, Action::NotFoundResource),
-        (employments, Action::Status(403)),
-        (employments, Action::WrongJson),
-        (employments, Action::EmptyListing),
-        (units, Action::Status(403)),
-        (persons, Action::Status(403)),
-        (persons, Action::WrongJson),
-        (persons, Action::EmptyListing),
+        (employments, FaultAction::Status(502)),
+        (employments, FaultAction::NotFoundResource),
+        (employments, FaultAction::Status(403)),
+        (employments, FaultAction::WrongJson),
+        (employments, FaultAction::EmptyListing),
+        (units, FaultAction::Status(403)),
+        (persons, FaultAction::Status(403)),
+        (persons, FaultAction::WrongJson),
+        (persons, FaultAction::EmptyListing),
     ] {
-        let bridge = hanging_with(12, Some(Fault::on(endpoint, action.clone()))).await;
+        let bridge = hanging_with(12, Some(InjectedFault::on(endpoint, action.clone()))).await;
         let person = bridge.simulator.with_world(|world| {
-            let in_unit = |person: &&Person| {
+            let in_unit = |person: &&SimulatedPerson| {
                 person.employments.iter().any(|employment| !employment.org_units.is_empty())
             };
             world.persons.iter().find(in_unit).unwrap().id.clone()
@@ -601,9 +601,9 @@ async fn alone_after(change: Alteration) -> (u16, Value) {
     change(&mut setup.world);
     let id = setup.world.persons[0].id.clone();
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
     let bridge = setup.start_with(simulator);
-    until("the first load hangs", async || loads(&bridge) == 1).await;
+    wait_until("the first load hangs", async || loads(&bridge) == 1).await;
     let answer = bridge.get(&format!("/Users/{id}")).await;
     (answer.status.as_u16(), answer.json())
 }
@@ -669,11 +669,11 @@ async fn every_listed_id_is_readable_by_its_location() {
         person.id.clone_from(id);
     }
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert_eq!(users.len(), ids.len());
     for user in users {
         let location = user["meta"]["location"].as_str().unwrap();
-        let answer = answer(bridge.http.get(location).bearer_auth(TOKEN)).await;
+        let answer = send_request(bridge.http.get(location).bearer_auth(TOKEN)).await;
         assert_eq!((answer.status.as_u16(), &answer.json()), (200, &user), "{location}");
     }
 }
@@ -681,18 +681,18 @@ async fn every_listed_id_is_readable_by_its_location() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_user_keeps_a_known_employment() {
     let wait = Duration::from_millis(300);
-    let bridge = Setup { cache_ttl: SHORT, refresh_wait: wait, ..Setup::persons(12) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, refresh_wait: wait, ..Setup::persons(12) }.start();
     bridge.ready().await;
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let employed = users.iter().filter(|user| user[PERSONIO]["employmentId"].is_string());
     // The loaded data is too old to be served, and no new load succeeds.
     bridge.clock.pass(Duration::from_secs(48 * 3600));
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
     let actions =
-        [Action::Status(502), Action::Status(403), Action::WrongJson, Action::EmptyListing];
+        [FaultAction::Status(502), FaultAction::Status(403), FaultAction::WrongJson, FaultAction::EmptyListing];
     for (user, action) in employed.zip(actions) {
         let id = user["id"].as_str().unwrap();
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action).person(id));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action).person(id));
         bridge.get(&format!("/Users/{id}")).await.scim_error(503, None);
     }
     let whole = &users.last().unwrap()["id"];
@@ -704,9 +704,9 @@ async fn a_single_user_keeps_a_known_employment() {
 async fn a_list_before_the_first_load_reports_the_listing_progress() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(120) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).skip(2));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).skip(2));
     let bridge = setup.start_with(simulator);
-    until("two pages are there", async || loads(&bridge) == 3).await;
+    wait_until("two pages are there", async || loads(&bridge) == 3).await;
     let detail = bridge.get("/Users").await.scim_error(503, None);
     assert!(detail.contains("100 persons listed so far"), "{detail}");
     assert_eq!(bridge.health().await.1["parts"]["directory"]["status"], "loading");
@@ -714,7 +714,7 @@ async fn a_list_before_the_first_load_reports_the_listing_progress() {
 
 /// Returns the response to a request target sent byte by byte; client libraries would not send
 /// it.
-async fn raw(bridge: &Bridge, target: &str) -> String {
+async fn raw(bridge: &TestServer, target: &str) -> String {
     let mut stream =
         TcpStream::connect(bridge.origin.strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
@@ -748,24 +748,24 @@ async fn malformed_targets_cause_no_upstream_request() {
             let is_refused =
                 ["HTTP/1.1 404 ", "HTTP/1.1 503 "].iter().any(|status| answer.starts_with(status));
             assert!(is_refused, "{id}: {answer}");
-            assert!(answer.contains(ERROR), "{id}: {answer}");
+            assert!(answer.contains(ERROR_SCHEMA), "{id}: {answer}");
         }
     }
     assert_eq!(
-        bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown),
+        bridge.simulator.request_count(SimulatedEndpoint::Person) + bridge.simulator.request_count(SimulatedEndpoint::Unknown),
         0
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_user_sorts_by_creation_and_is_modified_now() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    let users = bridge.all_users().await;
     let created = users[30]["meta"]["created"].as_str().unwrap();
-    let newcomer = Person {
+    let newcomer = SimulatedPerson {
         id: "1".to_owned(),
         created_at: Some(created.parse().unwrap()),
-        ..Person::default()
+        ..SimulatedPerson::default()
     };
     bridge.simulator.with_world(|world| {
         world.persons.reverse();
@@ -773,7 +773,7 @@ async fn a_new_user_sorts_by_creation_and_is_modified_now() {
     });
     bridge.clock.pass(Duration::from_secs(3600));
     let mut seen = bridge.reloaded().await;
-    let now = stamp(personio_scim::clock::Clock::now(&bridge.clock));
+    let now = format_timestamp(personio_scim::clock::Clock::now(&bridge.clock));
     let user = seen.remove(30);
     assert_eq!(
         (&user["id"], &user["meta"]["lastModified"]),
@@ -784,12 +784,12 @@ async fn a_new_user_sorts_by_creation_and_is_modified_now() {
 }
 
 /// Change of a person.
-type Change = fn(&mut Person);
+type Change = fn(&mut SimulatedPerson);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_change_updates_meta_of_that_user_only() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
-    let mut before = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    let mut before = bridge.all_users().await;
     let leads = |id: &Value| before.iter().any(|user| user[ENTERPRISE]["manager"]["value"] == *id);
     let one = before.iter().find(|user| user["title"].is_string() && !leads(&user["id"])).unwrap();
     let id = one["id"].as_str().unwrap().to_owned();
@@ -809,7 +809,7 @@ async fn each_kind_of_change_updates_meta_of_that_user_only() {
             .simulator
             .with_world(|world| change(world.persons.iter_mut().find(|it| it.id == id).unwrap()));
         let after = bridge.reloaded().await;
-        let now = Value::from(stamp(personio_scim::clock::Clock::now(&bridge.clock)));
+        let now = Value::from(format_timestamp(personio_scim::clock::Clock::now(&bridge.clock)));
         for (earlier, later) in before.iter().zip(&after) {
             if later["id"] == id.as_str() {
                 assert_ne!(earlier["meta"]["version"], later["meta"]["version"], "{what}");

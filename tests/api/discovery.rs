@@ -1,11 +1,11 @@
 //! Tests of the documents that describe the server.
 
 use personio_scim::directory::SESSION_IDLE_TIMEOUT;
-use personio_scim::simulator::{Action, Fault};
+use personio_scim::simulator::{FaultAction, InjectedFault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, Setup, answer};
+use crate::harness::{TestServer, Setup, send_request};
 
 const URNS: [&str; 4] = [
     "urn:ietf:params:scim:schemas:core:2.0:User",
@@ -15,16 +15,16 @@ const URNS: [&str; 4] = [
 ];
 
 /// Starts a server with a public URL and a working upstream.
-fn public() -> Bridge {
+fn public() -> TestServer {
     Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) }.start()
 }
 
 /// Starts a server with a public URL whose upstream never answers, because the documents need no
 /// upstream.
-fn alone() -> Bridge {
+fn alone() -> TestServer {
     let setup = Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::everywhere(Action::Hang));
+    simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
     setup.start_with(simulator)
 }
 
@@ -138,7 +138,7 @@ async fn every_served_attribute_is_in_the_schemas() {
         schema.unwrap()["attributes"].as_array().unwrap().clone()
     };
     let core = attributes(URNS[0]);
-    for user in bridge.everybody().await {
+    for user in bridge.all_users().await {
         for (name, value) in user.as_object().unwrap() {
             match name.as_str() {
                 "schemas" | "id" | "externalId" | "meta" => {}
@@ -218,7 +218,7 @@ async fn urls_come_from_the_settings_and_never_from_the_host_header() {
         .request(Method::GET, "/Users")
         .header("host", "evil.example")
         .header("x-forwarded-host", "evil.example");
-    let page = answer(request).await;
+    let page = send_request(request).await;
     assert!(!page.text.contains("evil.example"));
     let user = &page.json()["Resources"][0];
     let id = user["id"].as_str().unwrap();

@@ -1,20 +1,20 @@
 //! Tests of an upstream that sends endless listings, huge texts, or data of another person: loads
 //! fail at a limit that the error names, and no user gets the data of another one.
 
-use personio_scim::personio::{Limits, ListingLimits};
+use personio_scim::personio::{ReadLimits, ListingLimits};
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id};
+use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
 
 /// Starts a server with `persons` persons and small limits, whose every list request causes a load,
 /// and returns its users.
-async fn restless(persons: usize, limits: Limits) -> (Bridge, Vec<Value>) {
-    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(persons) };
+async fn start_always_loading(persons: usize, limits: ReadLimits) -> (TestServer, Vec<Value>) {
+    let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(persons) };
     setup.tuning.limits = limits;
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     (bridge, users)
 }
 
@@ -24,32 +24,32 @@ fn listing(entries: usize, pages: usize, bytes: usize) -> ListingLimits {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_listing_of_persons_fails_at_the_limit_it_exceeds() {
-    let usual = Limits::default();
+    let usual = ReadLimits::default();
     for (limits, expected) in [
-        (Limits { persons: listing(500, 1000, usize::MAX), ..usual }, "more than 500 entries"),
-        (Limits { persons: listing(100_000, 7, usize::MAX), ..usual }, "more than 7 pages"),
-        (Limits { persons: listing(100_000, 1000, 100_000), ..usual }, "larger than 100000 bytes"),
-        (Limits { record_bytes: 100_000, ..usual }, "more than 100000 bytes"),
+        (ReadLimits { persons: listing(500, 1000, usize::MAX), ..usual }, "more than 500 entries"),
+        (ReadLimits { persons: listing(100_000, 7, usize::MAX), ..usual }, "more than 7 pages"),
+        (ReadLimits { persons: listing(100_000, 1000, 100_000), ..usual }, "larger than 100000 bytes"),
+        (ReadLimits { record_bytes: 100_000, ..usual }, "more than 100000 bytes"),
     ] {
-        let (bridge, users) = restless(12, limits).await;
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::EndlessListing));
+        let (bridge, users) = start_always_loading(12, limits).await;
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::EndlessListing));
         assert_eq!(bridge.reloaded().await, users, "{expected}");
         let failure = bridge.failure().await;
         assert!(failure.contains(expected), "{failure}");
-        assert!(bridge.simulator.requests(Endpoint::Persons) < 300, "{expected}");
+        assert!(bridge.simulator.request_count(SimulatedEndpoint::Persons) < 300, "{expected}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_employments_are_unreadable() {
-    let limits = Limits { employments: listing(120, 1000, usize::MAX), ..Limits::default() };
-    let (bridge, users) = restless(12, limits).await;
+    let limits = ReadLimits { employments: listing(120, 1000, usize::MAX), ..ReadLimits::default() };
+    let (bridge, users) = start_always_loading(12, limits).await;
     let id = users[3]["id"].as_str().unwrap();
-    bridge.simulator.reset_counts();
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::EndlessListing).person(id));
+    bridge.simulator.reset_history();
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EndlessListing).person(id));
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(
-        bridge.simulator.requests(Endpoint::Employments),
+        bridge.simulator.request_count(SimulatedEndpoint::Employments),
         11 + 3,
         "three pages, then the limit"
     );
@@ -58,7 +58,7 @@ async fn endless_employments_are_unreadable() {
     let mut setup = Setup::persons(12);
     setup.tuning.limits = limits;
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Employments, Action::EndlessListing));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EndlessListing));
     let failure = setup.start_with(simulator).failure().await;
     assert!(failure.contains("more than 120 entries"), "{failure}");
 }
@@ -66,23 +66,23 @@ async fn endless_employments_are_unreadable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_lookups_are_left_out() {
     let mut setup = Setup::persons(12);
-    setup.tuning.limits = Limits { names: listing(200, 1000, usize::MAX), ..Limits::default() };
+    setup.tuning.limits = ReadLimits { names: listing(200, 1000, usize::MAX), ..ReadLimits::default() };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::CostCenters, Action::EndlessListing));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::EndlessListing));
     let bridge = setup.start_with(simulator);
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert!(users.iter().all(|user| user[ENTERPRISE]["costCenter"].is_null()));
     assert!(users.iter().any(|user| user[ENTERPRISE]["department"].is_string()));
-    assert!(bridge.simulator.requests(Endpoint::CostCenters) <= 10);
+    assert!(bridge.simulator.request_count(SimulatedEndpoint::CostCenters) <= 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_is_too_long_is_absent_and_counted() {
-    let (bridge, users) = restless(12, Limits::default()).await;
+    let (bridge, users) = start_always_loading(12, ReadLimits::default()).await;
     for bytes in [65_537, 1_000_000] {
         let value = json!({"title": "x".repeat(bytes)});
-        let action = Action::OddEntries { entries: 1, attribute: "position".to_owned(), value };
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action));
+        let action = FaultAction::ChangedEntries { entries: 1, attribute: "position".to_owned(), value };
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action));
         let seen = bridge.reloaded().await;
         assert!(seen.len() == users.len() && seen.iter().all(|user| user["title"].is_null()));
         let defects = bridge.health().await.1["parts"]["directory"]["defects"].clone();
@@ -91,11 +91,11 @@ async fn a_text_that_is_too_long_is_absent_and_counted() {
             defects["examples"].to_string().contains("employments.position.title"),
             "{defects}"
         );
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
     }
     let value = json!({"title": "x".repeat(65_536)});
-    let action = Action::OddEntries { entries: 1, attribute: "position".to_owned(), value };
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, action));
+    let action = FaultAction::ChangedEntries { entries: 1, attribute: "position".to_owned(), value };
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action));
     assert!(
         bridge
             .reloaded()
@@ -107,9 +107,9 @@ async fn a_text_that_is_too_long_is_absent_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_large_fails_as_a_whole() {
-    let limits = Limits { answer_bytes: 1_000_000, ..Limits::default() };
-    let (bridge, users) = restless(12, limits).await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Oversized(1_000_001)));
+    let limits = ReadLimits { response_bytes: 1_000_000, ..ReadLimits::default() };
+    let (bridge, users) = start_always_loading(12, limits).await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Oversized(1_000_001)));
     assert_eq!(bridge.reloaded().await, users);
     let failure = bridge.failure().await;
     assert!(failure.contains("larger than 1000000 bytes, the limit of one answer"), "{failure}");
@@ -118,24 +118,24 @@ async fn an_answer_that_is_too_large_fails_as_a_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_employment_applies_only_to_its_own_person() {
     for names_person in [true, false] {
-        let setup = Setup { cache_ttl: SHORT, ..Setup::persons(40) };
+        let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(40) };
         let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
         let simulator = setup.simulator();
-        let action = Action::EmploymentsOf { person: ids[5].clone(), names_person };
-        let fault = Fault::on(Endpoint::Employments, action).person(&ids[7]);
-        simulator.fail(fault.clone());
+        let action = FaultAction::EmploymentsOf { person: ids[5].clone(), refers_to_person: names_person };
+        let fault = InjectedFault::on(SimulatedEndpoint::Employments, action).person(&ids[7]);
+        simulator.add_fault(fault.clone());
         let bridge = setup.start_with(simulator);
-        let users = bridge.everybody().await;
+        let users = bridge.all_users().await;
         assert!(
             users.iter().all(|user| user["id"] != ids[7].as_str()),
             "who has only another's is left out: {names_person}"
         );
         assert!(by_id(&users, &ids[5])[PERSONIO]["employmentId"].is_string(), "{names_person}");
 
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         let users = bridge.reloaded().await;
         assert!(by_id(&users, &ids[7])[PERSONIO]["employmentId"].is_string(), "{names_person}");
-        bridge.simulator.fail(fault);
+        bridge.simulator.add_fault(fault);
         assert_eq!(bridge.reloaded().await, users, "the last good one is kept: {names_person}");
         assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{names_person}");
     }
@@ -152,7 +152,7 @@ async fn an_employment_of_two_persons_applies_to_neither() {
                 vec!["employments".to_owned(), "person".to_owned()];
         }
         let ids = [5, 7].map(|position| setup.world.persons[position].id.clone());
-        let users = setup.start().everybody().await;
+        let users = setup.start().all_users().await;
         let of_both = users.iter().filter(|user| ids.iter().any(|id| user["id"] == id.as_str()));
         let employed: Vec<bool> =
             of_both.map(|user| user[PERSONIO]["employmentId"].is_string()).collect();
@@ -167,20 +167,20 @@ async fn an_employment_of_two_persons_applies_to_neither() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_foreign_employments_fail_the_load_even_if_all_are_known() {
     for names_person in [true, false] {
-        let (bridge, users) = restless(40, Limits::default()).await;
+        let (bridge, users) = start_always_loading(40, ReadLimits::default()).await;
         let other = users[0]["id"].as_str().unwrap().to_owned();
-        let action = Action::EmploymentsOf { person: other, names_person };
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()));
+        let action = FaultAction::EmploymentsOf { person: other, refers_to_person: names_person };
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()));
         assert_eq!(bridge.reloaded().await, users, "{names_person}");
         let failure = bridge.failure().await;
         assert!(failure.contains("another person's"), "{failure}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
         assert_eq!(bridge.reloaded().await, users);
 
         let setup = Setup::persons(40);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Employments, action));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action));
         setup.start_with(simulator).get("/Users").await.scim_error(503, None);
     }
 }

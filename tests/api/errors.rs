@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::harness::{Setup, TOKEN, answer};
+use crate::harness::{Setup, TOKEN, send_request};
 
 const RESOURCES: [&str; 11] = [
     "/Users",
@@ -43,7 +43,7 @@ async fn every_route_except_health_requires_the_token() {
                     if let Some(authorization) = authorization {
                         request = request.header("Authorization", authorization);
                     }
-                    let answer = answer(request).await;
+                    let answer = send_request(request).await;
                     // Time passes so that wrong tokens are not throttled.
                     bridge.clock.pass(Duration::from_secs(60));
                     if method == Method::HEAD {
@@ -64,7 +64,7 @@ async fn every_route_except_health_requires_the_token() {
         .http
         .get(format!("{}/Schemas", bridge.origin))
         .header("Authorization", format!("bearer {TOKEN}"));
-    assert_eq!(answer(lower).await.status, 200, "the name of a scheme has no case");
+    assert_eq!(send_request(lower).await.status, 200, "the name of a scheme has no case");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn writes_are_refused_wherever_something_exists() {
                 let request = bridge
                     .request(method.clone(), &format!("{prefix}{path}"))
                     .body("{\"active\": false}");
-                let answer = answer(request.header("Content-Type", "application/scim+json")).await;
+                let answer = send_request(request.header("Content-Type", "application/scim+json")).await;
                 answer.scim_error(405, None);
                 assert_eq!(answer.header("allow"), "GET, HEAD", "{method} {path}");
             }
@@ -123,7 +123,7 @@ async fn every_response_has_its_own_request_id() {
         assert!(ids.insert(answered.header("x-request-id").to_owned()), "{path}");
     }
     let refused =
-        answer(bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine"))
+        send_request(bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine"))
             .await;
     assert!(ids.insert(refused.header("x-request-id").to_owned()));
     assert!(ids.iter().all(|id| id.len() == 36), "{ids:?}");

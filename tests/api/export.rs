@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use personio_scim::simulator::{Action, Endpoint, Fault, Simulator};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, Simulator};
 use serde_json::Value;
 
 use crate::harness::{Setup, TOKEN};
@@ -35,11 +35,11 @@ async fn a_file_is_named_with_its_users_and_a_missing_folder_is_named_before_any
         assert_eq!((ended.status.code(), ended.out.as_str()), (Some(0), ""), "{ended:?}");
         assert!(ended.err.ends_with(&format!("{words} written to {file}\n")), "{ended:?}");
     }
-    simulator.reset_counts();
+    simulator.reset_history();
     let missing = path("missing/people.csv");
     let ended = export(&simulator, &["--output", &missing]).await;
     ended.complains(64, &format!("there is no folder {}", path("missing")));
-    assert_eq!(simulator.log().len(), 0);
+    assert_eq!(simulator.received_requests().len(), 0);
 
     let ended = export(&simulator, &["--attributes", "usrName"]).await;
     assert!(
@@ -163,7 +163,7 @@ async fn an_invalid_query_fails_before_any_request() {
     ] {
         export(&simulator, &args).await.complains(64, part);
     }
-    assert_eq!(simulator.log().len(), 0);
+    assert_eq!(simulator.received_requests().len(), 0);
     let warned = export(&simulator, &["--attributes", "id,tilte"]).await;
     assert!(warned.err.contains("there is no attribute `tilte`"), "{warned:?}");
     assert!(warned.err.lines().count() == 1 && warned.out.lines().count() == 3, "{warned:?}");
@@ -197,10 +197,10 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
     );
     assert!(lines(&export(&simulator, &["--max-change", "100%", "--count", "1"]).await).len() == 1);
     hidden("");
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(401)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(401)));
     export(&simulator, &output).await.complains(1, "personio:persons:read");
-    simulator.heal();
-    simulator.fail(Fault::on(Endpoint::Token, Action::Status(401)));
+    simulator.clear_faults();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(401)));
     export(&simulator, &output).await.complains(1, "Personio refused the API credential");
 
     assert_eq!(fs::read_to_string(&path).unwrap(), written);

@@ -1,28 +1,28 @@
 //! Tests of the very first load when the credential lacks a right to read important attributes.
 
-use personio_scim::simulator::{Person, World};
+use personio_scim::simulator::{SimulatedPerson, World};
 
 use crate::harness::{NOW, AFTER_COOL_DOWN, Setup};
 
-fn without(what: fn(&mut Person), persons: usize) -> World {
+fn without(what: fn(&mut SimulatedPerson), persons: usize) -> World {
     let mut world = World::generate(60, 1, NOW.parse().unwrap());
     world.persons.iter_mut().take(persons).for_each(what);
     world
 }
 
-fn status(person: &mut Person) {
+fn status(person: &mut SimulatedPerson) {
     person.status = None;
     person.employments.iter_mut().for_each(|employment| employment.status = None);
 }
 
-fn email(person: &mut Person) {
+fn email(person: &mut SimulatedPerson) {
     person.email = None;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_load_that_mostly_lacks_an_essential_attribute_fails() {
     for (what, attribute) in
-        [(status as fn(&mut Person), "attribute Status"), (email, "attribute Email")]
+        [(status as fn(&mut SimulatedPerson), "attribute Status"), (email, "attribute Email")]
     {
         let bridge = Setup { max_change: 0.2, ..Setup::of(without(what, 45)) }.start();
         let failure = bridge.failure().await;
@@ -45,10 +45,10 @@ async fn a_first_load_that_mostly_lacks_an_essential_attribute_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_load_succeeds_if_permitted_or_if_fewer_lack_it() {
     for (max_change, persons) in [(1.0, 60), (0.2, 25)] {
-        for what in [status as fn(&mut Person), email] {
+        for what in [status as fn(&mut SimulatedPerson), email] {
             let bridge = Setup { max_change, ..Setup::of(without(what, persons)) }.start();
             bridge.ready().await;
-            assert_eq!(bridge.everybody().await.len(), 60, "{max_change}");
+            assert_eq!(bridge.all_users().await.len(), 60, "{max_change}");
         }
     }
 }
@@ -56,9 +56,9 @@ async fn a_first_load_succeeds_if_permitted_or_if_fewer_lack_it() {
 /// Checks that a load after the first one is compared with the served data instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_losing_a_right_later_causes_a_held_change() {
-    let setup = Setup { max_change: 0.2, cache_ttl: crate::harness::SHORT, ..Setup::persons(60) };
+    let setup = Setup { max_change: 0.2, cache_ttl: crate::harness::SHORT_TTL, ..Setup::persons(60) };
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(email));
     assert_eq!(bridge.reloaded().await, users);
     let held = &bridge.health().await.1["parts"]["directory"]["heldBack"];

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP};
-use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP_SCHEMA};
+use personio_scim::simulator::{SimulatedEndpoint, SimulatedOrgUnit, SimulatedOrgUnitType, World};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, NOW, NOW_STAMP, SHORT, Setup, TestClock, by_id, ids};
+use crate::harness::{TestServer, NOW, NOW_STAMP, SHORT_TTL, Setup, TestClock, by_id, ids};
 
 fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
-    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(persons) };
+    let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(persons) };
     setup.policy.groups = kinds.to_vec();
     setup
 }
@@ -19,7 +19,7 @@ fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
 const ALL: [GroupKind; 4] =
     [GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
 
-async fn groups(bridge: &Bridge) -> Vec<Value> {
+async fn groups(bridge: &TestServer) -> Vec<Value> {
     bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone()
 }
 
@@ -29,14 +29,14 @@ async fn without_the_setting_there_are_no_groups() {
     let list = bridge.list("/Groups", &[("startIndex", "1"), ("count", "100")]).await;
     assert_eq!(list["totalResults"], 0);
     assert_eq!(list["Resources"], json!([]));
-    assert!(bridge.everybody().await.iter().all(|user| user.get("groups").is_none()));
+    assert!(bridge.all_users().await.iter().all(|user| user.get("groups").is_none()));
     bridge.get("/Groups/department-1001").await.scim_error(404, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_and_memberships_agree() {
     let bridge = with_groups(200, &ALL).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let groups = groups(&bridge).await;
     let mut expected: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for user in &users {
@@ -54,7 +54,7 @@ async fn members_and_memberships_agree() {
     for group in &groups {
         let id = group["id"].as_str().unwrap();
         assert_eq!(group["members"], json!(expected[id]), "{id}");
-        assert_eq!(group["schemas"], json!([GROUP]));
+        assert_eq!(group["schemas"], json!([GROUP_SCHEMA]));
         assert_eq!(group["meta"]["resourceType"], "Group");
         assert_eq!(group["externalId"], id.split_once('-').unwrap().1, "the unit's id in Personio");
         assert_eq!(
@@ -167,7 +167,7 @@ async fn groups_are_found_by_their_members_names_and_ids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_version_changes_only_with_its_content() {
     let bridge = with_groups(60, &[GroupKind::Department]).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let before = groups(&bridge).await;
     bridge.clock.pass(Duration::from_secs(60));
     bridge.reloaded().await;
@@ -192,9 +192,9 @@ async fn a_person_is_in_every_unit_and_a_group_without_a_readable_name_is_called
     for person in &mut world.persons {
         for employment in &mut person.employments {
             employment.org_units = vec![
-                (OrgUnitKind::Department, "1002".to_owned()),
-                (OrgUnitKind::Department, "1001".to_owned()),
-                (OrgUnitKind::Department, "1002".to_owned()),
+                (SimulatedOrgUnitType::Department, "1002".to_owned()),
+                (SimulatedOrgUnitType::Department, "1001".to_owned()),
+                (SimulatedOrgUnitType::Department, "1002".to_owned()),
             ];
         }
     }
@@ -205,7 +205,7 @@ async fn a_person_is_in_every_unit_and_a_group_without_a_readable_name_is_called
     assert_eq!(ids(&list), ["department-1001", "department-1002"]);
     assert_eq!(list["Resources"][0]["displayName"], "department-1001");
     assert_ne!(list["Resources"][1]["displayName"], "department-1002");
-    for user in bridge.everybody().await {
+    for user in bridge.all_users().await {
         assert_eq!(user["groups"].as_array().unwrap().len(), 2, "{user}");
     }
 }
@@ -215,7 +215,7 @@ fn unit_names(world: &World) -> BTreeMap<String, String> {
     let units = world
         .org_units
         .iter()
-        .map(|unit| (format!("{}-{}", unit.kind.as_str(), unit.id), &unit.name));
+        .map(|unit| (format!("{}-{}", unit.unit_type.as_str(), unit.id), &unit.name));
     let entities = world
         .legal_entities
         .iter()
@@ -240,7 +240,7 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
     for group in &groups {
         assert_eq!(group["displayName"], names[group["id"].as_str().unwrap()], "{}", group["id"]);
     }
-    for user in bridge.everybody().await {
+    for user in bridge.all_users().await {
         let memberships = user["groups"].as_array().cloned().unwrap_or_default();
         for membership in &memberships {
             let group = by_id(&groups, membership["value"].as_str().unwrap());
@@ -276,15 +276,15 @@ async fn units_sort_numerically() {
     let mut world = World::generate(6, 1, NOW.parse().unwrap());
     let units = ["100", "9", "10"];
     world.org_units = ["9", "10", "100"]
-        .map(|id| OrgUnit {
+        .map(|id| SimulatedOrgUnit {
             id: id.to_owned(),
             name: format!("Unit {id}"),
-            kind: OrgUnitKind::Department,
+            unit_type: SimulatedOrgUnitType::Department,
         })
         .to_vec();
     for (person, unit) in world.persons.iter_mut().zip(units.into_iter().cycle()) {
         for employment in &mut person.employments {
-            employment.org_units = vec![(OrgUnitKind::Department, unit.to_owned())];
+            employment.org_units = vec![(SimulatedOrgUnitType::Department, unit.to_owned())];
             employment.office = Some("401".to_owned());
         }
     }
@@ -305,8 +305,8 @@ async fn persons_not_served_are_in_no_group() {
             person.email = None;
         }
         for employment in &mut person.employments {
-            employment.org_units = vec![(OrgUnitKind::Department, "1001".to_owned())];
-            employment.org_units.extend(alone.then(|| (OrgUnitKind::Team, "2001".to_owned())));
+            employment.org_units = vec![(SimulatedOrgUnitType::Department, "1001".to_owned())];
+            employment.org_units.extend(alone.then(|| (SimulatedOrgUnitType::Team, "2001".to_owned())));
         }
     }
     assert!(!world.persons[3].employments.is_empty());
@@ -332,8 +332,8 @@ async fn persons_not_served_are_in_no_group() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_is_renamed_stays_the_same_group() {
     let bridge = with_groups(60, &[GroupKind::Department]).start();
-    bridge.everybody().await;
-    let (users, before) = (bridge.everybody().await, groups(&bridge).await);
+    bridge.all_users().await;
+    let (users, before) = (bridge.all_users().await, groups(&bridge).await);
     let id = before[0]["id"].as_str().unwrap();
     bridge.simulator.with_world(|world| {
         let unit = world
@@ -352,7 +352,7 @@ async fn a_unit_that_is_renamed_stays_the_same_group() {
     assert_eq!(after[0]["members"], before[0]["members"]);
     assert_ne!(after[0]["meta"]["version"], before[0]["meta"]["version"]);
     assert_eq!(after[1..], before[1..]);
-    for (now, then) in bridge.everybody().await.iter().zip(&users) {
+    for (now, then) in bridge.all_users().await.iter().zip(&users) {
         let is_member = then["groups"]
             .as_array()
             .is_some_and(|groups| groups.iter().any(|one| one["value"] == id));
@@ -366,14 +366,14 @@ async fn a_group_by_its_id_costs_personio_nothing() {
     setup.policy.groups = vec![GroupKind::Department];
     let bridge = setup.start();
     let id = groups(&bridge).await[0]["id"].as_str().unwrap().to_owned();
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     for path in
         [format!("/Groups/{id}"), "/Groups/department-0".to_owned(), "/Groups/%20".to_owned()]
     {
         bridge.get(&path).await;
     }
-    assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
-    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 0);
+    assert!(bridge.simulator.received_requests().is_empty(), "{:?}", bridge.simulator.received_requests());
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

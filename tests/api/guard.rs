@@ -7,29 +7,29 @@ use std::time::Duration;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
-    Action, CustomAttribute, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person,
+    FaultAction, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson,
     Quirks, World,
 };
 use serde_json::Value;
 
-use crate::harness::{Bridge, NOW, AFTER_COOL_DOWN, SHORT, Setup, loads, metric, stamp};
+use crate::harness::{TestServer, NOW, AFTER_COOL_DOWN, SHORT_TTL, Setup, loads, metric, format_timestamp};
 
 /// Starts a server with this company and the default threshold, and waits for its first load.
-async fn guarded_world(world: World) -> (Bridge, Vec<Value>) {
+async fn guarded_world(world: World) -> (TestServer, Vec<Value>) {
     let patient = Duration::from_secs(60);
     let mut setup =
-        Setup { cache_ttl: SHORT, refresh_wait: patient, max_change: 0.2, ..Setup::of(world) };
+        Setup { cache_ttl: SHORT_TTL, refresh_wait: patient, max_change: 0.2, ..Setup::of(world) };
     setup.max_stale = Duration::from_secs(100 * 3600);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::LegalEntity];
     setup.policy.employee_number = Some("dynamic_1".to_owned());
     setup.policy.team_is_division = true;
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     (bridge, users)
 }
 
 /// Starts a guarded server with `persons` persons.
-async fn guarded(persons: usize) -> (Bridge, Vec<Value>) {
+async fn guarded(persons: usize) -> (TestServer, Vec<Value>) {
     guarded_world(company(persons)).await
 }
 
@@ -37,30 +37,30 @@ async fn guarded(persons: usize) -> (Bridge, Vec<Value>) {
 fn company(persons: usize) -> World {
     let mut world = World::generate(persons, 1, NOW.parse().unwrap());
     let boss = world.persons[0].id.clone();
-    let named = |id: &str, name: &str| Named { id: id.to_owned(), name: name.to_owned() };
-    let kinds = [OrgUnitKind::Department, OrgUnitKind::Team];
-    let unit = |kind: OrgUnitKind| {
+    let named = |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
+    let kinds = [SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team];
+    let unit = |kind: SimulatedOrgUnitType| {
         let name = format!("{} one", kind.as_str());
         [
-            OrgUnit { id: "u1".to_owned(), name, kind },
-            OrgUnit { id: "u2".to_owned(), name: "Two".to_owned(), kind },
+            SimulatedOrgUnit { id: "u1".to_owned(), name, unit_type: kind },
+            SimulatedOrgUnit { id: "u2".to_owned(), name: "Two".to_owned(), unit_type: kind },
         ]
     };
     world.org_units = kinds.into_iter().flat_map(unit).collect();
     world.cost_centers = vec![named("c1", "Costs one"), named("c2", "Costs two")];
     world.legal_entities = vec![named("l1", "Entity one"), named("l2", "Entity two")];
     for person in &mut world.persons {
-        person.custom_attributes = vec![CustomAttribute {
+        person.custom_attributes = vec![SimulatedCustomAttribute {
             id: "dynamic_1".to_owned(),
-            kind: "STRING".to_owned(),
+            value_type: "STRING".to_owned(),
             value: format!("N{}", person.id).into(),
-            ..CustomAttribute::default()
+            ..SimulatedCustomAttribute::default()
         }];
         person.status = Some("ACTIVE".to_owned());
         if person.employments.is_empty() {
             person
                 .employments
-                .push(Employment { id: format!("e{}", person.id), ..Employment::default() });
+                .push(SimulatedEmployment { id: format!("e{}", person.id), ..SimulatedEmployment::default() });
         }
         for employment in &mut person.employments {
             employment.status = Some("ACTIVE".to_owned());
@@ -73,16 +73,16 @@ fn company(persons: usize) -> World {
     world
 }
 
-fn employments(bridge: &Bridge, mut change: impl FnMut(&mut Employment)) {
-    everybody(bridge, |person| person.employments.iter_mut().for_each(&mut change));
+fn employments(bridge: &TestServer, mut change: impl FnMut(&mut SimulatedEmployment)) {
+    change_all_persons(bridge, |person| person.employments.iter_mut().for_each(&mut change));
 }
 
-fn everybody(bridge: &Bridge, change: impl FnMut(&mut Person)) {
+fn change_all_persons(bridge: &TestServer, change: impl FnMut(&mut SimulatedPerson)) {
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(change));
 }
 
 /// Returns the directory part of `/health/ready` and asserts that the server is ready.
-async fn directory(bridge: &Bridge) -> Value {
+async fn directory(bridge: &TestServer) -> Value {
     let (status, health) = bridge.health().await;
     assert_eq!(status, 200);
     let held = health["parts"]["directory"].get("heldBack").is_some();
@@ -90,13 +90,13 @@ async fn directory(bridge: &Bridge) -> Value {
     health["parts"]["directory"].clone()
 }
 
-type Harm = fn(&Bridge);
+type MassChange = fn(&TestServer);
 
 /// Each kind of change: the key of its number in health, and a function that causes it.
-const HARMS: [(&str, Harm); 24] = [
+const MASS_CHANGES: [(&str, MassChange); 24] = [
     ("disappeared", |bridge| bridge.simulator.with_world(|world| world.persons.truncate(40))),
     ("deactivated", |bridge| {
-        everybody(bridge, |person| {
+        change_all_persons(bridge, |person| {
             person
                 .employments
                 .iter_mut()
@@ -109,27 +109,27 @@ const HARMS: [(&str, Harm); 24] = [
             .set_quirks(|quirks: &mut Quirks| quirks.hidden_attributes = vec!["email".to_owned()]);
     }),
     ("renamed", |bridge| {
-        everybody(bridge, |person| {
+        change_all_persons(bridge, |person| {
             person.email = person.email.take().map(|email| email.replace('@', "@new."));
         });
     }),
     ("otherEmail", |bridge| {
-        everybody(bridge, |person| {
+        change_all_persons(bridge, |person| {
             person.email = person.email.take().map(|email| email.replace('@', "@new."));
         });
     }),
     ("moreGroups", |bridge| {
-        employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Department, "u2".to_owned())]);
+        employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]);
     }),
-    ("withoutEmployment", |bridge| everybody(bridge, |person| person.employments.clear())),
+    ("withoutEmployment", |bridge| change_all_persons(bridge, |person| person.employments.clear())),
     ("withoutDepartment", |bridge| employments(bridge, |it| it.org_units.clear())),
     ("fewerGroups", |bridge| employments(bridge, |it| it.org_units.clear())),
     ("withoutDivision", |bridge| employments(bridge, |it| it.org_units.clear())),
     ("otherDepartment", |bridge| {
-        employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Department, "u2".to_owned())]);
+        employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]);
     }),
     ("otherDivision", |bridge| {
-        employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Team, "u2".to_owned())])
+        employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Team, "u2".to_owned())])
     }),
     // Look-ups are read again after a day.
     ("renamedGroup", |bridge| {
@@ -144,10 +144,10 @@ const HARMS: [(&str, Harm); 24] = [
         employments(bridge, |it| it.supervisor = Some(other.clone()));
     }),
     ("withoutEmployeeNumber", |bridge| {
-        everybody(bridge, |person| person.custom_attributes.clear())
+        change_all_persons(bridge, |person| person.custom_attributes.clear())
     }),
     ("otherEmployeeNumber", |bridge| {
-        everybody(bridge, |person| {
+        change_all_persons(bridge, |person| {
             person.custom_attributes[0].value = format!("M{}", person.id).into()
         });
     }),
@@ -160,18 +160,18 @@ const HARMS: [(&str, Harm); 24] = [
         employments(bridge, |it| it.legal_entity = Some("l2".to_owned()))
     }),
     ("withoutName", |bridge| {
-        everybody(bridge, |person| (person.first_name, person.last_name) = (None, None));
+        change_all_persons(bridge, |person| (person.first_name, person.last_name) = (None, None));
     }),
     ("otherName", |bridge| {
-        everybody(bridge, |person| person.first_name = Some("Somebody".to_owned()))
+        change_all_persons(bridge, |person| person.first_name = Some("Somebody".to_owned()))
     }),
     ("new", |bridge| {
         bridge.simulator.with_world(|world| {
-            world.persons.extend((1..=40).map(|id| Person {
+            world.persons.extend((1..=40).map(|id| SimulatedPerson {
                 id: id.to_string(),
                 email: Some(format!("{id}@example.com")),
                 status: Some("ACTIVE".to_owned()),
-                ..Person::default()
+                ..SimulatedPerson::default()
             }));
         });
     }),
@@ -191,7 +191,7 @@ async fn many_simultaneous_activations_are_held() {
         bridge.simulator.with_world(|world| statuses(world, "ACTIVE", persons));
         let active = bridge.reloaded().await.iter().filter(|user| user["active"] == true).count();
         assert_eq!(active, 12.min(persons), "of {}", users.len());
-        assert_eq!(bridge.directory().held_back().is_some(), held, "{persons}");
+        assert_eq!(bridge.directory().held_change().is_some(), held, "{persons}");
     }
     assert_eq!(
         directory(&bridge).await["heldBack"]["activated"],
@@ -210,7 +210,7 @@ async fn many_users_who_join_a_group_at_once_are_held_back() {
     for (persons, held) in [(12, false), (13, true)] {
         bridge.simulator.with_world(|world| {
             for person in world.persons.iter_mut().take(persons) {
-                let unit = (OrgUnitKind::Department, "u2".to_owned());
+                let unit = (SimulatedOrgUnitType::Department, "u2".to_owned());
                 person.employments.iter_mut().for_each(|it| it.org_units = vec![unit.clone()]);
             }
         });
@@ -222,7 +222,7 @@ async fn many_users_who_join_a_group_at_once_are_held_back() {
             .filter(|(now, was)| now["groups"] != was["groups"])
             .count();
         assert_eq!(joined, 12.min(persons));
-        assert_eq!(bridge.directory().held_back().is_some(), held, "{persons}");
+        assert_eq!(bridge.directory().held_change().is_some(), held, "{persons}");
     }
     let told = directory(&bridge).await;
     assert_eq!(told["heldBack"]["moreGroups"], 13, "with those within two hours: {told}");
@@ -244,14 +244,14 @@ async fn a_small_company_is_guarded_and_can_grow() {
             }
         });
         bridge.reloaded().await;
-        assert_eq!(bridge.directory().held_back().is_some(), held, "{deactivated} of {persons}");
+        assert_eq!(bridge.directory().held_change().is_some(), held, "{deactivated} of {persons}");
     }
     let (bridge, _) = guarded(3).await;
     bridge.simulator.with_world(|world| {
         let more = company(30).persons.split_off(3);
         world.persons.extend(more);
     });
-    assert_eq!(bridge.reloaded().await.len(), 30, "{:?}", bridge.directory().held_back());
+    assert_eq!(bridge.reloaded().await.len(), 30, "{:?}", bridge.directory().held_change());
     bridge.simulator.with_world(|world| world.persons.truncate(28));
     assert_eq!(
         bridge.reloaded().await.len(),
@@ -283,12 +283,12 @@ async fn different_losses_in_each_refresh_add_up_even_if_reverted() {
         harmed.extend(lost.map(|(now, _)| now["id"].as_str().unwrap().to_owned()));
     }
     assert!(harmed.len() <= 20, "{} of 100 were inactive at some time", harmed.len());
-    assert!(bridge.directory().held_back().is_some());
+    assert!(bridge.directory().held_change().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_mass_change_is_held_until_approved() {
-    for (number, harm) in HARMS {
+    for (number, harm) in MASS_CHANGES {
         let (bridge, users) = guarded(60).await;
         harm(&bridge);
         bridge.clock.pass(Duration::from_secs(60));
@@ -303,12 +303,12 @@ async fn each_kind_of_mass_change_is_held_until_approved() {
         assert_eq!(metric(&bridge, "change_is_held_back").await, 1);
 
         bridge.clock.pass(Duration::from_secs(60));
-        bridge.simulator.reset_counts();
+        bridge.simulator.reset_history();
         bridge.approve().await;
         let after = bridge.users("?count=10000").await;
         assert_ne!(after["Resources"], Value::Array(users), "{number}");
-        assert!(bridge.directory().held_back().is_none());
-        let now = stamp(personio_scim::clock::Clock::now(&bridge.clock));
+        assert!(bridge.directory().held_change().is_none());
+        let now = format_timestamp(personio_scim::clock::Clock::now(&bridge.clock));
         let resources = after["Resources"].as_array().unwrap();
         if number != "disappeared" {
             assert!(
@@ -328,12 +328,12 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
     let group = ("renamedGroup", "60 would be in a group with another name");
     let cost_center = ("otherCostCenter", "60 would have another costCenter");
     for (endpoint, kinds) in [
-        (Endpoint::OrgUnits, &[department, division, group][..]),
-        (Endpoint::LegalEntities, &[organization, group]),
-        (Endpoint::CostCenters, &[cost_center]),
+        (SimulatedEndpoint::OrgUnits, &[department, division, group][..]),
+        (SimulatedEndpoint::LegalEntities, &[organization, group]),
+        (SimulatedEndpoint::CostCenters, &[cost_center]),
     ] {
         let (bridge, users) = guarded(60).await;
-        bridge.simulator.fail(Fault::on(endpoint, Action::OtherNames));
+        bridge.simulator.add_fault(InjectedFault::on(endpoint, FaultAction::OtherNames));
         bridge.clock.pass(day);
         for _ in 0..2 {
             assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
@@ -345,21 +345,21 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
         }
 
         // The hold ends with the mistake, and not a day later.
-        bridge.simulator.heal();
-        bridge.simulator.reset_counts();
+        bridge.simulator.clear_faults();
+        bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
-        assert!(bridge.directory().held_back().is_none(), "{endpoint:?}");
-        let requests = bridge.simulator.requests(endpoint);
+        assert!(bridge.directory().held_change().is_none(), "{endpoint:?}");
+        let requests = bridge.simulator.request_count(endpoint);
         assert!((1..=2).contains(&requests), "{endpoint:?} is read again once: {requests}");
         bridge.reloaded().await;
-        assert_eq!(bridge.simulator.requests(endpoint), requests, "{endpoint:?}");
+        assert_eq!(bridge.simulator.request_count(endpoint), requests, "{endpoint:?}");
 
         // A correct change is approved.
-        bridge.simulator.fail(Fault::on(endpoint, Action::OtherNames));
+        bridge.simulator.add_fault(InjectedFault::on(endpoint, FaultAction::OtherNames));
         bridge.clock.pass(day);
         assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
         bridge.approve().await;
-        let approved = bridge.everybody().await;
+        let approved = bridge.all_users().await;
         let name = |user: &Value| {
             let enterprise = &user[ENTERPRISE];
             ["department", "division", "organization", "costCenter"]
@@ -375,7 +375,7 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
             );
         }
         assert_eq!(bridge.reloaded().await, approved, "{endpoint:?}");
-        assert!(bridge.directory().held_back().is_none(), "{endpoint:?}");
+        assert!(bridge.directory().held_change().is_none(), "{endpoint:?}");
     }
 }
 
@@ -383,14 +383,14 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
 /// share one.
 fn company_of_departments() -> World {
     let mut world = company(200);
-    let kind = OrgUnitKind::Department;
-    let small = (0..40).map(|number| OrgUnit {
+    let kind = SimulatedOrgUnitType::Department;
+    let small = (0..40).map(|number| SimulatedOrgUnit {
         id: format!("s{number}"),
         name: format!("Small {number}"),
-        kind,
+        unit_type: kind,
     });
     world.org_units = small.collect();
-    world.org_units.push(OrgUnit { id: "u1".to_owned(), name: "One".to_owned(), kind });
+    world.org_units.push(SimulatedOrgUnit { id: "u1".to_owned(), name: "One".to_owned(), unit_type: kind });
     for (number, person) in world.persons.iter_mut().enumerate() {
         let id = if number < 40 { format!("s{number}") } else { "u1".to_owned() };
         person.employments.iter_mut().for_each(|it| it.org_units = vec![(kind, id.clone())]);
@@ -412,14 +412,14 @@ async fn many_vanished_or_renamed_groups_are_held() {
         assert_eq!(before.as_array().unwrap().len(), 42, "{text}");
         bridge.simulator.with_world(|world| {
             for person in world.persons.iter_mut().take(gone) {
-                let unit = (OrgUnitKind::Department, "u1".to_owned());
+                let unit = (SimulatedOrgUnitType::Department, "u1".to_owned());
                 person.employments.iter_mut().for_each(|it| it.org_units = vec![unit.clone()]);
             }
             world.org_units.iter_mut().skip(20).take(renamed).for_each(|unit| unit.name.push('!'));
         });
         bridge.clock.pass(Duration::from_secs(25 * 3600));
         bridge.reloaded().await;
-        assert_eq!(bridge.directory().held_back().is_some(), is_held, "{text}");
+        assert_eq!(bridge.directory().held_change().is_some(), is_held, "{text}");
         if is_held {
             assert_eq!(groups().await, before, "{text}");
             let told = directory(&bridge).await;
@@ -485,14 +485,14 @@ async fn a_later_load_within_bounds_releases_the_hold() {
     assert_eq!(bridge.reloaded().await, left);
     assert!(directory(&bridge).await.get("heldBack").is_none());
     bridge.approve().await;
-    assert_eq!(bridge.everybody().await.len(), 59, "there is nothing to approve any more");
+    assert_eq!(bridge.all_users().await.len(), 59, "there is nothing to approve any more");
     // The next change is another one and gets a count of its own.
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     assert_eq!(bridge.reloaded().await.len(), 59);
     assert_eq!(metric(&bridge, "changes_held_back_total").await, 2);
 }
 
-fn is_left(bridge: &Bridge, user: &Value) -> bool {
+fn is_left(bridge: &TestServer, user: &Value) -> bool {
     bridge
         .simulator
         .with_world(|world| world.persons.iter().any(|person| user["id"] == person.id.as_str()))
@@ -508,14 +508,14 @@ async fn gradually_confirmed_deletions_are_held_together() {
     }
     assert_eq!(directory(&bridge).await["heldBack"]["disappeared"], 230);
     bridge.approve().await;
-    assert_eq!(bridge.everybody().await.len(), 770);
+    assert_eq!(bridge.all_users().await.len(), 770);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn small_losses_add_up() {
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
     let setup = Setup {
-        cache_ttl: SHORT,
+        cache_ttl: SHORT_TTL,
         max_change: 0.2,
         employment_recheck: hour,
         ..Setup::persons(120)
@@ -524,11 +524,11 @@ async fn small_losses_add_up() {
     let active = async || {
         bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
     };
-    bridge.everybody().await;
+    bridge.all_users().await;
     let before = active().await;
     // No person record changes, so each refresh reads a twelfth of the employments every five
     // minutes.
-    everybody(&bridge, |person| {
+    change_all_persons(&bridge, |person| {
         person
             .employments
             .iter_mut()
@@ -555,7 +555,7 @@ async fn small_losses_add_up() {
 async fn a_truncated_list_changes_nothing_without_deletion_checks() {
     let (bridge, users) = guarded(120).await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
-    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(directory(&bridge).await["heldBack"]["disappeared"], 70);
 }
@@ -566,11 +566,11 @@ async fn held_changes_do_not_extend_the_life_of_old_data() {
     let hour = Duration::from_secs(3600);
     let bridge =
         Setup { cache_ttl: TTL, max_change: 0.2, max_stale: hour, ..Setup::persons(60) }.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.clock.pass(hour);
     tokio::time::sleep(TTL).await;
-    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(bridge.all_users().await, users);
     bridge.clock.pass(Duration::from_secs(1));
     tokio::time::sleep(TTL).await;
     let detail = bridge.get("/Users").await.scim_error(503, None);
@@ -582,23 +582,23 @@ async fn held_changes_do_not_extend_the_life_of_old_data() {
         "no load has failed: {health}"
     );
     assert_eq!(health["parts"]["directory"]["heldBack"]["disappeared"], 40, "it can be approved");
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     bridge.get("/Users").await.scim_error(503, None);
-    assert!(bridge.simulator.log().is_empty(), "no load before the time to live is over");
+    assert!(bridge.simulator.received_requests().is_empty(), "no load before the time to live is over");
     bridge.approve().await;
-    assert_eq!(bridge.everybody().await.len(), 20);
+    assert_eq!(bridge.all_users().await.len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_change_delays_neither_requests_nor_loads() {
     let bridge =
         Setup { max_change: 0.2, cache_ttl: Duration::from_secs(2), ..Setup::persons(60) }.start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     tokio::time::sleep(Duration::from_millis(2010)).await;
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     for _ in 0..20 {
-        assert_eq!(bridge.everybody().await.len(), 60);
+        assert_eq!(bridge.all_users().await.len(), 60);
     }
     assert!(loads(&bridge) <= 2, "no load for each who asks");
 }
@@ -617,14 +617,14 @@ async fn one_person_whose_employments_vanish_loses_the_extension() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_never_served_is_no_loss() {
-    let mut setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(60) };
+    let mut setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::persons(60) };
     setup.policy.require_email = true;
     setup.world.persons.iter_mut().take(15).for_each(|person| person.email = None);
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert_eq!(users.len(), 45);
     bridge.simulator.with_world(|world| world.persons.drain(..15).count());
-    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     assert!(directory(&bridge).await.get("heldBack").is_none());
 }

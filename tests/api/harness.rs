@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use personio_scim::app::{Application, Live, Tuning};
-use personio_scim::auth::{Caller, Client, Rules, Token};
+use personio_scim::app::{Application, ReloadHandle, Tuning};
+use personio_scim::auth::{ClientName, Client, AuthSettings, TokenHash};
 use personio_scim::clock::Clock;
-use personio_scim::config::{Config, Personio, Scim, State, Told};
-use personio_scim::directory::{Approval, Directory};
-use personio_scim::mapping::Policy;
-use personio_scim::personio::{Limits, Retry};
-use personio_scim::scim::{ERROR, filter};
-use personio_scim::simulator::{Endpoint, Options, Rate, Simulator, World};
-use personio_scim::tls::Pair;
+use personio_scim::config::{Config, PersonioSettings, ServerSettings, StateFileSettings, EffectiveSetting};
+use personio_scim::directory::{ApprovalOutcome, Directory};
+use personio_scim::mapping::MappingPolicy;
+use personio_scim::personio::{ReadLimits, RetryPolicy};
+use personio_scim::scim::{ERROR_SCHEMA, filter};
+use personio_scim::simulator::{SimulatedEndpoint, SimulatorOptions, SimulatedRateLimit, Simulator, World};
+use personio_scim::tls::CertifiedKeyPair;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub const NOW: &str = "2026-11-23T10:00:00Z";
 pub const NOW_STAMP: &str = "2026-11-23T10:00:00.000Z";
 
 /// Formats a time as resources contain it.
-pub fn stamp(moment: Timestamp) -> String {
+pub fn format_timestamp(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
 
@@ -71,10 +71,10 @@ pub struct Setup {
     pub world: World,
     /// Options of the simulator. The default rate limit is so high that no request waits. Without
     /// any limit the simulator sends no rate limit headers, and the server then limits itself.
-    pub options: Options,
+    pub options: SimulatorOptions,
     /// Maximum number of concurrent requests to the simulator.
     pub max_concurrency: usize,
-    pub policy: Policy,
+    pub policy: MappingPolicy,
     /// Time to live of a snapshot, in real time: one hour unless a test needs another value.
     pub cache_ttl: Duration,
     pub refresh_wait: Duration,
@@ -83,20 +83,20 @@ pub struct Setup {
     pub employment_recheck: Duration,
     /// Share of users that a load may change. The default of 1.0 switches the guard off.
     pub max_change: f64,
-    pub state: Option<State>,
+    pub state: Option<StateFileSettings>,
     pub max_stale: Duration,
     pub max_results: usize,
     pub announces_pagination: bool,
-    pub tls: Option<Pair>,
+    pub tls: Option<CertifiedKeyPair>,
     pub public_url: Option<&'static str>,
     pub webhook_token: Option<&'static str>,
     /// Separate listener for metrics.
     pub has_metrics_address: bool,
     pub status_page: bool,
     /// Settings that the status page shows.
-    pub told: Vec<Told>,
+    pub told: Vec<EffectiveSetting>,
     /// Authentication rules. Without them, one client is configured, with [`TOKEN`].
-    pub rules: Option<Rules>,
+    pub rules: Option<AuthSettings>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
@@ -110,12 +110,12 @@ impl Setup {
     pub fn of(world: World) -> Self {
         Self {
             world,
-            options: Options {
-                rate: Some(Rate { per_second: 1e6, burst: 1e6 }),
-                ..Options::default()
+            options: SimulatorOptions {
+                rate: Some(SimulatedRateLimit { per_second: 1e6, burst: 1e6 }),
+                ..SimulatorOptions::default()
             },
             max_concurrency: 16,
-            policy: Policy::default(),
+            policy: MappingPolicy::default(),
             cache_ttl: Duration::from_secs(3600),
             refresh_wait: Duration::from_secs(10),
             refresh_every: None,
@@ -134,8 +134,8 @@ impl Setup {
             rules: None,
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
-                retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
-                limits: Limits::default(),
+                retry: RetryPolicy { max_retries: 2, initial_delay: Duration::from_millis(5) },
+                limits: ReadLimits::default(),
                 cool_down: Duration::from_secs(15),
                 refresh_debounce: Duration::from_millis(50),
                 certificate_read_interval: Duration::from_millis(50),
@@ -155,28 +155,28 @@ impl Setup {
     }
 
     /// Starts the simulator and the server. The first load begins at once.
-    pub fn start(self) -> Bridge {
+    pub fn start(self) -> TestServer {
         let simulator = self.simulator();
         self.start_with(simulator)
     }
 
     /// Starts the server with a simulator that is already running.
-    pub fn start_with(self, simulator: Simulator) -> Bridge {
+    pub fn start_with(self, simulator: Simulator) -> TestServer {
         let upstream = simulator.base_url();
         self.start_over(&upstream, simulator)
     }
 
     /// Starts the server with any upstream URL.
-    pub fn start_over(self, upstream: &str, simulator: Simulator) -> Bridge {
+    pub fn start_over(self, upstream: &str, simulator: Simulator) -> TestServer {
         let config = Config {
-            personio: Personio {
+            personio: PersonioSettings {
                 base_url: upstream.parse().unwrap(),
                 client_id: self.options.client_id,
                 client_secret: self.options.client_secret.into(),
                 app_id: HeaderValue::from_static("PERSONIO_SCIM"),
                 max_concurrency: self.max_concurrency,
             },
-            scim: Scim {
+            scim: ServerSettings {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 tls: self.tls,
                 public_url: self.public_url.map(|url| url.parse().unwrap()),
@@ -188,8 +188,8 @@ impl Setup {
                 max_change: self.max_change,
                 max_stale: self.max_stale,
                 max_results: self.max_results,
-                announces_pagination: self.announces_pagination,
-                filter_limits: filter::Limits::default(),
+                announce_pagination: self.announces_pagination,
+                filter_limits: filter::FilterLimits::default(),
                 policy: self.policy,
                 state: self.state,
                 max_connections: 1024,
@@ -198,7 +198,7 @@ impl Setup {
                 status_page: self.status_page,
                 #[cfg(feature = "otlp")]
                 otlp_endpoint: None,
-                told: self.told,
+                effective_settings: self.told,
             },
         };
         let application =
@@ -212,7 +212,7 @@ impl Setup {
         tokio::spawn(application.run(async {
             let _ = stopped.await;
         }));
-        Bridge {
+        TestServer {
             origin,
             metrics_origin,
             directory,
@@ -227,12 +227,12 @@ impl Setup {
 }
 
 /// Returns authentication rules with one client, whose token is [`TOKEN`].
-pub fn rules(webhook_token: Option<&str>) -> Rules {
-    let caller = Caller::parse("client").unwrap();
+pub fn rules(webhook_token: Option<&str>) -> AuthSettings {
+    let caller = ClientName::parse("client").unwrap();
     let client =
-        Client { name: caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
-    let webhook_token = webhook_token.map(|token| Token::of(token.as_bytes()));
-    Rules { clients: vec![client], webhook_token, ..Rules::default() }
+        Client { name: caller, token: TokenHash::from_token(TOKEN.as_bytes()), expires: None, networks: None };
+    let webhook_token = webhook_token.map(|token| TokenHash::from_token(token.as_bytes()));
+    AuthSettings { clients: vec![client], webhook_token, ..AuthSettings::default() }
 }
 
 /// Creates an HTTP client without proxies, redirects or certificates.
@@ -245,7 +245,7 @@ pub fn http() -> reqwest::Client {
 }
 
 /// Running server. It stops when it is dropped.
-pub struct Bridge {
+pub struct TestServer {
     /// URL without a path: `http://127.0.0.1:…`.
     pub origin: String,
     /// URL of the separate metrics listener, if there is one.
@@ -253,7 +253,7 @@ pub struct Bridge {
     directory: Directory,
     /// Configuration with which the server was started. `live` applies another one.
     pub config: Config,
-    pub live: Live,
+    pub live: ReloadHandle,
     pub simulator: Simulator,
     pub clock: TestClock,
     pub http: reqwest::Client,
@@ -262,13 +262,13 @@ pub struct Bridge {
 
 /// Complete response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
@@ -287,14 +287,14 @@ impl Answer {
             self.headers
         );
         let body = self.json();
-        assert_eq!(body["schemas"], serde_json::json!([ERROR]));
+        assert_eq!(body["schemas"], serde_json::json!([ERROR_SCHEMA]));
         assert_eq!(body["status"], status.to_string());
         assert_eq!(body.get("scimType").and_then(Value::as_str), scim_type, "{body}");
         body["detail"].as_str().unwrap().to_owned()
     }
 }
 
-impl Bridge {
+impl TestServer {
     /// Returns the directory of the server.
     pub fn directory(&self) -> &Directory {
         &self.directory
@@ -302,9 +302,9 @@ impl Bridge {
 
     /// Approves the held change, if there is one.
     pub async fn approve(&self) {
-        if let Some(held) = self.directory.held_back() {
+        if let Some(held) = self.directory.held_change() {
             let approval = self.directory.approve(&held.id.to_string()).await;
-            assert!(matches!(approval, Approval::Published(_)), "{approval:?}");
+            assert!(matches!(approval, ApprovalOutcome::Published(_)), "{approval:?}");
         }
     }
 
@@ -316,8 +316,8 @@ impl Bridge {
     }
 
     /// Sends a GET with the token.
-    pub async fn get(&self, path: &str) -> Answer {
-        answer(self.request(Method::GET, path)).await
+    pub async fn get(&self, path: &str) -> TestResponse {
+        send_request(self.request(Method::GET, path)).await
     }
 
     /// Returns a page of users as JSON and asserts status 200.
@@ -335,14 +335,14 @@ impl Bridge {
     }
 
     /// Sends a POST with the token.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> TestResponse {
         let request =
             self.request(Method::POST, path).header("Content-Type", "application/scim+json");
-        answer(request.body(body.to_string())).await
+        send_request(request.body(body.to_string())).await
     }
 
     /// Returns all users from one page.
-    pub async fn everybody(&self) -> Vec<Value> {
+    pub async fn all_users(&self) -> Vec<Value> {
         self.users("").await["Resources"].as_array().unwrap().clone()
     }
 }
@@ -364,14 +364,14 @@ pub fn ids(page: &Value) -> Vec<&str> {
 }
 
 /// Sends a request and reads the whole response.
-pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
+pub async fn send_request(request: reqwest::RequestBuilder) -> TestResponse {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.unwrap() }
+    TestResponse { status, headers, text: response.text().await.unwrap() }
 }
 
 /// Waits until a condition holds, for at most 30 seconds, because test machines can be busy.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..3000 {
         if holds().await {
             return;
@@ -382,18 +382,18 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Time to live so short that the next list request starts a new load. See [`Bridge::reloaded`].
-pub const SHORT: Duration = Duration::from_millis(20);
+pub const SHORT_TTL: Duration = Duration::from_millis(20);
 /// Duration longer than the cool-down after a failed load.
 pub const AFTER_COOL_DOWN: Duration = Duration::from_secs(16);
 
 /// Returns the number of requests for pages of persons since the last reset. A load of up to 50
 /// persons makes one.
-pub fn loads(bridge: &Bridge) -> usize {
-    bridge.simulator.requests(Endpoint::Persons)
+pub fn loads(bridge: &TestServer) -> usize {
+    bridge.simulator.request_count(SimulatedEndpoint::Persons)
 }
 
 /// Returns the value of a metric of a running server. See [`metric_in`].
-pub async fn metric(bridge: &Bridge, name: &str) -> u64 {
+pub async fn metric(bridge: &TestServer, name: &str) -> u64 {
     metric_in(&bridge.get("/metrics").await.text, name)
 }
 
@@ -406,11 +406,11 @@ pub fn metric_in(text: &str, name: &str) -> u64 {
     value.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
 }
 
-impl Bridge {
+impl TestServer {
     /// Returns all users after one more load, which begins now. The time to live must be [`SHORT`].
     pub async fn reloaded(&self) -> Vec<Value> {
-        tokio::time::sleep(SHORT + Duration::from_millis(10)).await;
-        self.everybody().await
+        tokio::time::sleep(SHORT_TTL + Duration::from_millis(10)).await;
+        self.all_users().await
     }
 
     /// Returns status and body of `/health/ready`.
@@ -422,7 +422,7 @@ impl Bridge {
     /// Waits until `/health/ready` reports a failed load, and returns the detail.
     pub async fn failure(&self) -> String {
         let mut detail = String::new();
-        until("a load has failed", async || {
+        wait_until("a load has failed", async || {
             let part = &self.health().await.1["parts"]["personio"];
             detail = part["detail"].as_str().unwrap().to_owned();
             part["status"] == "down"
@@ -433,7 +433,7 @@ impl Bridge {
 
     /// Waits until the first load has succeeded.
     pub async fn ready(&self) {
-        until("there is a snapshot", async || self.health().await.0 == 200).await;
+        wait_until("there is a snapshot", async || self.health().await.0 == 200).await;
     }
 }
 
@@ -444,7 +444,7 @@ pub fn by_id<'u>(users: &'u [Value], id: &str) -> &'u Value {
 }
 
 /// Returns the first page of persons as Personio sends it, without the link to the next page.
-pub async fn first_page(bridge: &Bridge) -> String {
+pub async fn first_page(bridge: &TestServer) -> String {
     let page = bridge.http.get(format!("{}/v2/persons?limit=50", bridge.simulator.base_url()));
     let token = bridge.http.post(format!("{}/v2/auth/token", bridge.simulator.base_url()));
     let credential = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";

@@ -1,15 +1,15 @@
 //! Tests of health: before, during and after loads.
 
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
 use serde_json::json;
 
-use crate::harness::{AFTER_COOL_DOWN, SHORT, Setup, answer, until};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_follows_the_snapshot_and_liveness_does_not() {
-    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
     let bridge = setup.start_with(simulator);
     let (status, body) = bridge.health().await;
     assert_eq!(
@@ -18,20 +18,20 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
     );
     assert_eq!(body["pid"], std::process::id(), "the bridge runs in this process");
     assert_eq!(
-        answer(bridge.http.get(format!("{}/health/live", bridge.origin))).await.status,
+        send_request(bridge.http.get(format!("{}/health/live", bridge.origin))).await.status,
         200,
         "no token is needed"
     );
 
-    bridge.simulator.heal();
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
-    until("the hanging load has failed", async || {
+    bridge.simulator.clear_faults();
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    wait_until("the hanging load has failed", async || {
         bridge.health().await.1["parts"]["personio"]["status"] == "down"
     })
     .await;
     assert_eq!(bridge.get("/health/live").await.status, 200, "a restart would not mend it");
 
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
     let (status, body) = bridge.health().await;
@@ -40,7 +40,7 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
         (200, &json!("ok"), &json!(30))
     );
 
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     bridge.reloaded().await;
     let failure = bridge.failure().await;
     let (status, body) = bridge.health().await;
@@ -61,18 +61,18 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_part_reports_since_when_it_fails() {
-    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(
-        Endpoint::Token,
-        Action::Body(401, "application/json", r#"{"error":"invalid_client"}"#.into()),
+    simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Token,
+        FaultAction::CustomBody(401, "application/json", r#"{"error":"invalid_client"}"#.into()),
     ));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
     bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.health().await;
     let part = async |name: &str| bridge.health().await.1["parts"][name].clone();
-    until("the second load has failed, too", async || {
+    wait_until("the second load has failed, too", async || {
         part("personio").await["detail"].as_str().unwrap().contains(" 0 s")
     })
     .await;
@@ -94,10 +94,10 @@ async fn each_part_reports_since_when_it_fails() {
         "{directory}"
     );
 
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
-    until("all is well", async || bridge.health().await.1["status"] == "ok").await;
+    wait_until("all is well", async || bridge.health().await.1["status"] == "ok").await;
     let (_, health) = bridge.health().await;
     assert!(!health.to_string().contains("sinceSeconds"), "{health}");
     assert_eq!(health["parts"]["token"]["status"], "ok");

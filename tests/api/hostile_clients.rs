@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use hostile::attacks::{Attack, FIRST_BYTES, PATHS, attacks, connect_from, handshakes};
-use hostile::http::{ask, connect, get, read_answer, until_closed};
-use hostile::program::{Certificate, Figures, PROGRAM_VARIABLE, Program, Server, wait_for};
+use hostile::http::{ask, connect, get, read_response, until_closed};
+use hostile::program::{Certificate, Figures, PROGRAM_VARIABLE, LimitedProgram, Server, wait_for};
 use hostile::right_client::{Connections, RightClient};
 use hostile::{PERSONS, TOKEN};
 
@@ -50,16 +50,16 @@ const SOAK_VARIABLE: &str = "SOAK_MINUTES";
 
 /// Guard that ends an attack when it is dropped, also when the test fails, so that its threads can
 /// be joined.
-struct AtEnd<'a>(&'a AtomicBool);
+struct EndAttackOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for AtEnd<'_> {
+impl Drop for EndAttackOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
     }
 }
 
 /// Duration of an attack.
-const ATTACK: Duration = Duration::from_millis(1500);
+const ATTACK_DURATION: Duration = Duration::from_millis(1500);
 
 /// Runs an attack while right clients send requests, and returns the maximum memory and open files.
 /// Asserts that both return to their earlier values, and that right clients are answered during the
@@ -71,9 +71,9 @@ fn survive(server: &Server, attack: &Attack, before: Figures) -> Figures {
     let ended = AtomicBool::new(false);
     let most = std::thread::scope(|scope| {
         scope.spawn(|| attack.run(server.address, &ended));
-        let _end = AtEnd(&ended);
+        let _end = EndAttackOnDrop(&ended);
         let (began, mut most) = (Instant::now(), before);
-        while began.elapsed() < ATTACK {
+        while began.elapsed() < ATTACK_DURATION {
             let now = server.program.figures();
             most.memory = most.memory.max(now.memory);
             most.open_files = most.open_files.max(now.open_files);
@@ -160,7 +160,7 @@ fn idle_connections_need_little_memory_and_stay_usable() {
         idle.push(stream);
     }
     for stream in &mut idle {
-        assert_eq!(read_answer(stream).unwrap().status, 200);
+        assert_eq!(read_response(stream).unwrap().status, 200);
     }
     let most = server.program.figures();
     assert!(most.open_files >= count, "{count}: {before} became {most}");
@@ -168,7 +168,7 @@ fn idle_connections_need_little_memory_and_stay_usable() {
     right.wait_for_answers(50);
     for stream in idle.iter_mut().step_by(100) {
         stream.write_all(&get("/health/live", "")).unwrap();
-        assert_eq!(read_answer(stream).unwrap().status, 200);
+        assert_eq!(read_response(stream).unwrap().status, 200);
     }
     let told = right.end("idle connections");
     drop(idle);
@@ -214,7 +214,7 @@ fn unneeded_bodies_are_not_awaited() {
             ] {
                 let request = [&get(path, &format!("{headers}\r\n")), body.as_bytes()].concat();
                 stream.write_all(&request).unwrap();
-                let answer = read_answer(&mut stream)
+                let answer = read_response(&mut stream)
                     .unwrap_or_else(|error| panic!("{path} {headers}: {error}"));
                 assert_eq!(answer.status, status, "{path} {headers}");
             }
@@ -241,7 +241,7 @@ fn each_wait_for_a_peer_has_a_timeout() {
     first_head.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n").unwrap();
     let mut second_head = server.connect();
     second_head.write_all(&get("/health/live", "")).unwrap();
-    assert_eq!(read_answer(&mut second_head).unwrap().status, 200);
+    assert_eq!(read_response(&mut second_head).unwrap().status, 200);
     second_head.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n").unwrap();
     let mut idle = server.connect();
     assert_eq!(ask(&mut idle, "/health/live").unwrap().status, 200);
@@ -302,7 +302,7 @@ fn unauthenticated_connections_of_one_address_displace_only_each_other() {
     for stream in &mut strangers {
         let asked = stream.write_all(&get("/health/live", ""));
         open += usize::from(
-            asked.is_ok() && read_answer(stream).is_ok_and(|answer| answer.status == 200),
+            asked.is_ok() && read_response(stream).is_ok_and(|answer| answer.status == 200),
         );
     }
     assert_eq!(open, 10, "the others have made room");
@@ -321,7 +321,7 @@ fn unauthenticated_connections_of_one_address_displace_only_each_other() {
     let mut behind_proxy: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
     for stream in &mut behind_proxy {
         stream.write_all(&get("/health/live", "")).unwrap();
-        assert_eq!(read_answer(stream).unwrap().status, 200, "a proxy has the connections of many");
+        assert_eq!(read_response(stream).unwrap().status, 200, "a proxy has the connections of many");
     }
 }
 
@@ -373,12 +373,12 @@ fn clients_beyond_the_limit_get_503_and_health_still_responds() {
                 }
             });
         }
-        let _end = AtEnd(&ended);
+        let _end = EndAttackOnDrop(&ended);
         for number in 0..100 {
             for path in ["/health/live", "/health/ready", "/metrics"] {
                 let mut stream = server.connect();
                 stream.write_all(&get(path, "")).unwrap();
-                let answer = read_answer(&mut stream)
+                let answer = read_response(&mut stream)
                     .unwrap_or_else(|error| panic!("{path}, {number}: {error}"));
                 assert_eq!(answer.status, 200, "{path}");
             }
@@ -476,7 +476,7 @@ fn an_incomplete_tls_handshake_times_out() {
         ("SCIM_TLS_KEY", key.as_str()),
         ("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "1000"),
     ];
-    let program = Program::start(&["serve"], &variables, OPEN_FILES);
+    let program = LimitedProgram::start(&["serve"], &variables, OPEN_FILES);
     wait_for("it listens", Duration::from_secs(30), || TcpStream::connect(listen).ok());
     for hello in [b"".as_slice(), FIRST_BYTES] {
         let mut streams: Vec<TcpStream> = (0..50).map(|_| connect(listen)).collect();
@@ -548,7 +548,7 @@ fn soak() {
             let (ended, server) = (&ended, &server);
             scope.spawn(move || attack_at_random(server, seed, ended));
         }
-        let _end = AtEnd(&ended);
+        let _end = EndAttackOnDrop(&ended);
         for minute in 1..=minutes {
             std::thread::sleep(Duration::from_secs(60));
             println!("after {minute} min: {}", server.program.figures());
@@ -586,7 +586,7 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| attack.run(server.address, &is_over));
-            let _end = AtEnd(&is_over);
+            let _end = EndAttackOnDrop(&is_over);
             std::thread::sleep(time);
         });
     }
@@ -609,7 +609,7 @@ fn wrong_tokens_from_many_addresses_use_bounded_memory() {
             let guess =
                 format!("Authorization: Bearer wrong-{number}\r\nX-Forwarded-For: {address}\r\n");
             stream.write_all(&get("/scim/v2/Users", &guess)).unwrap();
-            assert_eq!(read_answer(&mut stream).unwrap().status, 401);
+            assert_eq!(read_response(&mut stream).unwrap().status, 401);
         }
     };
     run(0..first);
@@ -645,7 +645,7 @@ fn many_webhooks_cause_few_loads_and_use_bounded_memory() {
             body.len()
         );
         stream.write_all(format!("{head}{rest}").as_bytes()).unwrap();
-        assert_eq!(read_answer(&mut stream).unwrap().status, 202);
+        assert_eq!(read_response(&mut stream).unwrap().status, 202);
     }
     println!("{count} webhooks: {}", right.end("a flood of webhooks"));
     // A load begins five seconds after a webhook, and at most one more follows immediately.

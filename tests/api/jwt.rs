@@ -11,12 +11,12 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use personio_scim::auth::{Algorithm, Caller, Issuer, Networks, Rules};
+use personio_scim::auth::{Algorithm, ClientName, Issuer, Networks, AuthSettings};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::harness::{Answer, Bridge, NOW, Setup, TOKEN, answer, rules};
+use crate::harness::{TestResponse, TestServer, NOW, Setup, TOKEN, send_request, rules};
 
 const ISSUER: &str = "https://login.example.com/v2.0";
 const AUDIENCE: &str = "api://scim";
@@ -147,7 +147,7 @@ async fn fetches(server: &MockServer) -> usize {
 
 fn rule(server: &MockServer) -> Issuer {
     Issuer {
-        name: Caller::parse("entra").unwrap(),
+        name: ClientName::parse("entra").unwrap(),
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         jwks_url: format!("{}/keys", server.uri()).parse().unwrap(),
@@ -157,36 +157,36 @@ fn rule(server: &MockServer) -> Issuer {
     }
 }
 
-async fn bridge(issuers: Vec<Issuer>) -> Bridge {
+async fn start_server(issuers: Vec<Issuer>) -> TestServer {
     let bridge =
-        Setup { rules: Some(Rules { issuers, ..rules(None) }), ..Setup::persons(5) }.start();
+        Setup { rules: Some(AuthSettings { issuers, ..rules(None) }), ..Setup::persons(5) }.start();
     bridge.ready().await;
     bridge
 }
 
-async fn ask(bridge: &Bridge, token: &str) -> Answer {
+async fn get_users(bridge: &TestServer, token: &str) -> TestResponse {
     let request = bridge.http.get(format!("{}/Users", bridge.origin));
-    answer(request.header("Authorization", format!("Bearer {token}"))).await
+    send_request(request.header("Authorization", format!("Bearer {token}"))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_read_once() {
     let keys = [("r", Signer::rsa()), ("e", Signer::ec()), ("d", Signer::ed())];
     let server = issuer(&keys.each_ref().map(|(id, key)| (*id, key))).await;
-    let bridge = bridge(vec![rule(&server)]).await;
-    assert_eq!(ask(&bridge, TOKEN).await.status, 200);
+    let bridge = start_server(vec![rule(&server)]).await;
+    assert_eq!(get_users(&bridge, TOKEN).await.status, 200);
     assert_eq!(fetches(&server).await, 0, "nobody has come with such a token");
     for (id, key) in &keys {
         let token = key.token(id, &claims(&json!({})));
-        let accepted = ask(&bridge, &token).await;
+        let accepted = get_users(&bridge, &token).await;
         assert_eq!(accepted.status, 200, "{}: {}", key.algorithm(), accepted.text);
         let basic = format!("Basic {}", STANDARD.encode(format!("x:{token}")));
         let request =
             bridge.http.get(format!("{}/Users", bridge.origin)).header("Authorization", basic);
-        assert_eq!(answer(request).await.status, 200);
+        assert_eq!(send_request(request).await.status, 200);
         // Without a key id, any key of the issuer may match.
         let nameless = key.token_with(&json!({"alg": key.algorithm()}), &claims(&json!({})));
-        assert_eq!(ask(&bridge, &nameless).await.status, 200, "{}", key.algorithm());
+        assert_eq!(get_users(&bridge, &nameless).await.status, 200, "{}", key.algorithm());
     }
     assert_eq!(fetches(&server).await, 1);
 }
@@ -196,7 +196,7 @@ async fn the_claims_decide_whether_a_token_is_accepted() {
     let key = Signer::ed();
     let server = issuer(&[("d", &key)]).await;
     let scoped = Issuer { scope: Some("scim.read".to_owned()), ..rule(&server) };
-    let bridge = bridge(vec![scoped]).await;
+    let bridge = start_server(vec![scoped]).await;
     let now = seconds(NOW);
     let unknown = "the bearer token is not valid";
     let (expired, early) =
@@ -232,7 +232,7 @@ async fn the_claims_decide_whether_a_token_is_accepted() {
         (json!({"scope": "scim.read", "nbf": now + 61}), 401, early),
         (json!({"scope": "scim.read", "nbf": now - 5}), 200, ""),
     ] {
-        let answer = ask(&bridge, &key.token("d", &claims(&changes))).await;
+        let answer = get_users(&bridge, &key.token("d", &claims(&changes))).await;
         assert_eq!(answer.status, status, "{changes}: {}", answer.text);
         if status != 200 {
             assert_eq!(answer.scim_error(status, None), detail, "{changes}");
@@ -249,7 +249,7 @@ async fn the_claims_decide_whether_a_token_is_accepted() {
 
 /// Passes the pause after wrong tokens without changing the calendar time, so that no row is
 /// throttled.
-fn reset(bridge: &Bridge) {
+fn reset(bridge: &TestServer) {
     bridge.clock.pass(Duration::from_secs(60));
     bridge.clock.set(NOW);
 }
@@ -259,12 +259,12 @@ async fn only_signatures_by_known_keys_are_accepted() {
     let (rsa, ec, ed, stranger) = (Signer::rsa(), Signer::ec(), Signer::ed(), Signer::ed());
     let server = issuer(&[("r", &rsa), ("e", &ec), ("d", &ed)]).await;
     let only_rsa = Issuer {
-        name: Caller::parse("narrow").unwrap(),
+        name: ClientName::parse("narrow").unwrap(),
         issuer: "narrow".to_owned(),
         algorithms: vec![Algorithm::Rs256],
         ..rule(&server)
     };
-    let bridge = bridge(vec![rule(&server), only_rsa]).await;
+    let bridge = start_server(vec![rule(&server), only_rsa]).await;
     let good = claims(&json!({}));
     let narrow = claims(&json!({"iss": "narrow"}));
     let symmetric = |secret: &[u8], algorithm: &str, kid: &str| {
@@ -346,7 +346,7 @@ async fn only_signatures_by_known_keys_are_accepted() {
         ("points", "..".to_owned(), 401),
         ("no JSON", format!("{}.{}.x", encoded("x"), encoded("x")), 401),
     ] {
-        let answer = ask(&bridge, &token).await;
+        let answer = get_users(&bridge, &token).await;
         assert_eq!(answer.status, expected, "{what}: {}", answer.text);
         assert!(!answer.text.contains(&token), "{what}");
         reset(&bridge);
@@ -373,8 +373,8 @@ async fn keys_for_other_purposes_are_not_used() {
         let mut keys = vec![with(with(key.jwk(), &json!({"kid": "d"})), &marks), other.jwk()];
         keys.extend(oddities);
         respond(&server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
-        let bridge = bridge(vec![rule(&server)]).await;
-        let answer = ask(&bridge, &key.token("d", &claims(&json!({})))).await;
+        let bridge = start_server(vec![rule(&server)]).await;
+        let answer = get_users(&bridge, &key.token("d", &claims(&json!({})))).await;
         assert_eq!(answer.status, expected, "{marks}: {}", answer.text);
     }
 }
@@ -387,10 +387,10 @@ async fn at_most_a_hundred_keys_of_an_issuer_are_kept() {
         keys.push(with(key.jwk(), &json!({"kid": number.to_string()})));
     }
     respond(&server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
-    let bridge = bridge(vec![rule(&server)]).await;
+    let bridge = start_server(vec![rule(&server)]).await;
     for (id, expected) in [("1", 200), ("100", 200), ("101", 401)] {
         assert_eq!(
-            ask(&bridge, &key.token(id, &claims(&json!({})))).await.status,
+            get_users(&bridge, &key.token(id, &claims(&json!({})))).await.status,
             expected,
             "{id}"
         );
@@ -401,21 +401,21 @@ async fn at_most_a_hundred_keys_of_an_issuer_are_kept() {
 async fn an_unknown_key_causes_one_fetch_and_many_cause_few() {
     let (old, new) = (Signer::ec(), Signer::ec());
     let server = issuer(&[("old", &old)]).await;
-    let bridge = bridge(vec![rule(&server)]).await;
+    let bridge = start_server(vec![rule(&server)]).await;
     let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
-    assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &old.token("old", &good)).await.status, 200);
     assert_eq!(fetches(&server).await, 1);
     // The issuer replaces its key.
     publish(&server, &[("new", &new)]).await;
     bridge.clock.pass(Duration::from_secs(31));
-    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &new.token("new", &good)).await.status, 200);
     assert_eq!(fetches(&server).await, 2);
-    assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 401, "it is withdrawn");
+    assert_eq!(get_users(&bridge, &old.token("old", &good)).await.status, 401, "it is withdrawn");
     assert_eq!(fetches(&server).await, 3);
     // Tokens with unknown key ids, first all at once and then one by one.
     let garbage: Vec<String> =
         (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
-    let storm = futures_util::future::join_all(garbage.iter().map(|token| ask(&bridge, token)));
+    let storm = futures_util::future::join_all(garbage.iter().map(|token| get_users(&bridge, token)));
     let stormed = storm.await;
     assert!(
         stormed.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())),
@@ -424,29 +424,29 @@ async fn an_unknown_key_causes_one_fetch_and_many_cause_few() {
     let burst = 4;
     assert!(fetches(&server).await <= 1 + burst, "{}", fetches(&server).await);
     for token in &garbage {
-        ask(&bridge, token).await;
+        get_users(&bridge, token).await;
     }
     assert_eq!(fetches(&server).await, 1 + burst, "then no more");
     bridge.clock.pass(Duration::from_secs(31));
     for token in &garbage {
-        ask(&bridge, token).await;
+        get_users(&bridge, token).await;
     }
     assert_eq!(fetches(&server).await, 2 + burst);
     // A token with a known key id and a wrong signature causes no further request to the issuer.
     for _ in 0..20 {
-        ask(&bridge, &old.token("new", &good)).await;
+        get_users(&bridge, &old.token("new", &good)).await;
     }
     assert_eq!(fetches(&server).await, 2 + burst);
     // Tokens of unknown issuers cause no request at all.
     bridge.clock.pass(Duration::from_secs(31));
-    ask(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"})))).await;
+    get_users(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"})))).await;
     assert_eq!(fetches(&server).await, 2 + burst);
-    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &new.token("new", &good)).await.status, 200);
     // After an hour keys are read again before they are used, because the issuer may have withdrawn
     // one.
     publish(&server, &[("old", &old)]).await;
     bridge.clock.pass(Duration::from_secs(3600));
-    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 401);
+    assert_eq!(get_users(&bridge, &new.token("new", &good)).await.status, 401);
     assert_eq!(fetches(&server).await, 3 + burst);
 }
 
@@ -454,36 +454,36 @@ async fn an_unknown_key_causes_one_fetch_and_many_cause_few() {
 async fn a_new_key_is_found_despite_requests_with_unknown_key_ids() {
     let (old, new, newest) = (Signer::ec(), Signer::ec(), Signer::ec());
     let server = issuer(&[("old", &old)]).await;
-    let bridge = bridge(vec![rule(&server)]).await;
+    let bridge = start_server(vec![rule(&server)]).await;
     let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
-    assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &old.token("old", &good)).await.status, 200);
     // Repeated requests with a single unknown key id.
     assert_eq!(
-        ask(&bridge, &old.token("nonsense", &good)).await.status,
+        get_users(&bridge, &old.token("nonsense", &good)).await.status,
         401,
         "the issuer was asked"
     );
     for _ in 0..20 {
-        let repeated = ask(&bridge, &old.token("nonsense", &good)).await;
+        let repeated = get_users(&bridge, &old.token("nonsense", &good)).await;
         assert_eq!((repeated.status.as_u16(), repeated.header("retry-after")), (503, "30"));
     }
     publish(&server, &[("new", &new)]).await;
-    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200, "its fetch is left");
+    assert_eq!(get_users(&bridge, &new.token("new", &good)).await.status, 200, "its fetch is left");
     // Many unknown key ids: a right client gets a response to retry later, and not a response that
     // its token is wrong.
     for number in 0..10 {
-        ask(&bridge, &old.token(&format!("nonsense-{number}"), &good)).await;
+        get_users(&bridge, &old.token(&format!("nonsense-{number}"), &good)).await;
     }
     publish(&server, &[("newest", &newest)]).await;
-    let early = ask(&bridge, &newest.token("newest", &good)).await;
+    let early = get_users(&bridge, &newest.token("newest", &good)).await;
     assert!(
         early.scim_error(503, None).contains("the key of this token is not known yet"),
         "{early:?}"
     );
     assert_eq!(early.header("retry-after"), "30");
-    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200, "known keys go on");
+    assert_eq!(get_users(&bridge, &new.token("new", &good)).await.status, 200, "known keys go on");
     bridge.clock.pass(Duration::from_secs(30));
-    assert_eq!(ask(&bridge, &newest.token("newest", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &newest.token("newest", &good)).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -498,41 +498,41 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
         respond(&server, publish_key(&old)).await;
         // The same issuer serves two audiences with the same keys.
         let second = Issuer {
-            name: Caller::parse("second").unwrap(),
+            name: ClientName::parse("second").unwrap(),
             audience: "api://second".to_owned(),
             ..rule(&server)
         };
-        let bridge = bridge(vec![rule(&server), second]).await;
+        let bridge = start_server(vec![rule(&server), second]).await;
         let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
         let token = |key: &Signer| {
             key.token_with(&with(json!({"alg": "EdDSA"}), &json!({"kid": id})), &good)
         };
-        assert_eq!(ask(&bridge, &token(&old)).await.status, 200, "{id:?}");
+        assert_eq!(get_users(&bridge, &token(&old)).await.status, 200, "{id:?}");
         bridge.clock.pass(Duration::from_secs(31));
         // A wrong signature is certain after a fetch, and not before the next one is allowed.
-        assert_eq!(ask(&bridge, &token(&stranger)).await.status, 401, "{id:?}");
+        assert_eq!(get_users(&bridge, &token(&stranger)).await.status, 401, "{id:?}");
         assert_eq!(fetches(&server).await, 2, "{id:?}");
         respond(&server, publish_key(&new)).await;
-        let early = ask(&bridge, &token(&new)).await;
+        let early = get_users(&bridge, &token(&new)).await;
         assert!(
             early.scim_error(503, None).contains("the key of this token is not known yet"),
             "{id:?} {early:?}"
         );
         assert_eq!(early.header("retry-after"), "30", "{id:?}");
         assert_eq!(
-            ask(&bridge, &token(&old)).await.status,
+            get_users(&bridge, &token(&old)).await.status,
             200,
             "{id:?}: it is known until the next fetch"
         );
         bridge.clock.pass(Duration::from_secs(30));
-        assert_eq!(ask(&bridge, &token(&new)).await.status, 200, "{id:?}");
+        assert_eq!(get_users(&bridge, &token(&new)).await.status, 200, "{id:?}");
         assert_eq!(fetches(&server).await, 3, "{id:?}");
         bridge.clock.pass(Duration::from_secs(31));
-        assert_eq!(ask(&bridge, &token(&old)).await.status, 401, "{id:?}: it is withdrawn");
+        assert_eq!(get_users(&bridge, &token(&old)).await.status, 401, "{id:?}: it is withdrawn");
         // While the issuer does not answer, no signature is certainly wrong.
         respond(&server, ResponseTemplate::new(500)).await;
         bridge.clock.pass(Duration::from_secs(31));
-        let unchecked = ask(&bridge, &token(&stranger)).await;
+        let unchecked = get_users(&bridge, &token(&stranger)).await;
         assert!(
             unchecked.scim_error(503, None).contains("its issuer does not answer"),
             "{id:?} {unchecked:?}"
@@ -544,9 +544,9 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
 async fn keys_stay_valid_for_a_day_while_their_issuer_is_down() {
     let (key, other) = (Signer::ed(), Signer::ed());
     let server = issuer(&[("d", &key)]).await;
-    let bridge = bridge(vec![rule(&server)]).await;
+    let bridge = start_server(vec![rule(&server)]).await;
     let good = claims(&json!({"exp": seconds(NOW) + 100 * 3600}));
-    assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &key.token("d", &good)).await.status, 200);
     for (what, broken) in [
         ("an error", ResponseTemplate::new(500)),
         ("a redirect", ResponseTemplate::new(302).insert_header("location", "/elsewhere")),
@@ -557,8 +557,8 @@ async fn keys_stay_valid_for_a_day_while_their_issuer_is_down() {
         respond(&server, broken).await;
         bridge.clock.pass(Duration::from_secs(3 * 3600));
         let before = fetches(&server).await;
-        assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200, "{what}");
-        let unknown = ask(&bridge, &other.token("other", &good)).await;
+        assert_eq!(get_users(&bridge, &key.token("d", &good)).await.status, 200, "{what}");
+        let unknown = get_users(&bridge, &other.token("other", &good)).await;
         assert!(
             unknown.scim_error(503, None).contains("its issuer does not answer"),
             "{what}: {unknown:?}"
@@ -566,20 +566,20 @@ async fn keys_stay_valid_for_a_day_while_their_issuer_is_down() {
         assert_eq!(unknown.header("retry-after"), "30", "{what}");
         // Unverifiable tokens are not guesses, so the address is not throttled.
         for _ in 0..10 {
-            assert_eq!(ask(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
+            assert_eq!(get_users(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
         }
         assert_eq!(fetches(&server).await, before + 1, "{what}");
         assert_eq!(
-            ask(&bridge, TOKEN).await.status,
+            get_users(&bridge, TOKEN).await.status,
             200,
             "whoever has a token of their own is not concerned"
         );
     }
     bridge.clock.pass(Duration::from_secs(10 * 3600));
-    assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 503, "after a day");
+    assert_eq!(get_users(&bridge, &key.token("d", &good)).await.status, 503, "after a day");
     publish(&server, &[("d", &key)]).await;
     bridge.clock.pass(Duration::from_secs(31));
-    assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200);
+    assert_eq!(get_users(&bridge, &key.token("d", &good)).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -587,14 +587,14 @@ async fn an_issuer_may_serve_several_audiences_and_from_some_networks_only() {
     let key = Signer::ed();
     let server = issuer(&[("d", &key)]).await;
     let second = Issuer {
-        name: Caller::parse("second").unwrap(),
+        name: ClientName::parse("second").unwrap(),
         audience: "api://second".to_owned(),
         networks: Some(Networks::parse(&["192.0.2.0/24".to_owned()]).unwrap()),
         ..rule(&server)
     };
-    let bridge = bridge(vec![rule(&server), second]).await;
+    let bridge = start_server(vec![rule(&server), second]).await;
     for (audience, expected) in [(AUDIENCE, 200), ("api://second", 403), ("api://third", 401)] {
-        let answer = ask(&bridge, &key.token("d", &claims(&json!({"aud": audience})))).await;
+        let answer = get_users(&bridge, &key.token("d", &claims(&json!({"aud": audience})))).await;
         assert_eq!(answer.status, expected, "{audience}: {}", answer.text);
     }
     assert_eq!(fetches(&server).await, 1, "they have their keys in common");

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use personio_scim::scim::USER;
-use personio_scim::scim::filter::{CompareOp, Filter, Limits, Literal, Path, Test};
+use personio_scim::scim::USER_SCHEMA;
+use personio_scim::scim::filter::{CompareOp, Filter, FilterLimits, CompValue, AttrPath, AttrTest};
 use personio_scim::scim::{
-    AttributeType, CustomAttribute, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, ListQuery,
-    Locations, Paging, Projection, Resource, ResourceType, Resources, SearchRequest,
+    AttributeType, CustomAttributeDefinition, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, ListQuery,
+    ResourceUrls, PageRequest, Projection, Resource, ResourceType, ResourceSet, SearchRequest,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 fn user_type() -> Arc<ResourceType> {
     let discovery =
-        Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
-    discovery.compiled().unwrap().user
+        Discovery::new(&ResourceUrls::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
+    discovery.compile_types().unwrap().user
 }
 
 /// Generates paths of existing attributes, in any spelling.
@@ -59,25 +59,25 @@ fn literal() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn test() -> impl Strategy<Value = Test> {
+fn test() -> impl Strategy<Value = AttrTest> {
     let compare = (prop::sample::select(CompareOp::ALL.to_vec()), literal());
     prop_oneof![
-        1 => Just(Test::Present),
-        4 => compare.prop_map(|(operator, value)| Test::Compare(operator, Literal::new(value))),
+        1 => Just(AttrTest::Present),
+        4 => compare.prop_map(|(operator, value)| AttrTest::Compare(operator, CompValue::new(value))),
     ]
 }
 
 /// Generates any grammatical filter, valid or not.
 fn filter() -> impl Strategy<Value = Filter> {
-    let plain = (path(), test()).prop_map(|(path, test)| Filter::Test(Path::new(&path), test));
+    let plain = (path(), test()).prop_map(|(path, test)| Filter::AttrExp(AttrPath::new(&path), test));
     let member = prop::sample::select(vec!["value", "type", "primary", "display", "$ref"]);
     let inner =
-        (member.clone(), test()).prop_map(|(name, test)| Filter::Test(Path::new(name), test));
+        (member.clone(), test()).prop_map(|(name, test)| Filter::AttrExp(AttrPath::new(name), test));
     let inner = inner.prop_recursive(2, 6, 3, combined);
     let holder = prop::sample::select(vec!["emails", "groups", "name", "title"]);
-    let last = prop::option::of((member, test()).prop_map(|(name, test)| (Path::new(name), test)));
+    let last = prop::option::of((member, test()).prop_map(|(name, test)| (AttrPath::new(name), test)));
     let element = (holder, inner, last).prop_map(|(holder, inner, last)| {
-        Filter::Element(Path::new(holder), Box::new(inner), last)
+        Filter::ValuePath(AttrPath::new(holder), Box::new(inner), last)
     });
     prop_oneof![3 => plain, 1 => element].prop_recursive(4, 24, 4, combined)
 }
@@ -99,7 +99,7 @@ fn meaningful() -> impl Strategy<Value = Filter> {
     let any_operator = || prop::sample::select(CompareOp::ALL.to_vec());
     let equality = || prop::sample::select(vec![CompareOp::Eq, CompareOp::Ne]);
     let compare = |(path, operator, value): (&'static str, CompareOp, Value)| {
-        Filter::Test(Path::new(path), Test::Compare(operator, Literal::new(value)))
+        Filter::AttrExp(AttrPath::new(path), AttrTest::Compare(operator, CompValue::new(value)))
     };
     let flags = prop::sample::select(vec!["active", "emails.primary"]);
     let moments = prop::sample::select(vec![
@@ -120,17 +120,17 @@ fn meaningful() -> impl Strategy<Value = Filter> {
         1 => (Just("meta.created"), orders, moments.prop_map(Value::from)).prop_map(compare),
         1 => (text, equality(), Just(Value::Null)).prop_map(compare),
         1 => prop::sample::select(vec!["name", "emails", "meta.created"])
-            .prop_map(|path| Filter::Test(Path::new(path), Test::Present)),
+            .prop_map(|path| Filter::AttrExp(AttrPath::new(path), AttrTest::Present)),
     ];
     let member = (any_operator(), words()).prop_map(|(operator, value)| {
-        Filter::Test(Path::new("value"), Test::Compare(operator, Literal::new(value)))
+        Filter::AttrExp(AttrPath::new("value"), AttrTest::Compare(operator, CompValue::new(value)))
     });
     let primary = any::<bool>().prop_map(|value| {
-        Filter::Test(Path::new("primary"), Test::Compare(CompareOp::Eq, Literal::new(value.into())))
+        Filter::AttrExp(AttrPath::new("primary"), AttrTest::Compare(CompareOp::Eq, CompValue::new(value.into())))
     });
     let element = prop_oneof![member, primary].prop_recursive(2, 6, 3, combined);
     let element =
-        element.prop_map(|inner| Filter::Element(Path::new("emails"), Box::new(inner), None));
+        element.prop_map(|inner| Filter::ValuePath(AttrPath::new("emails"), Box::new(inner), None));
     prop_oneof![4 => leaf, 1 => element].prop_recursive(3, 12, 3, combined)
 }
 
@@ -167,7 +167,7 @@ fn user() -> impl Strategy<Value = Value> {
     (0u32..40, texts, prop::option::of(any::<bool>()), moment, emails, odd).prop_map(
         |(id, (user_name, title, family, department, unit), active, moment, emails, odd)| {
             let mut user = Map::new();
-            user.insert("schemas".into(), json!([USER]));
+            user.insert("schemas".into(), json!([USER_SCHEMA]));
             user.insert("id".into(), id.to_string().into());
             user.insert("userName".into(), json!(user_name));
             user.insert("title".into(), odd.unwrap_or(json!(title)));
@@ -230,18 +230,18 @@ fn odd_user() -> impl Strategy<Value = Value> {
     })
 }
 
-fn resources(kind: &Arc<ResourceType>, users: &[Value]) -> Resources {
-    Resources::new(
+fn resources(kind: &Arc<ResourceType>, users: &[Value]) -> ResourceSet {
+    ResourceSet::new(
         kind,
         users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect(),
     )
 }
 
-fn asked(kind: &ResourceType, request: &SearchRequest, paging: Paging) -> Option<ListQuery> {
-    ListQuery::new(request, &[kind], Limits::default(), paging).ok()
+fn list_query(kind: &ResourceType, request: &SearchRequest, paging: PageRequest) -> Option<ListQuery> {
+    ListQuery::new(request, &[kind], FilterLimits::default(), paging).ok()
 }
 
-fn listed(query: &ListQuery, users: &Resources) -> (usize, Vec<Value>) {
+fn listed(query: &ListQuery, users: &ResourceSet) -> (usize, Vec<Value>) {
     let list: Value = serde_json::from_slice(&query.select(&[users]).to_json()).unwrap();
     (list["totalResults"].as_u64().unwrap() as usize, list["Resources"].as_array().unwrap().clone())
 }
@@ -258,24 +258,24 @@ proptest! {
     #[test]
     fn displayed_filters_parse_to_the_same_filter(filter in filter()) {
         let text = filter.to_string();
-        prop_assert_eq!(Filter::parse(&text, Limits { length: 1_000_000, depth: 50 }), Ok(filter), "{}", text);
+        prop_assert_eq!(Filter::parse(&text, FilterLimits { max_bytes: 1_000_000, max_depth: 50 }), Ok(filter), "{}", text);
     }
 
     #[test]
     fn parsing_any_text_does_not_panic(text in "[a-z\\[\\]()\"\\\\. :$0-9-]{0,40}|.{0,40}") {
-        if let Ok(filter) = Filter::parse(&text, Limits::default()) {
-            prop_assert_eq!(Filter::parse(&filter.to_string(), Limits::default()), Ok(filter));
+        if let Ok(filter) = Filter::parse(&text, FilterLimits::default()) {
+            prop_assert_eq!(Filter::parse(&filter.to_string(), FilterLimits::default()), Ok(filter));
         }
         let kind = user_type();
         let request = SearchRequest { filter: Some(text), ..SearchRequest::default() };
-        let _ = asked(&kind, &request, Paging::after(0, EVERYTHING));
+        let _ = list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING));
     }
 
     #[test]
     fn not_partitions_users_and_double_negation_is_identity(filter in meaningful(), users in prop::collection::vec(user(), 0..12)) {
         let kind = user_type();
         let users = resources(&kind, &users);
-        let matches = |filter: &Filter| asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users));
+        let matches = |filter: &Filter| list_query(&kind, &by_filter(filter), PageRequest::at_offset(0, EVERYTHING)).map(|query| listed(&query, &users));
         let (total, found) = matches(&filter).unwrap();
         let not = Filter::Not(Box::new(filter));
         let (others, _) = matches(&not).unwrap();
@@ -287,7 +287,7 @@ proptest! {
     fn and_is_intersection_and_or_is_union(one in meaningful(), other in meaningful(), users in prop::collection::vec(user(), 0..12)) {
         let kind = user_type();
         let users = resources(&kind, &users);
-        let total = |filter: &Filter| asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users).0);
+        let total = |filter: &Filter| list_query(&kind, &by_filter(filter), PageRequest::at_offset(0, EVERYTHING)).map(|query| listed(&query, &users).0);
         let (first, second) = (total(&one).unwrap(), total(&other).unwrap());
         let both = total(&Filter::And(vec![one.clone(), other.clone()])).unwrap();
         let either = total(&Filter::Or(vec![one, other])).unwrap();
@@ -302,7 +302,7 @@ proptest! {
         let kind = user_type();
         let users = resources(&kind, &users);
         let total = |filter: &Filter| {
-            let query = asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING))?;
+            let query = list_query(&kind, &by_filter(filter), PageRequest::at_offset(0, EVERYTHING))?;
             Some(listed(&query, &users).0)
         };
         if let Some(found) = total(&filter) {
@@ -320,7 +320,7 @@ proptest! {
             let test = format!("{path} eq {value}");
             let found = |filter: String| {
                 let request = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
-                asked(&kind, &request, Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users))
+                list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).map(|query| listed(&query, &users))
             };
             prop_assert_eq!(found(test.clone()), found(format!("not (not ({test}))")));
             let either = format!("{test} or userName eq \"anna\"");
@@ -343,12 +343,12 @@ proptest! {
             sort_order: descending.then(|| "descending".to_owned()),
             ..filter.as_ref().map(by_filter).unwrap_or_default()
         };
-        let whole = asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap();
+        let whole = list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap();
         let (total, whole) = listed(&whole, &users);
         prop_assert_eq!(total, whole.len());
         let mut walked = Vec::new();
         while walked.len() < total {
-            let page = asked(&kind, &request, Paging::after(walked.len(), size)).unwrap();
+            let page = list_query(&kind, &request, PageRequest::at_offset(walked.len(), size)).unwrap();
             let (again, page) = listed(&page, &users);
             prop_assert_eq!(again, total);
             prop_assert_eq!(page.len(), size.min(total - walked.len()));
@@ -369,7 +369,7 @@ proptest! {
         let sorted = |order: &str| {
             let sort_order = Some(order.to_owned());
             let request = SearchRequest { sort_by: Some(sort_by.clone()), sort_order, ..SearchRequest::default() };
-            listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users).1
+            listed(&list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(), &users).1
         };
         let (up, down) = (sorted("ascending"), sorted("descending"));
         let names = |list: &[Value]| -> Vec<String> {
@@ -446,7 +446,7 @@ fn sorting_uses_the_primary_value_or_else_the_first() {
         let (sort_by, sort_order) = (Some(sort_by.to_owned()), Some(order.to_owned()));
         let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
         let (_, list) =
-            listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
+            listed(&list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(), &users);
         let ids: Vec<&str> = list.iter().map(|user| user["id"].as_str().unwrap()).collect();
         assert_eq!(ids, expected, "{order}");
     }
@@ -456,9 +456,9 @@ fn sorting_uses_the_primary_value_or_else_the_first() {
 fn values_are_sorted_by_their_type() {
     let custom = [("level", AttributeType::Integer), ("rate", AttributeType::Decimal)];
     let custom =
-        custom.map(|(name, kind)| CustomAttribute { name: name.into(), kind, multi_valued: false });
-    let locations = Locations::new("https://scim.example.com/scim/v2");
-    let kind = Discovery::new(&locations, 1000, &custom).unwrap().compiled().unwrap().user;
+        custom.map(|(name, kind)| CustomAttributeDefinition { name: name.into(), attribute_type: kind, multi_valued: false });
+    let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
+    let kind = Discovery::new(&locations, 1000, &custom).unwrap().compile_types().unwrap().user;
     for (way, ascending) in [
         (&[PERSONIO_USER_SCHEMA, "level"][..], json!([-3, 2, 9, 10, 100])),
         (&[PERSONIO_USER_SCHEMA, "rate"], json!([-1.5, -1, 0.25, 2, 10, 1e3])),
@@ -486,7 +486,7 @@ fn values_are_sorted_by_their_type() {
                 (Some(way.join(if way[0] == "meta" { "." } else { ":" })), Some(order.to_owned()));
             let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
             let (_, list) =
-                listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
+                listed(&list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(), &users);
             list.iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(sorted("ascending"), expected, "{way:?}");

@@ -3,28 +3,28 @@
 
 use std::time::Duration;
 
-use personio_scim::simulator::{Action, Endpoint, Fault, Person};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedPerson};
 use serde_json::Value;
 
-use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id, first_page, metric};
+use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id, first_page, metric};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
+async fn settled(persons: usize) -> (TestServer, Vec<Value>) {
     let bridge = Setup {
-        cache_ttl: SHORT,
+        cache_ttl: SHORT_TTL,
         refresh_wait: HOUR,
         employment_recheck: HOUR,
         ..Setup::persons(persons)
     }
     .start();
-    let users = bridge.everybody().await;
-    bridge.simulator.reset_counts();
+    let users = bridge.all_users().await;
+    bridge.simulator.reset_history();
     (bridge, users)
 }
 
 /// Removes the persons at these indexes from the company and returns them.
-fn remove(bridge: &Bridge, places: std::ops::Range<usize>) -> Vec<Person> {
+fn remove(bridge: &TestServer, places: std::ops::Range<usize>) -> Vec<SimulatedPerson> {
     bridge.simulator.with_world(|world| world.persons.drain(places).collect())
 }
 
@@ -35,9 +35,9 @@ async fn a_deletion_is_checked_once() {
     let left = bridge.reloaded().await;
     assert_eq!(left.len(), 58);
     assert!(gone.iter().all(|person| left.iter().all(|user| user["id"] != person.id.as_str())));
-    assert_eq!(bridge.simulator.requests(Endpoint::Person), 2);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 2);
     bridge.reloaded().await;
-    assert_eq!(bridge.simulator.requests(Endpoint::Person), 2, "they are forgotten");
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 2, "they are forgotten");
     for person in gone {
         assert!(users.iter().any(|user| user["id"] == person.id.as_str()));
         bridge.get(&format!("/Users/{}", person.id)).await.scim_error(404, None);
@@ -47,25 +47,25 @@ async fn a_deletion_is_checked_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_404_for_the_person_means_deleted() {
     for action in [
-        Action::NotFoundRoute,
-        Action::Html(404),
-        Action::Status(404),
-        Action::Status(401),
-        Action::Status(403),
-        Action::Status(410),
-        Action::Status(500),
-        Action::Html(502),
-        Action::Reset,
-        Action::TruncatedJson,
-        Action::WrongJson,
+        FaultAction::NotFoundRoute,
+        FaultAction::HtmlError(404),
+        FaultAction::Status(404),
+        FaultAction::Status(401),
+        FaultAction::Status(403),
+        FaultAction::Status(410),
+        FaultAction::Status(500),
+        FaultAction::HtmlError(502),
+        FaultAction::ConnectionReset,
+        FaultAction::TruncatedJson,
+        FaultAction::WrongJson,
     ] {
         let (bridge, users) = settled(60).await;
         remove(&bridge, 7..9);
-        bridge.simulator.fail(Fault::on(Endpoint::Person, action.clone()));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, action.clone()));
         for _ in 0..2 {
             assert_eq!(bridge.reloaded().await, users, "{action:?}");
         }
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         assert_eq!(bridge.reloaded().await.len(), 58, "{action:?}");
     }
 }
@@ -77,11 +77,11 @@ async fn a_person_missing_from_the_list_stays() {
     let page = first_page(&bridge).await;
     bridge
         .simulator
-        .fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(200, "application/json", page)));
     for _ in 0..3 {
-        bridge.simulator.reset_counts();
+        bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users);
-        assert_eq!(bridge.simulator.requests(Endpoint::Person), 10);
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 10);
         assert_eq!(bridge.health().await.1["status"], "ok");
     }
 }
@@ -91,9 +91,9 @@ async fn deletion_checks_of_many_persons_run_in_parts() {
     let (bridge, users) = settled(600).await;
     remove(&bridge, 100..350);
     assert_eq!(bridge.reloaded().await.len(), 400, "200 in one load");
-    assert_eq!(bridge.simulator.requests(Endpoint::Person), 200);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 200);
     let left = bridge.reloaded().await;
-    assert_eq!((left.len(), bridge.simulator.requests(Endpoint::Person)), (350, 250));
+    assert_eq!((left.len(), bridge.simulator.request_count(SimulatedEndpoint::Person)), (350, 250));
     assert!(left.iter().all(|user| users.contains(user)), "the others are as they were");
 }
 
@@ -101,11 +101,11 @@ async fn deletion_checks_of_many_persons_run_in_parts() {
 async fn failing_deletion_checks_stop_early() {
     let (bridge, users) = settled(200).await;
     remove(&bridge, 0..150);
-    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(403)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403)));
     assert_eq!(bridge.reloaded().await, users);
-    let asked = bridge.simulator.requests(Endpoint::Person);
+    let asked = bridge.simulator.request_count(SimulatedEndpoint::Person);
     assert!((11..60).contains(&asked), "{asked} were asked for");
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.reloaded().await.len(), 50);
 }
@@ -118,7 +118,7 @@ async fn unverifiable_persons_do_not_hide_a_deletion() {
     // fail.
     let gone = missing.iter().map(|person| person.id.clone()).max().unwrap();
     for person in missing.iter().filter(|person| person.id != gone) {
-        bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(403)).person(&person.id));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403)).person(&person.id));
     }
     let mut left = users;
     for _ in 0..6 {
@@ -137,7 +137,7 @@ async fn a_response_for_another_person_proves_nothing() {
     remove(&bridge, 7..8);
     let other = users[20]["id"].as_str().unwrap();
     let body = format!(r#"{{"id": "{other}", "email": "other@example.com"}}"#);
-    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Body(200, "application/json", body)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::CustomBody(200, "application/json", body)));
     for _ in 0..2 {
         assert_eq!(bridge.reloaded().await, users);
     }
@@ -147,7 +147,7 @@ async fn a_response_for_another_person_proves_nothing() {
 async fn health_reports_the_number_of_unverified_persons() {
     let (bridge, users) = settled(60).await;
     remove(&bridge, 0..15);
-    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     let told = async || {
         let (status, health) = bridge.health().await;
@@ -161,7 +161,7 @@ async fn health_reports_the_number_of_unverified_persons() {
         (parts["personio"]["status"].clone(), parts["directory"]["unconfirmed"].clone())
     };
     assert_eq!(told().await, ("degraded".into(), 15.into()));
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.simulator.with_world(|world| world.persons.truncate(40));
     assert_eq!(bridge.reloaded().await.len(), 40);
     assert_eq!(told().await, ("ok".into(), 0.into()));
@@ -170,13 +170,13 @@ async fn health_reports_the_number_of_unverified_persons() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unlisted_existing_person_is_refreshed_like_others() {
     let bridge = Setup {
-        cache_ttl: SHORT,
+        cache_ttl: SHORT_TTL,
         employment_recheck: Duration::from_secs(3600),
         max_stale: Duration::from_secs(7200),
         ..Setup::persons(60)
     }
     .start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let page = first_page(&bridge).await;
     let listed: Value = serde_json::from_str(&page).unwrap();
     let ids: Vec<String> = listed["_data"]
@@ -187,7 +187,7 @@ async fn an_unlisted_existing_person_is_refreshed_like_others() {
         .collect();
     bridge
         .simulator
-        .fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(200, "application/json", page)));
     let mut unlisted = Vec::new();
     bridge.simulator.with_world(|world| {
         for person in world.persons.iter_mut().filter(|person| !ids.contains(&person.id)) {

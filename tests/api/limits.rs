@@ -4,15 +4,15 @@
 
 use std::time::{Duration, Instant};
 
-use personio_scim::personio::Retry;
+use personio_scim::personio::RetryPolicy;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
-use personio_scim::simulator::{Action, Endpoint, Fault, Rate};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedRateLimit};
 
-use crate::harness::{Setup, until};
+use crate::harness::{Setup, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_load_uses_the_rate_limit_and_rarely_exceeds_it() {
-    let rate = Rate { per_second: 60.0, burst: 100.0 };
+    let rate = SimulatedRateLimit { per_second: 60.0, burst: 100.0 };
     let mut setup = Setup::persons(500);
     setup.options.rate = Some(rate);
     // The pages of persons fit into the burst of their own endpoint. Their time and the time for
@@ -21,8 +21,8 @@ async fn a_first_load_uses_the_rate_limit_and_rarely_exceeds_it() {
     let ideal = Duration::from_secs_f64((500.0 - rate.burst) / rate.per_second);
     let bridge = setup.start();
     let asked = async |count| {
-        until("so many employments are asked for", async || {
-            bridge.simulator.requests(Endpoint::Employments) >= count
+        wait_until("so many employments are asked for", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) >= count
         })
         .await;
         Instant::now()
@@ -35,8 +35,8 @@ async fn a_first_load_uses_the_rate_limit_and_rarely_exceeds_it() {
         "{spent:?}, at best {ideal:?}: the limit is not what this test thinks"
     );
     bridge.ready().await;
-    assert_eq!(bridge.everybody().await.len(), 500);
-    let throttled = bridge.simulator.throttled();
+    assert_eq!(bridge.all_users().await.len(), 500);
+    let throttled = bridge.simulator.throttled_count();
     assert!(throttled < 10, "{throttled} answers of 429");
 }
 
@@ -48,8 +48,8 @@ async fn without_a_limit_as_many_requests_are_in_flight_as_configured() {
         setup.options.latency = Duration::from_millis(20);
         let bridge = setup.start();
         bridge.ready().await;
-        assert_eq!(bridge.everybody().await.len(), persons);
-        assert_eq!(bridge.simulator.max_in_flight(), max_concurrency);
+        assert_eq!(bridge.all_users().await.len(), persons);
+        assert_eq!(bridge.simulator.max_concurrent_requests(), max_concurrency);
     }
 }
 
@@ -58,23 +58,23 @@ async fn many_429_responses_lose_no_employment() {
     // Without advertised limits the rate stays low for long after many 429 responses, so this row
     // has fewer of them.
     for (rate, persons, refused) in
-        [(Some(Rate { per_second: 1e6, burst: 1e6 }), 60, 24), (None, 20, 8)]
+        [(Some(SimulatedRateLimit { per_second: 1e6, burst: 1e6 }), 60, 24), (None, 20, 8)]
     {
         let mut setup = Setup::persons(persons);
         setup.options.rate = rate;
-        setup.tuning.retry = Retry { times: 4, first_wait: Duration::from_millis(5) };
+        setup.tuning.retry = RetryPolicy { max_retries: 4, initial_delay: Duration::from_millis(5) };
         let simulator = setup.simulator();
-        let storm = Action::TooManyRequests { retry_after: None };
-        simulator.fail(Fault::on(Endpoint::Employments, storm).skip(10).times(refused));
+        let storm = FaultAction::TooManyRequests { retry_after: None };
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, storm).skip(10).times(refused));
         let bridge = setup.start_with(simulator);
-        until("the storm has passed", async || bridge.health().await.0 == 200).await;
-        let users = bridge.everybody().await;
+        wait_until("the storm has passed", async || bridge.health().await.0 == 200).await;
+        let users = bridge.all_users().await;
         let employed = bridge.simulator.with_world(|world| {
             world.persons.iter().filter(|person| !person.employments.is_empty()).count()
         });
         assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
         assert_eq!(
-            (bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()),
+            (bridge.simulator.request_count(SimulatedEndpoint::Employments), bridge.simulator.throttled_count()),
             (persons + refused, refused)
         );
     }

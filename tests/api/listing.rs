@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::{SHORT, Setup, answer, encoded};
+use crate::harness::{SHORT_TTL, Setup, send_request, encoded};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_has_all_its_members_and_no_others() {
@@ -58,7 +58,7 @@ async fn non_numeric_and_duplicate_parameters_are_refused() {
             assert!(said.contains(detail), "{query}: {said}");
         }
     }
-    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    let id = bridge.all_users().await[0]["id"].as_str().unwrap().to_owned();
     let one = bridge.get(&format!("/Users/{id}?sortBy=id&SortBy=id")).await;
     assert!(one.scim_error(400, Some("invalidValue")).contains("sortBy is given more than once"));
 }
@@ -119,7 +119,7 @@ async fn parameters_that_mean_nothing_are_ignored_and_names_have_no_case() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_every_size_return_every_user_once_in_order() {
     let bridge = Setup::persons(120).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let created: Vec<_> =
         users.iter().map(|user| user["meta"]["created"].as_str().unwrap()).collect();
     assert!(created.is_sorted(), "by creation");
@@ -174,10 +174,10 @@ async fn the_order_does_not_depend_on_the_upstream_order() {
     Mock::given(path("/v2/persons")).respond_with(in_turn).mount(&upstream).await;
     Mock::given(any()).respond_with(nothing).mount(&upstream).await;
 
-    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(0) };
+    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(0) };
     let simulator = setup.simulator();
     let bridge = setup.start_over(&upstream.uri(), simulator);
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert_eq!(users.iter().map(|user| user["id"].as_str().unwrap()).collect::<Vec<_>>(), expected);
     // The server loads when it starts. On a busy machine that data is older than `SHORT` when the
     // first request arrives, and the request causes another load. Each later request causes one
@@ -206,7 +206,7 @@ async fn a_page_is_never_larger_than_the_cap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_user_has_what_clients_read_without_asking() {
     let bridge = Setup::persons(300).start();
-    for user in bridge.everybody().await {
+    for user in bridge.all_users().await {
         assert!(
             user["name"].is_object() && user["active"].is_boolean() && user["userName"].is_string(),
             "{user}"
@@ -230,12 +230,12 @@ async fn groups_are_an_empty_list() {
 #[tokio::test(flavor = "multi_thread")]
 async fn head_answers_as_get_without_a_body() {
     let bridge = Setup::persons(3).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     for (path, status) in
         [("/scim/v2/Users", 200), ("/Users/1", 404), ("/Schemas", 200), ("/health/live", 200)]
     {
         let get = bridge.get(path).await;
-        let head = answer(bridge.request(Method::HEAD, path)).await;
+        let head = send_request(bridge.request(Method::HEAD, path)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (status, ""), "{path}");
         for header in ["content-type", "content-length"] {
             assert_eq!(head.header(header), get.header(header), "{path}");
@@ -246,7 +246,7 @@ async fn head_answers_as_get_without_a_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trailing_slashes_and_any_accept_header_are_accepted() {
     let bridge = Setup::persons(3).start();
-    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    let id = bridge.all_users().await[0]["id"].as_str().unwrap().to_owned();
     for path in [
         "/Users/",
         "/scim/v2/Users/?count=1",
@@ -255,7 +255,7 @@ async fn trailing_slashes_and_any_accept_header_are_accepted() {
         "/Schemas/",
     ] {
         for accept in ["application/scim+json", "application/json", "*/*", "text/html", ""] {
-            let answer = answer(bridge.request(Method::GET, path).header("accept", accept)).await;
+            let answer = send_request(bridge.request(Method::GET, path).header("accept", accept)).await;
             assert_eq!(answer.status, 200, "{path} {accept}");
         }
     }

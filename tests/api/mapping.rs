@@ -3,52 +3,52 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use personio_scim::mapping::Custom;
+use personio_scim::mapping::CustomAttributePolicy;
 use personio_scim::scim::{
-    AttributeType, CustomAttribute as Served, ENTERPRISE_USER_SCHEMA as ENTERPRISE,
+    AttributeType, CustomAttributeDefinition as Served, ENTERPRISE_USER_SCHEMA as ENTERPRISE,
     PERSONIO_USER_SCHEMA as PERSONIO,
 };
 use personio_scim::simulator::{
-    CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World,
+    SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World,
 };
 use serde_json::{Value, json};
 
-use crate::harness::{SHORT, Setup, TOKEN, TestClock, by_id};
+use crate::harness::{SHORT_TTL, Setup, TOKEN, TestClock, by_id};
 use crate::process::{Program, get};
 
-fn person(id: &str, custom_attributes: Vec<CustomAttribute>) -> Person {
+fn person(id: &str, custom_attributes: Vec<SimulatedCustomAttribute>) -> SimulatedPerson {
     let email = Some(format!("p{id}@example.com"));
-    Person { id: id.to_owned(), email, custom_attributes, ..Person::default() }
+    SimulatedPerson { id: id.to_owned(), email, custom_attributes, ..SimulatedPerson::default() }
 }
 
-fn attribute(id: &str, value: Value) -> CustomAttribute {
-    CustomAttribute {
+fn attribute(id: &str, value: Value) -> SimulatedCustomAttribute {
+    SimulatedCustomAttribute {
         id: id.to_owned(),
-        kind: "STRING".to_owned(),
+        value_type: "STRING".to_owned(),
         value,
-        ..CustomAttribute::default()
+        ..SimulatedCustomAttribute::default()
     }
 }
 
 fn starting(status: &str, start: Option<&str>) -> World {
-    let employment = Employment {
+    let employment = SimulatedEmployment {
         id: "e".to_owned(),
         status: Some(status.to_owned()),
         employment_start_date: start.map(|day| day.parse().unwrap()),
-        ..Employment::default()
+        ..SimulatedEmployment::default()
     };
     World {
-        persons: vec![Person { employments: vec![employment], ..person("1", Vec::new()) }],
+        persons: vec![SimulatedPerson { employments: vec![employment], ..person("1", Vec::new()) }],
         ..World::empty()
     }
 }
 
-fn of(persons: Vec<Person>) -> World {
+fn of(persons: Vec<SimulatedPerson>) -> World {
     World { persons, ..World::empty() }
 }
 
-fn serve(id: &str, name: &str, kind: AttributeType, multi_valued: bool) -> Custom {
-    Custom { id: id.to_owned(), attribute: Served { name: name.to_owned(), kind, multi_valued } }
+fn serve(id: &str, name: &str, kind: AttributeType, multi_valued: bool) -> CustomAttributePolicy {
+    CustomAttributePolicy { id: id.to_owned(), definition: Served { name: name.to_owned(), attribute_type: kind, multi_valued } }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +87,7 @@ async fn a_future_employee_becomes_active_at_midnight_company_time() {
         if let Some(zone) = zone {
             setup.policy.time_zone = TimeZone::get(zone).unwrap();
         }
-        let users = setup.start().everybody().await;
+        let users = setup.start().all_users().await;
         assert_eq!(
             users[0]["active"], active,
             "{zone:?}, {days:?} days, {status}, {start:?} at {now}"
@@ -99,10 +99,10 @@ async fn a_future_employee_becomes_active_at_midnight_company_time() {
 async fn day_rollover_of_a_running_server_updates_last_modified() {
     let clock = TestClock::at("2026-12-06T22:59:30Z");
     let mut setup =
-        Setup { clock, cache_ttl: SHORT, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
+        Setup { clock, cache_ttl: SHORT_TTL, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
     setup.policy.active_before_start_days = Some(3);
     let bridge = setup.start();
-    let before = bridge.everybody().await[0].clone();
+    let before = bridge.all_users().await[0].clone();
     assert_eq!(bridge.reloaded().await[0], before, "the day has not changed yet");
     bridge.clock.pass(Duration::from_secs(60));
     let after = bridge.reloaded().await[0].clone();
@@ -113,16 +113,16 @@ async fn day_rollover_of_a_running_server_updates_last_modified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_team_is_the_division_only_if_configured() {
-    let unit = |kind, name: &str| OrgUnit { id: "7".to_owned(), name: name.to_owned(), kind };
+    let unit = |kind, name: &str| SimulatedOrgUnit { id: "7".to_owned(), name: name.to_owned(), unit_type: kind };
     let mut world = starting("ACTIVE", None);
-    world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
+    world.persons[0].employments[0].org_units = vec![(SimulatedOrgUnitType::Team, "7".to_owned())];
     world.org_units =
-        vec![unit(OrgUnitKind::Department, "Research"), unit(OrgUnitKind::Team, "Rockets")];
-    world.legal_entities = vec![Named { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
+        vec![unit(SimulatedOrgUnitType::Department, "Research"), unit(SimulatedOrgUnitType::Team, "Rockets")];
+    world.legal_entities = vec![SimulatedLookupEntry { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
     for (team_is_division, division) in [(false, None), (true, Some(&json!("Rockets")))] {
         let mut setup = Setup::of(world.clone());
         setup.policy.team_is_division = team_is_division;
-        let users = setup.start().everybody().await;
+        let users = setup.start().all_users().await;
         assert_eq!(users[0][ENTERPRISE].get("division"), division);
         assert_eq!(users[0][PERSONIO]["team"], "Rockets");
     }
@@ -143,7 +143,7 @@ async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
     ];
     for (own_id, global_id) in [("dynamic_777", None), ("dynamic_1", Some("dynamic_777"))] {
         let persons = rows.iter().enumerate().map(|(index, (value, _))| {
-            let named = value.iter().map(|value| CustomAttribute {
+            let named = value.iter().map(|value| SimulatedCustomAttribute {
                 global_id: global_id.map(str::to_owned),
                 ..attribute(own_id, value.clone())
             });
@@ -153,7 +153,7 @@ async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
         });
         let mut setup = Setup::of(of(persons.collect()));
         setup.policy.employee_number = Some("dynamic_777".to_owned());
-        let users = setup.start().everybody().await;
+        let users = setup.start().all_users().await;
         for (index, (value, expected)) in rows.iter().enumerate() {
             let number = by_id(&users, &(index + 1).to_string())
                 .get(ENTERPRISE)
@@ -181,7 +181,7 @@ async fn persons_without_an_address_are_left_out_and_counted_if_configured() {
         );
         let answer = bridge.get("/scim/v2/Users/2").await;
         assert_eq!(answer.status.as_u16(), if require_email { 404 } else { 200 });
-        assert_eq!(bridge.simulator.requests(Endpoint::Person), 0);
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 0);
     }
 }
 
@@ -225,7 +225,7 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
         // Attributes with an odd index match only by their global id.
         let (by_id, by_global_id) = (format!("dynamic_{index}"), format!("level_{index}"));
         let own = if index % 2 == 0 { by_id } else { format!("dynamic_9{index}") };
-        CustomAttribute { global_id: Some(by_global_id), ..attribute(&own, row.2.clone()) }
+        SimulatedCustomAttribute { global_id: Some(by_global_id), ..attribute(&own, row.2.clone()) }
     });
     let others =
         [attribute("dynamic_not_named", json!("never")), attribute("Dynamic_0", json!("never"))];
@@ -233,7 +233,7 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
         person("1", attributes.chain(others).collect()),
         person("2", Vec::new()),
     ]));
-    setup.policy.custom = rows
+    setup.policy.custom_attributes = rows
         .iter()
         .enumerate()
         .map(|(index, (kind, multi_valued, ..))| {
@@ -243,7 +243,7 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
         })
         .collect();
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let user = by_id(&users, "1");
     for (index, (kind, multi_valued, value, expected)) in rows.iter().enumerate() {
         let served = user[PERSONIO].get(format!("own{index}"));
@@ -313,18 +313,18 @@ multi_valued = true
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() {
-    let born = |label: &str| CustomAttribute {
+    let born = |label: &str| SimulatedCustomAttribute {
         label: Some(label.to_owned()),
         ..attribute("dynamic_9", json!("1970-01-01"))
     };
-    let level = |value: Value| CustomAttribute {
+    let level = |value: Value| SimulatedCustomAttribute {
         global_id: Some("level".to_owned()),
         ..attribute("dynamic_10", value)
     };
     let mut world = starting("ONBOARDING", Some("2090-01-01"));
     world.org_units =
-        vec![OrgUnit { id: "7".to_owned(), name: "Rockets".to_owned(), kind: OrgUnitKind::Team }];
-    world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
+        vec![SimulatedOrgUnit { id: "7".to_owned(), name: "Rockets".to_owned(), unit_type: SimulatedOrgUnitType::Team }];
+    world.persons[0].employments[0].org_units = vec![(SimulatedOrgUnitType::Team, "7".to_owned())];
     world.persons[0].custom_attributes = vec![
         born("Geburtsdatum"),
         level(json!(3)),
@@ -334,11 +334,11 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
     world.persons.push(person("2", vec![born("Geburtsdatum"), level(json!("high"))]));
     world.persons.push(person("3", vec![born("Date of birth"), level(json!("low"))]));
     // One person has the address of the first one, and one has no address.
-    world.persons.push(Person {
+    world.persons.push(SimulatedPerson {
         email: Some("P1@example.com".to_owned()),
         ..person("4", vec![born("Geburtstag")])
     });
-    world.persons.push(Person { email: None, ..person("5", Vec::new()) });
+    world.persons.push(SimulatedPerson { email: None, ..person("5", Vec::new()) });
 
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), MAPPING).unwrap();
@@ -374,7 +374,7 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
     for loads in [2, 3] {
         tokio::time::sleep(Duration::from_millis(30)).await;
         get(&list, TOKEN).await;
-        assert!(simulator.requests(Endpoint::Persons) >= loads);
+        assert!(simulator.request_count(SimulatedEndpoint::Persons) >= loads);
     }
     let warnings: Vec<Value> = program.log_at("WARN");
     let about = |id: &str| warnings.iter().filter(|event| event["custom_attribute"] == id).count();

@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
-use personio_scim::simulator::{Action, Fault};
+use personio_scim::simulator::{FaultAction, InjectedFault};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Bridge, Setup, TOKEN, answer};
+use crate::harness::{TestResponse, TestServer, Setup, TOKEN, send_request};
 
 const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 
 /// Request, and the expected properties of the response.
-struct Row {
+struct MediaTypeRow {
     method: Method,
     path: String,
     authorization: String,
@@ -24,9 +24,9 @@ struct Row {
     vary: &'static str,
 }
 
-fn row(method: Method, path: &str, status: u16) -> Row {
+fn row(method: Method, path: &str, status: u16) -> MediaTypeRow {
     let vary = if status < 400 { "Accept, Accept-Encoding" } else { "Accept" };
-    Row {
+    MediaTypeRow {
         method,
         path: path.to_owned(),
         authorization: format!("Bearer {TOKEN}"),
@@ -37,7 +37,7 @@ fn row(method: Method, path: &str, status: u16) -> Row {
     }
 }
 
-async fn send(bridge: &Bridge, row: &Row, accept: Option<&str>) -> Answer {
+async fn send(bridge: &TestServer, row: &MediaTypeRow, accept: Option<&str>) -> TestResponse {
     let mut request =
         bridge.http.request(row.method.clone(), format!("{}{}", bridge.origin, row.path));
     request = request
@@ -46,12 +46,12 @@ async fn send(bridge: &Bridge, row: &Row, accept: Option<&str>) -> Answer {
     if let Some(accept) = accept {
         request = request.header("Accept", accept);
     }
-    answer(request.body(row.body.clone())).await
+    send_request(request.body(row.body.clone())).await
 }
 
 /// Asserts that each response has the media type that the client prefers, and the same content with
 /// every preference.
-async fn check(bridge: &Bridge, rows: &[Row]) {
+async fn check(bridge: &TestServer, rows: &[MediaTypeRow]) {
     for row in rows {
         let mut texts = Vec::new();
         for (accept, media_type) in [
@@ -78,7 +78,7 @@ async fn check(bridge: &Bridge, rows: &[Row]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_the_media_type_that_the_client_prefers() {
     let bridge = Setup::persons(60).start();
-    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    let id = bridge.all_users().await[0]["id"].as_str().unwrap().to_owned();
     let search = json!({"schemas": [SEARCH_REQUEST_SCHEMA]}).to_string().into_bytes();
     let (get, post) = (Method::GET, Method::POST);
     let wrong = || "Bearer a-wrong-token-of-somebody".to_owned();
@@ -90,34 +90,34 @@ async fn every_answer_has_the_media_type_that_the_client_prefers() {
         row(get.clone(), "/scim/v2/Groups", 200),
         row(get.clone(), "/scim/v2/Schemas", 200),
         row(get.clone(), "/scim/v2/ServiceProviderConfig", 200),
-        Row { body: search, ..row(post.clone(), "/scim/v2/Users/.search", 200) },
+        MediaTypeRow { body: search, ..row(post.clone(), "/scim/v2/Users/.search", 200) },
         row(get.clone(), "/scim/v2/Users?filter=nonsense", 400),
-        Row { authorization: String::new(), ..row(get.clone(), "/scim/v2/Users", 401) },
+        MediaTypeRow { authorization: String::new(), ..row(get.clone(), "/scim/v2/Users", 401) },
         row(get.clone(), "/scim/v2/Schemas?filter=id%20pr", 403),
         row(get.clone(), "/scim/v2/Users/0", 404),
         row(get.clone(), "/scim/v2/nothing", 404),
         row(get.clone(), "/nothing", 404),
         row(Method::DELETE, &format!("/scim/v2/Users/{id}"), 405),
-        Row {
+        MediaTypeRow {
             body: vec![b' '; 1024 * 1024 + 1],
             ..row(post.clone(), "/scim/v2/Users/.search", 413)
         },
-        Row { content_type: "text/plain", ..row(post, "/scim/v2/Users/.search", 415) },
+        MediaTypeRow { content_type: "text/plain", ..row(post, "/scim/v2/Users/.search", 415) },
         row(get.clone(), "/scim/v2/Me", 501),
     ];
     check(&bridge, &rows).await;
     for _ in 0..5 {
-        send(&bridge, &Row { authorization: wrong(), ..row(get.clone(), "/Users", 401) }, None)
+        send(&bridge, &MediaTypeRow { authorization: wrong(), ..row(get.clone(), "/Users", 401) }, None)
             .await;
     }
-    check(&bridge, &[Row { authorization: wrong(), ..row(get, "/Users", 429) }]).await;
+    check(&bridge, &[MediaTypeRow { authorization: wrong(), ..row(get, "/Users", 429) }]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_503_has_the_media_type_that_the_client_prefers() {
     let setup = Setup { refresh_wait: Duration::ZERO, ..Setup::persons(3) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::everywhere(Action::Hang));
+    simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
     let bridge = setup.start_with(simulator);
     check(
         &bridge,
@@ -129,13 +129,13 @@ async fn an_answer_of_503_has_the_media_type_that_the_client_prefers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn entity_tags_and_content_codings_are_those_of_both_media_types() {
     let bridge = Setup::persons(60).start();
-    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    let id = bridge.all_users().await[0]["id"].as_str().unwrap().to_owned();
     for path in ["/scim/v2/Users".to_owned(), format!("/scim/v2/Users/{id}")] {
         let tag = bridge.get(&path).await.header("etag").to_owned();
         for accept in ["application/scim+json", "application/json"] {
             let request = || bridge.request(Method::GET, &path).header("Accept", accept);
-            assert_eq!(answer(request()).await.header("etag"), tag, "{path} {accept}");
-            let known = answer(request().header("If-None-Match", &tag)).await;
+            assert_eq!(send_request(request()).await.header("etag"), tag, "{path} {accept}");
+            let known = send_request(request().header("If-None-Match", &tag)).await;
             assert_eq!((known.status.as_u16(), known.text.as_str()), (304, ""), "{path} {accept}");
             assert_eq!(known.header("vary"), "Accept, Accept-Encoding", "{path} {accept}");
         }
@@ -144,7 +144,7 @@ async fn entity_tags_and_content_codings_are_those_of_both_media_types() {
     for (accept, media_type) in [("application/scim+json", SCIM_JSON), ("application/json", JSON)] {
         let request =
             bridge.request(Method::GET, "/scim/v2/Users?count=50").header("Accept", accept);
-        let coded = answer(request.header("Accept-Encoding", "br")).await;
+        let coded = send_request(request.header("Accept-Encoding", "br")).await;
         assert_eq!(
             (coded.header("content-type"), coded.header("content-encoding")),
             (media_type, "br")
@@ -163,7 +163,7 @@ async fn non_scim_responses_have_one_media_type() {
         ("/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", ""),
     ] {
         for accept in ["application/scim+json", "application/json"] {
-            let answer = answer(bridge.request(Method::GET, path).header("Accept", accept)).await;
+            let answer = send_request(bridge.request(Method::GET, path).header("Accept", accept)).await;
             assert_eq!(
                 (answer.header("content-type"), answer.header("vary")),
                 (media_type, vary),

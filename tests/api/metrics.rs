@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use personio_scim::clock::Clock;
-use personio_scim::directory::Outcome;
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::directory::LoadOutcome;
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
 use reqwest::Method;
 
-use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, answer, until};
+use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, wait_until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 
@@ -37,8 +37,8 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 }
 
 /// Reads the metrics without a token, as a scraper does.
-async fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
-    let answer = answer(bridge.http.get(format!("{}/metrics", bridge.origin))).await;
+async fn scrape(bridge: &TestServer) -> BTreeMap<String, f64> {
+    let answer = send_request(bridge.http.get(format!("{}/metrics", bridge.origin))).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
         answer.header("content-type"),
@@ -56,7 +56,7 @@ fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
 }
 
 /// Names of the samples that exist with and without data.
-const ALWAYS: [&str; 29] = [
+const PERMANENT_METRICS: [&str; 29] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -96,33 +96,33 @@ const WITH_DATA: [&str; 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loads_and_data_are_counted() {
-    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
     let now = scrape(&bridge).await;
-    assert_eq!(plain(&now), BTreeSet::from(ALWAYS), "no users are not the same as none");
-    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]]), (1.0, 0.0));
+    assert_eq!(plain(&now), BTreeSet::from(PERMANENT_METRICS), "no users are not the same as none");
+    assert_eq!((now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]]), (1.0, 0.0));
 
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
-    until("the load is counted", async || scrape(&bridge).await[ALWAYS[3]] > 0.0).await;
+    wait_until("the load is counted", async || scrape(&bridge).await[PERMANENT_METRICS[3]] > 0.0).await;
     let now = scrape(&bridge).await;
-    let names: BTreeSet<&str> = ALWAYS.into_iter().chain(WITH_DATA).collect();
+    let names: BTreeSet<&str> = PERMANENT_METRICS.into_iter().chain(WITH_DATA).collect();
     assert_eq!(plain(&now), names);
-    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[3]]), (1.0, 1.0, 30.0));
+    assert_eq!((now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]], now[WITH_DATA[3]]), (1.0, 1.0, 30.0));
 
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.reloaded().await;
     bridge.clock.pass(Duration::from_millis(90_500));
     let now = scrape(&bridge).await;
-    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[3]]), (1.0, 2.0, 20.0));
+    assert_eq!((now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]], now[WITH_DATA[3]]), (1.0, 2.0, 20.0));
     assert!((now[WITH_DATA[1]] - 90.5).abs() < 1e-6, "{now:?}");
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     scrape(&bridge).await;
-    assert!(bridge.simulator.log().is_empty(), "whoever measures asks for nothing upstream");
+    assert!(bridge.simulator.received_requests().is_empty(), "whoever measures asks for nothing upstream");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,11 +138,11 @@ async fn webhooks_are_counted() {
         ("", ping),
     ] {
         let request = bridge.http.post(format!("{}/webhooks/personio", bridge.origin));
-        answer(request.header("Authorization", token).body(body)).await;
+        send_request(request.header("Authorization", token).body(body)).await;
     }
     let now = scrape(&bridge).await;
-    assert_eq!((now[ALWAYS[6]], now[ALWAYS[7]]), (2.0, 3.0));
-    until("the load that followed is counted", async || scrape(&bridge).await[ALWAYS[3]] >= 2.0)
+    assert_eq!((now[PERMANENT_METRICS[6]], now[PERMANENT_METRICS[7]]), (2.0, 3.0));
+    wait_until("the load that followed is counted", async || scrape(&bridge).await[PERMANENT_METRICS[3]] >= 2.0)
         .await;
 }
 
@@ -151,26 +151,26 @@ async fn metrics_accepts_only_get_and_head() {
     let bridge = Setup::persons(3).start();
     let url = format!("{}/metrics", bridge.origin);
     for method in [Method::POST, Method::PUT, Method::DELETE] {
-        let answer = answer(bridge.http.request(method, &url)).await;
+        let answer = send_request(bridge.http.request(method, &url)).await;
         answer.scim_error(405, None);
         assert_eq!(answer.header("allow"), "GET, HEAD");
     }
-    let head = answer(bridge.http.head(&url)).await;
+    let head = send_request(bridge.http.head(&url)).await;
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_counted_by_route_status_and_client() {
     let bridge = Setup::persons(30).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     bridge.get(&format!("/scim/v2/Users/{}", users[0]["id"].as_str().unwrap())).await;
     bridge.get("/scim/v2/Users?filter=userName+eq+%22somebody%40example.com%22").await;
     bridge.get("/scim/v2/Users/nobody").await.scim_error(404, None);
     bridge.get("/scim/v2/Nothing/somebody@example.com").await.scim_error(404, None);
     bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
-    answer(bridge.http.get(format!("{}/scim/v2/Users", bridge.origin))).await.scim_error(401, None);
+    send_request(bridge.http.get(format!("{}/scim/v2/Users", bridge.origin))).await.scim_error(401, None);
     let strange = Method::from_bytes(b"SOMEBODY").unwrap();
-    answer(bridge.request(strange, "/scim/v2/Users")).await;
+    send_request(bridge.request(strange, "/scim/v2/Users")).await;
     let text = bridge.get("/metrics").await.text;
     let samples = samples(&text);
     let count = |route: &str, status: u16, client: &str| {
@@ -196,12 +196,12 @@ async fn requests_are_counted_by_route_status_and_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn upstream_requests_and_load_costs_are_counted() {
-    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(60) };
+    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));
-    simulator.fail(Fault::on(Endpoint::Workplaces, Action::Reset).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Workplaces, FaultAction::ConnectionReset).times(1));
     let bridge = setup.start_with(simulator);
-    bridge.everybody().await;
+    bridge.all_users().await;
     let samples = scrape(&bridge).await;
     let upstream = |route: &str, status: &str| {
         let labels = format!("{{endpoint=\"{route}\",status=\"{status}\"}}");
@@ -228,7 +228,7 @@ async fn upstream_requests_and_load_costs_are_counted() {
     let now = bridge.clock.now().as_second() as f64;
     assert_eq!(samples["personio_scim_last_load_success_timestamp_seconds"], now);
     let [load] = &bridge.directory().history()[..] else { panic!("one load has ended") };
-    assert_eq!((load.requests as f64, &load.outcome), (all, &Outcome::Published(60)));
+    assert_eq!((load.requests as f64, &load.outcome), (all, &LoadOutcome::Published(60)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +245,7 @@ async fn cache_hits_and_single_fetches_are_counted() {
         (of("hit"), of("miss"))
     };
     for _ in 0..3 {
-        bridge.everybody().await;
+        bridge.all_users().await;
     }
     assert_eq!(hits("snapshot").await, (3.0, 0.0));
     assert_eq!(scrape(&bridge).await["personio_scim_snapshots_published_total"], 1.0);
@@ -253,10 +253,10 @@ async fn cache_hits_and_single_fetches_are_counted() {
     let mut setup = Setup::persons(30);
     setup.tuning.upstream_timeout = Duration::from_secs(600);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
     let id = setup.world.persons[3].id.clone();
     let bridge = setup.start_with(simulator);
-    until("the first load hangs", async || bridge.simulator.requests(Endpoint::Persons) == 1).await;
+    wait_until("the first load hangs", async || bridge.simulator.request_count(SimulatedEndpoint::Persons) == 1).await;
     for _ in 0..2 {
         assert_eq!(bridge.get(&format!("/Users/{id}")).await.status, 200);
     }
@@ -271,12 +271,12 @@ async fn cache_hits_and_single_fetches_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_is_documented_and_no_other() {
-    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1));
     let bridge = setup.start_with(simulator);
-    bridge.everybody().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.failure().await;
     let text = bridge.get("/metrics").await.text;

@@ -7,26 +7,26 @@ use std::time::Duration;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use personio_scim::clock::Clock;
-use personio_scim::directory::{Approval, Kind};
+use personio_scim::directory::{ApprovalOutcome, ChangeKind};
 use personio_scim::mapping::ActiveUntil;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
-use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, Termination, World};
+use personio_scim::simulator::{FaultAction, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedPerson, SimulatedTermination, World};
 use serde_json::Value;
 
-use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, stamp, until};
+use crate::harness::{TestServer, SHORT_TTL, Setup, TestClock, by_id, format_timestamp, wait_until};
 
 /// Returns the setup of a company with two persons, one of whom starts on 8 December.
 fn setup(zone: &str, now: &str) -> Setup {
-    let person = |id: &str, status: &str, start| Person {
+    let person = |id: &str, status: &str, start| SimulatedPerson {
         id: id.to_owned(),
         email: Some(format!("{id}@example.com")),
-        employments: vec![Employment {
+        employments: vec![SimulatedEmployment {
             id: format!("e{id}"),
             status: Some(status.to_owned()),
             employment_start_date: Some(start),
-            ..Employment::default()
+            ..SimulatedEmployment::default()
         }],
-        ..Person::default()
+        ..SimulatedPerson::default()
     };
     let begins = person("1", "ONBOARDING", date(2026, 12, 8));
     let works = person("2", "ACTIVE", date(2020, 1, 1));
@@ -38,40 +38,40 @@ fn setup(zone: &str, now: &str) -> Setup {
 }
 
 /// Returns the setup of a company of these persons that sets only the time zone.
-fn company(persons: Vec<Person>, now: &str) -> Setup {
+fn company(persons: Vec<SimulatedPerson>, now: &str) -> Setup {
     let mut setup = Setup::of(World { persons, ..World::empty() });
     setup.clock = TestClock::at(now);
     setup
 }
 
-fn person(id: &str, email: &str, employments: Vec<Employment>) -> Person {
-    Person { id: id.to_owned(), email: Some(email.to_owned()), employments, ..Person::default() }
+fn person(id: &str, email: &str, employments: Vec<SimulatedEmployment>) -> SimulatedPerson {
+    SimulatedPerson { id: id.to_owned(), email: Some(email.to_owned()), employments, ..SimulatedPerson::default() }
 }
 
-fn employment(id: &str, status: &str, start: Date, end: Option<Date>) -> Employment {
-    Employment {
+fn employment(id: &str, status: &str, start: Date, end: Option<Date>) -> SimulatedEmployment {
+    SimulatedEmployment {
         id: id.to_owned(),
         status: Some(status.to_owned()),
         employment_start_date: Some(start),
         employment_end_date: end,
-        ..Employment::default()
+        ..SimulatedEmployment::default()
     }
 }
 
 /// Returns a person with this last working day and the status ACTIVE.
-fn leaver(id: &str, email: &str, last: Date) -> Person {
+fn leaver(id: &str, email: &str, last: Date) -> SimulatedPerson {
     let mut person =
         person(id, email, vec![employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None)]);
-    person.employments[0].termination = Some(Termination {
+    person.employments[0].termination = Some(SimulatedTermination {
         termination_date: Some(date(2026, 11, 30)),
         last_working_day: Some(last),
-        ..Termination::default()
+        ..SimulatedTermination::default()
     });
     person
 }
 
-async fn one(bridge: &Bridge, id: &str) -> Value {
-    by_id(&bridge.everybody().await, id).clone()
+async fn one(bridge: &TestServer, id: &str) -> Value {
+    by_id(&bridge.all_users().await, id).clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +83,7 @@ async fn at_midnight_a_user_becomes_active_without_upstream_request() {
         let bridge = setup(zone, now).start();
         let (before, other) = (one(&bridge, "1").await, one(&bridge, "2").await);
         assert_eq!(before["active"], false);
-        bridge.simulator.reset_counts();
+        bridge.simulator.reset_history();
         bridge.clock.pass(Duration::from_secs(1));
         assert_eq!(one(&bridge, "1").await, before, "{zone}");
         bridge.clock.pass(Duration::from_secs(1));
@@ -91,23 +91,23 @@ async fn at_midnight_a_user_becomes_active_without_upstream_request() {
         assert_eq!(by_id["active"], true, "{zone}");
         assert_eq!(one(&bridge, "1").await, by_id);
         assert_ne!(by_id["meta"]["version"], before["meta"]["version"]);
-        assert_eq!(by_id["meta"]["lastModified"], stamp(Clock::now(&bridge.clock)));
+        assert_eq!(by_id["meta"]["lastModified"], format_timestamp(Clock::now(&bridge.clock)));
         assert_eq!(one(&bridge, "2").await, other, "nobody else is touched");
         let found = bridge.users("?filter=active+eq+true").await;
         assert_eq!(found["totalResults"], 2);
-        assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+        assert!(bridge.simulator.received_requests().is_empty(), "Personio was asked nothing");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_does_not_reset_the_age_of_data() {
     let mut setup = setup("Europe/Berlin", "2026-11-23T22:00:00Z");
-    (setup.max_stale, setup.cache_ttl) = (Duration::from_secs(2 * 3600), SHORT);
+    (setup.max_stale, setup.cache_ttl) = (Duration::from_secs(2 * 3600), SHORT_TTL);
     let bridge = setup.start();
-    bridge.everybody().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.clock.pass(Duration::from_secs(2 * 3600));
-    tokio::time::sleep(2 * SHORT).await;
+    tokio::time::sleep(2 * SHORT_TTL).await;
     assert_eq!(
         one(&bridge, "1").await["active"],
         true,
@@ -129,11 +129,11 @@ async fn a_paging_session_stays_on_its_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clock_changes_keep_last_modified_in_order() {
     let bridge =
-        Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T23:30:00Z") }.start();
+        Setup { cache_ttl: SHORT_TTL, ..setup("Europe/Berlin", "2026-11-23T23:30:00Z") }.start();
     let first = one(&bridge, "1").await;
     assert_eq!(first["active"], true);
     bridge.clock.set("2026-11-23T10:00:00Z");
-    tokio::time::sleep(2 * SHORT).await;
+    tokio::time::sleep(2 * SHORT_TTL).await;
     let second = one(&bridge, "1").await;
     assert_eq!(second["active"], false, "a load goes by the day that the clock says");
     let moment = |user: &Value| {
@@ -148,18 +148,18 @@ async fn clock_changes_keep_last_modified_in_order() {
 }
 
 /// Starts the company of [`setup`] with fifty more persons, and causes a held change.
-async fn holding_back() -> Bridge {
+async fn holding_back() -> TestServer {
     let mut setup = setup("Europe/Berlin", "2026-11-23T22:00:00Z");
     let works = setup.world.persons[1].clone();
-    setup.world.persons.extend((3..=52).map(|id| Person {
+    setup.world.persons.extend((3..=52).map(|id| SimulatedPerson {
         id: id.to_string(),
         email: Some(format!("{id}@example.com")),
-        employments: vec![Employment { id: format!("e{id}"), ..works.employments[0].clone() }],
+        employments: vec![SimulatedEmployment { id: format!("e{id}"), ..works.employments[0].clone() }],
         ..works.clone()
     }));
     let max_stale = Duration::from_secs(3 * 24 * 3600);
-    let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, max_stale, ..setup }.start();
-    assert_eq!(bridge.everybody().await.len(), 52);
+    let bridge = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, max_stale, ..setup }.start();
+    assert_eq!(bridge.all_users().await.len(), 52);
     bridge.simulator.with_world(|world| {
         for person in world.persons.iter_mut().skip(2).take(20) {
             person.employments[0].status = Some("INACTIVE".into());
@@ -167,10 +167,10 @@ async fn holding_back() -> Bridge {
         // With this change the person's active period begins a day later.
         world.persons[0].employments[0].employment_start_date = Some(date(2026, 12, 9));
     });
-    until("the change is held back", async || {
-        tokio::time::sleep(2 * SHORT).await;
-        bridge.everybody().await;
-        bridge.directory().held_back().is_some()
+    wait_until("the change is held back", async || {
+        tokio::time::sleep(2 * SHORT_TTL).await;
+        bridge.all_users().await;
+        bridge.directory().held_change().is_some()
     })
     .await;
     bridge
@@ -179,20 +179,20 @@ async fn holding_back() -> Bridge {
 #[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_applies_to_the_served_data_during_a_hold() {
     let bridge = holding_back().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.clock.pass(Duration::from_secs(2 * 3600));
     assert_eq!(one(&bridge, "1").await["active"], true, "by the date that is served");
     assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 52);
-    let held = bridge.directory().held_back().expect("it is still held back");
+    let held = bridge.directory().held_change().expect("it is still held back");
     assert_eq!(
-        held.losses.number(Kind::Deactivated),
+        held.losses.users_with(ChangeKind::Deactivated),
         21,
         "the newcomer too, who has become active meanwhile"
     );
     bridge.approve().await;
     assert_eq!(one(&bridge, "1").await["active"], false, "by the date that was held back");
     assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 31);
-    assert!(bridge.directory().held_back().is_none());
+    assert!(bridge.directory().held_change().is_none());
     // The approved users follow the date after the approval as well.
     bridge.clock.pass(Duration::from_secs(23 * 3600));
     assert_eq!(one(&bridge, "1").await["active"], true);
@@ -201,12 +201,12 @@ async fn day_rollover_applies_to_the_served_data_during_a_hold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_held_over_midnight_is_published_as_of_today() {
     let bridge = holding_back().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
-    let shown = bridge.directory().held_back().unwrap().id;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    let shown = bridge.directory().held_change().unwrap().id;
     bridge.clock.pass(Duration::from_secs(26 * 3600));
     let approval = bridge.directory().approve(&shown.to_string()).await;
     assert!(
-        matches!(approval, Approval::Another(_)),
+        matches!(approval, ApprovalOutcome::AnotherHeld(_)),
         "another day makes it another change: {approval:?}"
     );
     bridge.approve().await;
@@ -226,10 +226,10 @@ async fn with_background_refresh_requests_do_not_wait_for_day_rollover() {
     let bridge = setup.start();
     bridge.ready().await;
     assert_eq!(one(&bridge, "1").await["active"], false);
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     bridge.clock.pass(Duration::from_secs(1));
-    until("the day has come", async || one(&bridge, "1").await["active"] == true).await;
-    assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+    wait_until("the day has come", async || one(&bridge, "1").await["active"] == true).await;
+    assert!(bridge.simulator.received_requests().is_empty(), "Personio was asked nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,7 +238,7 @@ async fn day_rollover_runs_without_requests() {
     let before = one(&bridge, "1").await["meta"]["version"].clone();
     bridge.clock.pass(Duration::from_secs(1));
     // Reading the snapshot's state does not request users, so no request triggers the rollover.
-    until("the snapshot is another", async || {
+    wait_until("the snapshot is another", async || {
         let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
         snapshot.users().find("1").unwrap().version().as_deref() != before.as_str()
     })
@@ -264,23 +264,23 @@ async fn concurrent_approval_load_and_day_rollover_match_upstream() {
         for _ in 0..20 {
             // The count before the approval and after it, each on either day.
             assert!([51, 52, 31, 32].contains(&active().await));
-            tokio::time::sleep(SHORT).await;
+            tokio::time::sleep(SHORT_TTL).await;
         }
     };
     let approve = async || {
         for _ in 0..10 {
             bridge.approve().await;
-            tokio::time::sleep(SHORT).await;
+            tokio::time::sleep(SHORT_TTL).await;
         }
     };
     let days = async || {
         for _ in 0..10 {
             bridge.clock.pass(Duration::from_secs(3 * 3600));
-            tokio::time::sleep(2 * SHORT).await;
+            tokio::time::sleep(2 * SHORT_TTL).await;
         }
     };
     tokio::join!(ask(), ask(), approve(), days());
-    tokio::time::sleep(2 * SHORT).await;
+    tokio::time::sleep(2 * SHORT_TTL).await;
     assert_eq!(active().await, 32);
     assert_eq!(bridge.health().await.1["status"], "ok");
 }
@@ -288,25 +288,25 @@ async fn concurrent_approval_load_and_day_rollover_match_upstream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_repeats_after_the_clock_was_set_back() {
     let bridge =
-        Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") }.start();
-    assert_eq!(by_id(&bridge.everybody().await, "1")["active"], false);
+        Setup { cache_ttl: SHORT_TTL, ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") }.start();
+    assert_eq!(by_id(&bridge.all_users().await, "1")["active"], false);
     bridge.clock.pass(Duration::from_secs(1));
-    assert_eq!(by_id(&bridge.everybody().await, "1")["active"], true);
-    tokio::time::sleep(SHORT).await;
+    assert_eq!(by_id(&bridge.all_users().await, "1")["active"], true);
+    tokio::time::sleep(SHORT_TTL).await;
     bridge.clock.set("2026-11-23T22:59:50Z");
     assert_eq!(by_id(&bridge.reloaded().await, "1")["active"], false);
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.clock.pass(Duration::from_secs(20));
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(by_id(&bridge.everybody().await, "1")["active"], true, "midnight again");
+    assert_eq!(by_id(&bridge.all_users().await, "1")["active"], true, "midnight again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_does_not_hide_a_failed_load() {
     let bridge =
-        Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
-    bridge.everybody().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+        Setup { cache_ttl: SHORT_TTL, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
+    bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.reloaded().await;
     bridge.failure().await;
     bridge.clock.pass(Duration::from_secs(10));
@@ -329,12 +329,12 @@ async fn a_new_employment_applies_at_midnight_without_upstream_request() {
         company(vec![changes, person("2", "2@example.com", vec![left])], "2026-11-23T22:59:59Z")
             .start();
     assert_eq!(one(&bridge, "1").await["active"], false, "Monday is no weekend");
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     bridge.clock.pass(Duration::from_secs(1));
     let after = one(&bridge, "1").await;
     assert_eq!((&after["active"], &after[PERSONIO]["employmentId"]), (&true.into(), &"new".into()));
     assert_eq!(one(&bridge, "2").await["active"], false, "whoever leaves is inactive at once");
-    assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+    assert!(bridge.simulator.received_requests().is_empty(), "Personio was asked nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,10 +350,10 @@ async fn users_become_inactive_after_the_last_working_day_if_configured() {
         (setup.policy.active_until, setup.policy.time_zone) = (until, TimeZone::get(zone).unwrap());
         let bridge = setup.start();
         assert_eq!(one(&bridge, "1").await["active"], true, "{until:?}");
-        bridge.simulator.reset_counts();
+        bridge.simulator.reset_history();
         bridge.clock.pass(Duration::from_secs(1));
         assert_eq!(one(&bridge, "1").await["active"], is_active, "{until:?} {zone}");
-        assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+        assert!(bridge.simulator.received_requests().is_empty(), "Personio was asked nothing");
     }
 }
 
@@ -368,7 +368,7 @@ async fn an_address_passes_to_its_new_user_at_midnight() {
     setup.policy.active_until = Some(ActiveUntil::LastWorkingDay);
     let bridge = setup.start();
     let names = async || {
-        let all = bridge.everybody().await;
+        let all = bridge.all_users().await;
         [by_id(&all, "1")["userName"].clone(), by_id(&all, "900")["userName"].clone()]
     };
     assert_eq!(names().await, ["desk@example.com", "personio-900"]);
@@ -393,7 +393,7 @@ async fn day_rollover_remaps_nothing_without_date_dependent_users() {
     setup.policy.active_until = Some(ActiveUntil::LastWorkingDay);
     let bridge = setup.start();
     let snapshot = async || {
-        bridge.everybody().await;
+        bridge.all_users().await;
         bridge.directory().state().snapshot.unwrap().0
     };
     let first = snapshot().await;

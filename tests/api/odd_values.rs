@@ -2,18 +2,18 @@
 //! value of one person, or keeps that person unchanged, and health reports it.
 
 use personio_scim::scim::ENTERPRISE_USER_SCHEMA as ENTERPRISE;
-use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, World};
+use personio_scim::simulator::{FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, World};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, NOW, AFTER_COOL_DOWN, SHORT, Setup, by_id};
+use crate::harness::{TestServer, NOW, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
 
 /// Placeholder in the simulated company for the odd value.
 const PLACEHOLDER: &str = "ODD-VALUE";
 
 /// Returns a fault that replaces the placeholder and its quotes by these bytes.
-fn odd(endpoint: Endpoint, value: &[u8]) -> Fault {
+fn odd(endpoint: SimulatedEndpoint, value: &[u8]) -> InjectedFault {
     let old = format!("\"{PLACEHOLDER}\"");
-    Fault::on(endpoint, Action::Substitute { old, new: value.to_vec() })
+    InjectedFault::on(endpoint, FaultAction::Substitute { old, new: value.to_vec() })
 }
 
 fn deep() -> Vec<u8> {
@@ -38,14 +38,14 @@ fn company() -> (World, String) {
 }
 
 /// Starts a server whose every list request causes a load, and returns the users of the first load.
-async fn restless(world: World) -> (Bridge, Vec<Value>) {
-    let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world) }.start();
-    let users = bridge.everybody().await;
+async fn start_always_loading(world: World) -> (TestServer, Vec<Value>) {
+    let bridge = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world) }.start();
+    let users = bridge.all_users().await;
     (bridge, users)
 }
 
 /// Returns the defects in health: users left out, users kept unchanged, values, and the examples.
-async fn defects(bridge: &Bridge) -> (u64, u64, u64, String) {
+async fn defects(bridge: &TestServer) -> (u64, u64, u64, String) {
     let (_, health) = bridge.health().await;
     let defects = &health["parts"]["directory"]["defects"];
     let count = |name: &str| defects[name].as_u64().unwrap_or_default();
@@ -56,14 +56,14 @@ async fn defects(bridge: &Bridge) -> (u64, u64, u64, String) {
 async fn odd_values_of_unused_fields_are_ignored() {
     let (mut world, _) = company();
     world.persons[3].gender = Some(PLACEHOLDER.to_owned());
-    world.persons[3].custom_attributes.push(CustomAttribute {
+    world.persons[3].custom_attributes.push(SimulatedCustomAttribute {
         id: "dynamic_77".to_owned(),
         global_id: None,
         label: Some(PLACEHOLDER.to_owned()),
-        kind: PLACEHOLDER.to_owned(),
+        value_type: PLACEHOLDER.to_owned(),
         value: json!({"inner": PLACEHOLDER}),
     });
-    let (bridge, users) = restless(world).await;
+    let (bridge, users) = start_always_loading(world).await;
     let values: [&[u8]; 9] = [
         br#""cut \ud83d""#,
         br#""\udc00\ud83d""#,
@@ -77,14 +77,14 @@ async fn odd_values_of_unused_fields_are_ignored() {
     ];
     for value in values {
         let text = String::from_utf8_lossy(&value[..value.len().min(40)]).into_owned();
-        for endpoint in [Endpoint::Persons, Endpoint::Employments] {
-            bridge.simulator.fail(odd(endpoint, value));
+        for endpoint in [SimulatedEndpoint::Persons, SimulatedEndpoint::Employments] {
+            bridge.simulator.add_fault(odd(endpoint, value));
         }
         assert_eq!(bridge.reloaded().await, users, "{text}");
         let (status, health) = bridge.health().await;
         assert_eq!((status, &health["status"]), (200, &json!("ok")), "{text}: {health}");
         assert_eq!(defects(&bridge).await, (0, 0, 0, "null".to_owned()), "{text}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
     }
 }
 
@@ -93,24 +93,24 @@ async fn an_odd_value_is_absent_for_that_person_only() {
     let (mut world, id) = company();
     world.persons[3].preferred_name = Some(PLACEHOLDER.to_owned());
     world.persons[3].employments[0].position = Some(PLACEHOLDER.to_owned());
-    let (bridge, users) = restless(world).await;
+    let (bridge, users) = start_always_loading(world).await;
     let surrogate: &[u8] = br#""Ann \ud83d""#;
     for (endpoint, value, pointer, expected, noted) in [
-        (Endpoint::Persons, surrogate, "/displayName", json!("Ann \u{fffd}"), "preferred_name"),
-        (Endpoint::Persons, b"\"J\xf6rg\"", "/displayName", json!("J\u{fffd}rg"), "preferred_name"),
-        (Endpoint::Persons, b"\"Ann\nLee\"", "/displayName", json!("Ann Lee"), ""),
+        (SimulatedEndpoint::Persons, surrogate, "/displayName", json!("Ann \u{fffd}"), "preferred_name"),
+        (SimulatedEndpoint::Persons, b"\"J\xf6rg\"", "/displayName", json!("J\u{fffd}rg"), "preferred_name"),
+        (SimulatedEndpoint::Persons, b"\"Ann\nLee\"", "/displayName", json!("Ann Lee"), ""),
         (
-            Endpoint::Employments,
+            SimulatedEndpoint::Employments,
             surrogate,
             "/title",
             json!("Ann \u{fffd}"),
             "employments.position.title",
         ),
-        (Endpoint::Employments, b"1e400", "/title", Value::Null, "employments.position.title"),
-        (Endpoint::Employments, br#"{"a":1}"#, "/title", Value::Null, "employments.position.title"),
-        (Endpoint::Employments, &deep(), "/title", Value::Null, "employments.position.title"),
+        (SimulatedEndpoint::Employments, b"1e400", "/title", Value::Null, "employments.position.title"),
+        (SimulatedEndpoint::Employments, br#"{"a":1}"#, "/title", Value::Null, "employments.position.title"),
+        (SimulatedEndpoint::Employments, &deep(), "/title", Value::Null, "employments.position.title"),
     ] {
-        bridge.simulator.fail(odd(endpoint, value));
+        bridge.simulator.add_fault(odd(endpoint, value));
         let seen = bridge.reloaded().await;
         let mut expected_users = users.clone();
         let user = expected_users.iter_mut().find(|user| user["id"] == *id).unwrap();
@@ -129,7 +129,7 @@ async fn an_odd_value_is_absent_for_that_person_only() {
             "{text}: {examples}"
         );
         assert_eq!(bridge.health().await.1["status"], "ok", "{text}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
     }
     assert_eq!(by_id(&bridge.reloaded().await, &id)["title"], PLACEHOLDER);
     assert_eq!(defects(&bridge).await.2, 0, "what can be read again is no defect");
@@ -150,7 +150,7 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
     ] {
         let text = format!("{attribute} {}", &value.to_string()[..value.to_string().len().min(40)]);
         let (world, id) = company();
-        let (bridge, users) = restless(world).await;
+        let (bridge, users) = start_always_loading(world).await;
         bridge.simulator.with_world(|world| {
             let mut hired = world.persons[3].clone();
             (hired.id, hired.email) = ("9000001".to_owned(), Some("new@example.com".to_owned()));
@@ -168,10 +168,10 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
                 *member = Some(PLACEHOLDER.to_owned());
             }
         });
-        bridge.simulator.fail(odd(Endpoint::Persons, value.to_string().as_bytes()));
-        bridge.simulator.reset_counts();
+        bridge.simulator.add_fault(odd(SimulatedEndpoint::Persons, value.to_string().as_bytes()));
+        bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{text}");
-        assert_eq!(bridge.simulator.requests(Endpoint::Person), 0, "{text}: nobody is missing");
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 0, "{text}: nobody is missing");
         let (left_out, kept, _, examples) = defects(&bridge).await;
         assert_eq!((left_out, kept), (1, 1), "{text}: {examples}");
         assert!(
@@ -184,7 +184,7 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
         );
         assert!(!examples.contains("example.com"), "{examples}");
         assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{text}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         assert_eq!(bridge.reloaded().await.len(), 61, "{text}");
         assert_eq!(defects(&bridge).await, (0, 0, 0, "null".to_owned()), "{text}");
     }
@@ -193,16 +193,16 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_with_an_unreadable_id_is_checked_and_stays() {
     let (world, _) = company();
-    let (bridge, users) = restless(world).await;
+    let (bridge, users) = start_always_loading(world).await;
     for value in [json!({}), json!("7\u{fffd}"), json!(""), Value::Null] {
         let action =
-            Action::OddEntries { entries: 3, attribute: "id".to_owned(), value: value.clone() };
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, action).times(1));
-        bridge.simulator.reset_counts();
+            FaultAction::ChangedEntries { entries: 3, attribute: "id".to_owned(), value: value.clone() };
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action).times(1));
+        bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{value}");
-        assert_eq!(bridge.simulator.requests(Endpoint::Person), 3, "{value}");
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 3, "{value}");
         assert_eq!(defects(&bridge).await.0, 3, "{value}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
     }
 }
 
@@ -213,12 +213,12 @@ async fn many_persons_who_cannot_be_read_fail_the_load() {
     {
         let setup = Setup::persons(persons);
         let simulator = setup.simulator();
-        let action = Action::OddEntries {
+        let action = FaultAction::ChangedEntries {
             entries: unreadable,
             attribute: "email".to_owned(),
             value: json!({}),
         };
-        simulator.fail(Fault::on(Endpoint::Persons, action));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action));
         let bridge = setup.start_with(simulator);
         let answer = bridge.get("/Users").await;
         assert_eq!(
@@ -242,7 +242,7 @@ async fn many_persons_who_cannot_be_read_fail_the_load() {
 async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
     let (mut world, id) = company();
     world.persons[3].employments[0].employment_start_date = Some(jiff::civil::date(2020, 1, 1));
-    let (bridge, users) = restless(world).await;
+    let (bridge, users) = start_always_loading(world).await;
     for (attribute, value) in [
         ("status", json!({})),
         ("status", json!("ACTIVE\u{fffd}")),
@@ -253,42 +253,42 @@ async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
         ("termination", json!({"last_working_day": "0000-00-00"})),
         ("person", json!("x")),
     ] {
-        let action = Action::OddEntries {
+        let action = FaultAction::ChangedEntries {
             entries: 1,
             attribute: attribute.to_owned(),
             value: value.clone(),
         };
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action).person(&id));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action).person(&id));
         assert_eq!(bridge.reloaded().await, users, "{attribute} {value}");
         assert_eq!(
             bridge.health().await.1["parts"]["directory"]["outdated"],
             1,
             "{attribute} {value}"
         );
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
     }
 }
 
 /// Returns faults that make the employments of one person unreadable.
-fn unreadable_employments(other_person: &str) -> [Action; 9] {
+fn unreadable_employments(other_person: &str) -> [FaultAction; 9] {
     let status =
-        Action::OddEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
+        FaultAction::ChangedEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
     [
-        Action::Status(500),
-        Action::Status(403),
-        Action::NotFoundResource,
-        Action::WrongJson,
-        Action::TruncatedJson,
-        Action::Html(502),
-        Action::EmptyListing,
-        Action::EmploymentsOf { person: other_person.to_owned(), names_person: true },
+        FaultAction::Status(500),
+        FaultAction::Status(403),
+        FaultAction::NotFoundResource,
+        FaultAction::WrongJson,
+        FaultAction::TruncatedJson,
+        FaultAction::HtmlError(502),
+        FaultAction::EmptyListing,
+        FaultAction::EmploymentsOf { person: other_person.to_owned(), refers_to_person: true },
         status,
     ]
 }
 
 /// Asserts that the list, a filter and a read by id agree on the presence of this user.
-async fn is_served(bridge: &Bridge, id: &str, is_expected: bool, text: &str) {
-    let listed = bridge.everybody().await.iter().any(|user| user["id"] == id);
+async fn is_served(bridge: &TestServer, id: &str, is_expected: bool, text: &str) {
+    let listed = bridge.all_users().await.iter().any(|user| user["id"] == id);
     let by_filter =
         bridge.list("/Users", &[("filter", &format!("id eq \"{id}\""))]).await["totalResults"] == 1;
     let by_id = bridge.get(&format!("/Users/{id}")).await;
@@ -307,7 +307,7 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
     let (world, _) = company();
     let other_person = world.persons[7].id.clone();
     for action in unreadable_employments(&other_person) {
-        let (bridge, users) = restless(world.clone()).await;
+        let (bridge, users) = start_always_loading(world.clone()).await;
         let id = "9000001";
         bridge.simulator.with_world(|world| {
             let mut hired = world.persons[3].clone();
@@ -317,7 +317,7 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
             hired.employments[0].status = Some("ONBOARDING".to_owned());
             world.persons.push(hired);
         });
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(id));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(id));
         // The second load remembers that the first one could not read the employments.
         for _ in 0..2 {
             assert_eq!(bridge.reloaded().await, users, "{action:?}");
@@ -330,7 +330,7 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
             );
             assert!(!examples.contains("example.com"), "{examples}");
         }
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         let seen = bridge.reloaded().await;
         assert_eq!((seen.len(), &by_id(&seen, id)["active"]), (61, &json!(false)), "{action:?}");
         is_served(&bridge, id, true, &format!("{action:?}")).await;
@@ -343,22 +343,22 @@ async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out
     let (world, _) = company();
     let other_person = world.persons[20].id.clone();
     let actions = unreadable_employments(&other_person);
-    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world) };
+    let setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world) };
     let ids: Vec<String> =
         setup.world.persons.iter().take(actions.len()).map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
     for (action, id) in actions.iter().zip(&ids) {
-        simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(id));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(id));
     }
     let bridge = setup.start_with(simulator);
     bridge.ready().await;
     for (action, id) in actions.iter().zip(&ids) {
         is_served(&bridge, id, false, &format!("{action:?}")).await;
     }
-    assert_eq!(bridge.everybody().await.len(), 60 - ids.len());
+    assert_eq!(bridge.all_users().await.len(), 60 - ids.len());
     let (left_out, kept, _, examples) = defects(&bridge).await;
     assert_eq!((left_out, kept), (ids.len() as u64, 0), "{examples}");
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     assert_eq!(bridge.reloaded().await.len(), 60);
     assert_eq!(defects(&bridge).await.0, 0);
 }
@@ -366,7 +366,7 @@ async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odd_unit_name_affects_no_other_department() {
     let (mut world, _) = company();
-    let unit = world.org_units.iter_mut().find(|unit| unit.kind.as_str() == "department").unwrap();
+    let unit = world.org_units.iter_mut().find(|unit| unit.unit_type.as_str() == "department").unwrap();
     unit.name = PLACEHOLDER.to_owned();
     let count = |users: &[Value], name: &str| {
         users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count()
@@ -374,7 +374,7 @@ async fn an_odd_unit_name_affects_no_other_department() {
     let named = |users: &[Value]| {
         users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count()
     };
-    let usual = Setup::of(world.clone()).start().everybody().await;
+    let usual = Setup::of(world.clone()).start().all_users().await;
     let of_unit = count(&usual, PLACEHOLDER);
     assert!(of_unit > 0 && named(&usual) > of_unit);
     let surrogate: &[u8] = br#""Sales \ud83d""#;
@@ -384,11 +384,11 @@ async fn an_odd_unit_name_affects_no_other_department() {
         let setup = Setup::of(world.clone());
         let simulator = setup.simulator();
         // Org units that the list does not name are requested one by one.
-        for endpoint in [Endpoint::OrgUnits, Endpoint::OrgUnit] {
-            simulator.fail(odd(endpoint, value));
+        for endpoint in [SimulatedEndpoint::OrgUnits, SimulatedEndpoint::OrgUnit] {
+            simulator.add_fault(odd(endpoint, value));
         }
         let bridge = setup.start_with(simulator);
-        let users = bridge.everybody().await;
+        let users = bridge.all_users().await;
         match expected {
             Some(name) => {
                 assert_eq!((count(&users, name), named(&users)), (of_unit, named(&usual)))
@@ -409,7 +409,7 @@ async fn text_is_normalised_and_invisible_characters_are_removed() {
     person.last_name = Some("\u{200b}\u{2060}".to_owned());
     person.preferred_name = None;
     person.employments[0].position = Some("Head\u{2028}of  Sales\u{feff}".to_owned());
-    let users = Setup::of(world).start().everybody().await;
+    let users = Setup::of(world).start().all_users().await;
     let user = by_id(&users, &id);
     assert_eq!(user["userName"], "j\u{f6}rg@example.com");
     assert_eq!(user["emails"][0]["value"], "j\u{f6}rg@example.com");
@@ -431,14 +431,14 @@ async fn a_time_without_a_zone_is_utc() {
     ] {
         let setup = Setup::persons(1);
         let simulator = setup.simulator();
-        let action = Action::OddEntries {
+        let action = FaultAction::ChangedEntries {
             entries: 1,
             attribute: "created_at".to_owned(),
             value: json!(time),
         };
-        simulator.fail(Fault::on(Endpoint::Persons, action));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action));
         let bridge = setup.start_with(simulator);
-        let created = bridge.everybody().await[0]["meta"]["created"].clone();
+        let created = bridge.all_users().await[0]["meta"]["created"].clone();
         let created = created.as_str().map(|text| text.parse::<jiff::Timestamp>().unwrap());
         assert_eq!(created, expected.as_str().map(|text| text.parse().unwrap()), "{time}");
         assert_eq!(defects(&bridge).await.2, u64::from(expected.is_null()), "{time}");
@@ -448,22 +448,22 @@ async fn a_time_without_a_zone_is_utc() {
 #[tokio::test(flavor = "multi_thread")]
 async fn defects_of_a_response_envelope_are_reported() {
     let (world, _) = company();
-    let (bridge, users) = restless(world).await;
-    let json = |body: &str| Action::Body(200, "application/json", body.to_owned());
+    let (bridge, users) = start_always_loading(world).await;
+    let json = |body: &str| FaultAction::CustomBody(200, "application/json", body.to_owned());
     for (action, expected) in [
         (json("{}"), "no `_data`"),
         (json(r#"{"_data":{}}"#), "`_data` is not a list"),
         (json(""), "it is empty"),
         (json("[]"), "not a JSON object"),
         (json(r#"{"_data":[{"id":"1"}"#), "cut short"),
-        (Action::TruncatedJson, "cut short"),
-        (Action::Html(200), "HTML instead of JSON: a proxy or login page answers"),
+        (FaultAction::TruncatedJson, "cut short"),
+        (FaultAction::HtmlError(200), "HTML instead of JSON: a proxy or login page answers"),
     ] {
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()));
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         let failure = bridge.failure().await;
         assert!(failure.contains(expected), "{action:?}: {failure}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
     }
 }

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use personio_scim::mapping::{Custom, GroupKind};
-use personio_scim::scim::{AttributeType, CustomAttribute};
+use personio_scim::mapping::{CustomAttributePolicy, GroupKind};
+use personio_scim::scim::{AttributeType, CustomAttributeDefinition};
 use personio_scim::scim::{PERSONIO_USER_SCHEMA as EXTENSION, SEARCH_REQUEST_SCHEMA};
-use personio_scim::simulator::{Action, Fault};
+use personio_scim::simulator::{FaultAction, InjectedFault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, Setup, TOKEN, answer};
+use crate::harness::{TestServer, Setup, TOKEN, send_request};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 const METHODS: [Method; 6] =
@@ -21,18 +21,18 @@ const METHODS: [Method; 6] =
 fn everything() -> Setup {
     let mut setup = Setup { webhook_token: Some(WEBHOOK_TOKEN), ..Setup::persons(30) };
     setup.policy.groups = vec![GroupKind::Department];
-    let custom = |id: &str, name: &str, kind, multi_valued| Custom {
+    let custom = |id: &str, name: &str, kind, multi_valued| CustomAttributePolicy {
         id: id.to_owned(),
-        attribute: CustomAttribute { name: name.to_owned(), kind, multi_valued },
+        definition: CustomAttributeDefinition { name: name.to_owned(), attribute_type: kind, multi_valued },
     };
-    setup.policy.custom = vec![
+    setup.policy.custom_attributes = vec![
         custom("dynamic_777", "staffNumber", AttributeType::Integer, false),
         custom("dynamic_778", "shirtSizes", AttributeType::String, true),
     ];
     setup
 }
 
-async fn document(bridge: &Bridge) -> Value {
+async fn document(bridge: &TestServer) -> Value {
     let answer = bridge.get("/openapi.json").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
@@ -51,7 +51,7 @@ fn addresses(document: &Value, path: &str) -> Vec<String> {
 }
 
 /// Builds a request with the token and the body that the path needs.
-fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestBuilder {
+fn request(bridge: &TestServer, method: &Method, address: &str) -> reqwest::RequestBuilder {
     let (token, body) = if address.ends_with("/webhooks/personio") {
         (WEBHOOK_TOKEN.to_owned(), json!({"event_name": "person.updated"}))
     } else {
@@ -108,7 +108,7 @@ async fn every_path_accepts_exactly_the_listed_methods() {
                 .replace("/ResourceTypes/{id}", "/ResourceTypes/User")
                 .replace("{urn}", EXTENSION);
             for method in &METHODS {
-                let status = answer(request(&bridge, method, &address)).await.status.as_u16();
+                let status = send_request(request(&bridge, method, &address)).await.status.as_u16();
                 let operation = &item[method.as_str().to_lowercase()];
                 let not_implemented = path == "/Me" || path == "/Bulk";
                 if operation.is_null() {
@@ -136,7 +136,7 @@ async fn every_path_accepts_exactly_the_listed_methods() {
 async fn responses_without_data_are_described() {
     let setup = Setup { refresh_wait: Duration::ZERO, ..everything() };
     let simulator = setup.simulator();
-    simulator.fail(Fault::everywhere(Action::Hang));
+    simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
     let bridge = setup.start_with(simulator);
     let document = document(&bridge).await;
     let mut unavailable = 0;
@@ -145,7 +145,7 @@ async fn responses_without_data_are_described() {
             item.as_object().unwrap().iter().filter(|(name, _)| *name != "servers")
         {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let status = answer(request(&bridge, &method, &addresses(&document, path)[0]))
+            let status = send_request(request(&bridge, &method, &addresses(&document, path)[0]))
                 .await
                 .status
                 .as_u16();
@@ -317,8 +317,8 @@ async fn urls_and_limits_match_the_settings() {
 #[tokio::test(flavor = "multi_thread")]
 async fn openapi_requires_the_token() {
     let bridge = everything().start();
-    let refused = answer(bridge.http.get(format!("{}/openapi.json", bridge.origin))).await;
+    let refused = send_request(bridge.http.get(format!("{}/openapi.json", bridge.origin))).await;
     refused.scim_error(401, None);
-    answer(bridge.request(Method::DELETE, "/openapi.json")).await.scim_error(405, None);
+    send_request(bridge.request(Method::DELETE, "/openapi.json")).await.scim_error(405, None);
     bridge.get("/scim/v2/openapi.json").await.scim_error(404, None);
 }

@@ -15,59 +15,59 @@ use std::time::Duration;
 
 use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use personio_scim::simulator::{
-    Action, CustomAttribute, Endpoint, Fault, Options, Person, Rate, Simulator, Termination, World,
+    FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, SimulatorOptions, SimulatedPerson, SimulatedRateLimit, Simulator, SimulatedTermination, World,
 };
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, NOW, Setup, TOKEN, answer, http, until};
-use crate::process::WRITTEN;
+use crate::harness::{TestResponse, NOW, Setup, TOKEN, send_request, http, wait_until};
+use crate::process::LOG_DELAY;
 
 /// Marker in every field that must not leave.
-pub const PRIVATE: &str = "MARKER-9f3c";
+pub const PRIVATE_MARKER: &str = "MARKER-9f3c";
 /// Marker in names and addresses, which are served but never logged. The search ignores case.
-const NAME: &str = "namemarker";
+const NAME_MARKER: &str = "namemarker";
 /// Marker in everything that a client sends.
-const SENT: &str = "SENTMARKER";
-pub const HOURS: f64 = 31.415_926;
+const SENT_MARKER: &str = "SENTMARKER";
+pub const PRIVATE_HOURS: f64 = 31.415_926;
 const WEBHOOK_TOKEN: &str = "webhook-token-of-this-test";
 const SECRET: &str = "client-secret-of-this-test";
 const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
                        [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n";
 
-pub fn mark(person: &mut Person) {
+pub fn mark(person: &mut SimulatedPerson) {
     let id = &person.id;
-    person.gender = Some(PRIVATE.to_owned());
-    person.profile_picture = Some(format!("https://pictures.example/{PRIVATE}.png"));
+    person.gender = Some(PRIVATE_MARKER.to_owned());
+    person.profile_picture = Some(format!("https://pictures.example/{PRIVATE_MARKER}.png"));
     person.first_name = Some(format!("Namemarker{id}"));
     person.last_name = Some(format!("Ünamemarker{id}"));
     person.preferred_name = Some(format!("NameMarker {id}"));
     person.email = Some(format!("namemarker.{id}@example.com"));
     for attribute in &mut person.custom_attributes {
-        attribute.label = Some(format!("Label {PRIVATE}"));
-        attribute.value = json!(PRIVATE);
+        attribute.label = Some(format!("Label {PRIVATE_MARKER}"));
+        attribute.value = json!(PRIVATE_MARKER);
     }
     // The server requests the first two attributes and refuses them because of their labels.
     let values = [
-        json!(PRIVATE),
-        json!([PRIVATE]),
-        json!({"inner": {PRIVATE: [PRIVATE, {"deep": PRIVATE}]}}),
+        json!(PRIVATE_MARKER),
+        json!([PRIVATE_MARKER]),
+        json!({"inner": {PRIVATE_MARKER: [PRIVATE_MARKER, {"deep": PRIVATE_MARKER}]}}),
     ];
     let labels = ["Gehalt", "IBAN", "Notiz"];
     for ((value, label), number) in values.into_iter().zip(labels).zip(900..) {
-        person.custom_attributes.push(CustomAttribute {
+        person.custom_attributes.push(SimulatedCustomAttribute {
             id: format!("dynamic_{number}"),
-            global_id: Some(format!("{PRIVATE}-{number}")),
-            label: Some(format!("{label} {PRIVATE}")),
-            kind: "STRING".to_owned(),
+            global_id: Some(format!("{PRIVATE_MARKER}-{number}")),
+            label: Some(format!("{label} {PRIVATE_MARKER}")),
+            value_type: "STRING".to_owned(),
             value,
         });
     }
     for employment in &mut person.employments {
-        employment.weekly_working_hours = Some(HOURS);
-        let termination = employment.termination.get_or_insert_with(Termination::default);
-        termination.kind = Some(PRIVATE.to_owned());
-        termination.reason = Some(format!("Because {PRIVATE}."));
+        employment.weekly_working_hours = Some(PRIVATE_HOURS);
+        let termination = employment.termination.get_or_insert_with(SimulatedTermination::default);
+        termination.termination_type = Some(PRIVATE_MARKER.to_owned());
+        termination.reason = Some(format!("Because {PRIVATE_MARKER}."));
     }
 }
 
@@ -77,14 +77,14 @@ fn setup() -> Setup {
     // Two persons share an address. The warning about it must not contain the address.
     let shared = world.persons[0].email.clone();
     world.persons[1].email = shared;
-    let options = Options { client_secret: SECRET.to_owned(), ..Options::default() };
+    let options = SimulatorOptions { client_secret: SECRET.to_owned(), ..SimulatorOptions::default() };
     let mut setup = Setup::of(world);
-    setup.options = Options { rate: Some(Rate { per_second: 1e6, burst: 1e6 }), ..options };
+    setup.options = SimulatorOptions { rate: Some(SimulatedRateLimit { per_second: 1e6, burst: 1e6 }), ..options };
     setup
 }
 
 /// Real program with its log in a file.
-struct Program {
+struct LoggedProgram {
     child: Child,
     folder: tempfile::TempDir,
     origin: String,
@@ -92,14 +92,14 @@ struct Program {
     answers: String,
 }
 
-impl Drop for Program {
+impl Drop for LoggedProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Program {
+impl LoggedProgram {
     async fn start(simulator: &Simulator) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mapping = folder.path().join("mapping.toml");
@@ -123,7 +123,7 @@ impl Program {
             .unwrap();
         let mut program = Self { child, folder, origin: String::new(), answers: String::new() };
         let mut address = None;
-        until("the program listens", async || {
+        wait_until("the program listens", async || {
             let log = program.log();
             address = log
                 .split_once("listening on ")
@@ -143,13 +143,13 @@ impl Program {
         String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap()).into_owned()
     }
 
-    async fn ask(&mut self, request: reqwest::RequestBuilder) -> Answer {
-        let answer = answer(request).await;
+    async fn ask(&mut self, request: reqwest::RequestBuilder) -> TestResponse {
+        let answer = send_request(request).await;
         writeln!(self.answers, "{} {:?} {}", answer.status, answer.headers, answer.text).unwrap();
         answer
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    async fn get(&mut self, path: &str) -> TestResponse {
         let request = http().get(format!("{}{path}", self.origin)).bearer_auth(TOKEN);
         self.ask(request).await
     }
@@ -217,14 +217,14 @@ impl Program {
         for header in headers {
             let request =
                 http().get(format!("{}/scim/v2/Users?count=1", self.origin)).bearer_auth(TOKEN);
-            self.ask(request.header(header, SENT)).await;
+            self.ask(request.header(header, SENT_MARKER)).await;
         }
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let body = json!({"userName": SENT}).to_string();
+            let body = json!({"userName": SENT_MARKER}).to_string();
             let request = http()
                 .request(method, format!("{}/scim/v2/Users/1", self.origin))
                 .bearer_auth(TOKEN);
-            self.ask(request.header("Content-Type", SENT).body(body)).await;
+            self.ask(request.header("Content-Type", SENT_MARKER).body(body)).await;
         }
         self.search().await;
         self.notify().await;
@@ -240,8 +240,8 @@ impl Program {
             json!({"filter": "userName SENTMARKER"}),
             json!({"filter": "userName eq SENTMARKER"}),
             json!({"filter": "active eq \"SENTMARKER\""}),
-            json!({"sortBy": SENT, "attributes": [SENT], "SENTMARKER": SENT}),
-            json!({"cursor": SENT, "count": SENT}),
+            json!({"sortBy": SENT_MARKER, "attributes": [SENT_MARKER], "SENTMARKER": SENT_MARKER}),
+            json!({"cursor": SENT_MARKER, "count": SENT_MARKER}),
         ];
         for mut body in queries {
             for (name, value) in body.as_object().unwrap() {
@@ -273,13 +273,13 @@ impl Program {
     /// Sends valid and invalid webhooks, and one with a wrong token.
     async fn notify(&mut self) {
         let notices = [
-            json!({"event_name": "person.updated", "payload": {"person_id": SENT, "SENTMARKER": SENT}}).to_string(),
+            json!({"event_name": "person.updated", "payload": {"person_id": SENT_MARKER, "SENTMARKER": SENT_MARKER}}).to_string(),
             json!({"event_name": "person.updated", "payload": {"person_id": "SENTMARKER@x"}}).to_string(),
-            json!({"event_name": SENT}).to_string(),
-            json!({"event_name": [SENT], SENT: SENT}).to_string(),
+            json!({"event_name": SENT_MARKER}).to_string(),
+            json!({"event_name": [SENT_MARKER], SENT_MARKER: SENT_MARKER}).to_string(),
             "{\"event_name\": \"SENTMARKER\" SENTMARKER".to_owned(),
         ];
-        for token in [WEBHOOK_TOKEN, SENT] {
+        for token in [WEBHOOK_TOKEN, SENT_MARKER] {
             for notice in &notices {
                 let request = http()
                     .post(format!("{}/webhooks/personio", self.origin))
@@ -317,10 +317,10 @@ impl Program {
     /// line and its logger.
     #[track_caller]
     fn assert_silent(&self) {
-        std::thread::sleep(WRITTEN);
+        std::thread::sleep(LOG_DELAY);
         let log = self.log();
         assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
-        for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN] {
+        for marker in [PRIVATE_MARKER, &PRIVATE_HOURS.to_string(), SENT_MARKER, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN] {
             let at = self.answers.find(marker);
             assert!(
                 at.is_none(),
@@ -331,7 +331,7 @@ impl Program {
         let mut found = String::new();
         for line in log.lines() {
             for marker in
-                [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN, NAME]
+                [PRIVATE_MARKER, &PRIVATE_HOURS.to_string(), SENT_MARKER, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN, NAME_MARKER]
             {
                 if line.to_lowercase().contains(&marker.to_lowercase()) {
                     writeln!(found, "{marker} in {line:.600}").unwrap();
@@ -348,20 +348,20 @@ async fn private_data_is_in_no_response_and_no_log() {
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
     // The look-up and one person's employments fail, and the log reports it.
-    simulator.fail(Fault::on(Endpoint::CostCenters, Action::Status(403)));
-    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&ids[5]));
-    let mut program = Program::start(&simulator).await;
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&ids[5]));
+    let mut program = LoggedProgram::start(&simulator).await;
     // All users except the one whose employments cannot be read.
-    until("the people are there", async || program.health().await.contains("\"users\":119")).await;
+    wait_until("the people are there", async || program.health().await.contains("\"users\":119")).await;
     simulator.revoke_tokens();
     program.ask_everything(&ids).await;
-    assert!(program.answers.to_lowercase().contains(NAME), "names are served");
+    assert!(program.answers.to_lowercase().contains(NAME_MARKER), "names are served");
     assert!(
         program.answers.contains("terminationDate"),
         "what is about a termination and may leave is served"
     );
     assert!(
-        upstream_answers(&simulator).await.contains(PRIVATE),
+        upstream_answers(&simulator).await.contains(PRIVATE_MARKER),
         "the simulator knows what must not leave"
     );
     program.assert_silent();
@@ -372,49 +372,49 @@ async fn upstream_answers(simulator: &Simulator) -> String {
     let form = format!("grant_type=client_credentials&client_id=demo&client_secret={SECRET}");
     let request = http().post(format!("{}/v2/auth/token", simulator.base_url())).body(form);
     let token =
-        answer(request.header("Content-Type", "application/x-www-form-urlencoded")).await.json();
+        send_request(request.header("Content-Type", "application/x-www-form-urlencoded")).await.json();
     let token = token["access_token"].as_str().unwrap();
-    answer(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token)).await.text
+    send_request(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token)).await.text
 }
 
 /// Returns unusable responses with markers wherever a text can be.
 fn malformed() -> Vec<(u16, &'static str, String)> {
-    let html = format!("<html><title>{PRIVATE}</title>Namemarker papi-x</html>");
+    let html = format!("<html><title>{PRIVATE_MARKER}</title>Namemarker papi-x</html>");
     let problem = json!({
-        "personio_trace_id": format!("{PRIVATE} Namemarker"), "timestamp": PRIVATE,
-        "errors": [{"title": PRIVATE, "detail": "Namemarker", "_meta": {PRIVATE: PRIVATE}}],
-        "error": "Namemarker", "error_description": PRIVATE, "error_uri": PRIVATE, "trace_id": PRIVATE.repeat(20),
+        "personio_trace_id": format!("{PRIVATE_MARKER} Namemarker"), "timestamp": PRIVATE_MARKER,
+        "errors": [{"title": PRIVATE_MARKER, "detail": "Namemarker", "_meta": {PRIVATE_MARKER: PRIVATE_MARKER}}],
+        "error": "Namemarker", "error_description": PRIVATE_MARKER, "error_uri": PRIVATE_MARKER, "trace_id": PRIVATE_MARKER.repeat(20),
     });
-    let next = json!({"_data": [], "_meta": {"links": {"next": {"href": format!("https://{PRIVATE}/?x=Namemarker")}}}});
+    let next = json!({"_data": [], "_meta": {"links": {"next": {"href": format!("https://{PRIVATE_MARKER}/?x=Namemarker")}}}});
     let mut all = vec![
         (200, "text/html", html.clone()),
-        (200, "application/json", format!("{{\"_data\": [{{\"id\": \"{PRIVATE}")),
-        (200, "application/json", format!("\"{PRIVATE}\"")),
-        (200, "application/json", json!({"_data": PRIVATE}).to_string()),
-        (200, "application/json", json!({"_data": [{"id": {PRIVATE: "Namemarker"}}]}).to_string()),
+        (200, "application/json", format!("{{\"_data\": [{{\"id\": \"{PRIVATE_MARKER}")),
+        (200, "application/json", format!("\"{PRIVATE_MARKER}\"")),
+        (200, "application/json", json!({"_data": PRIVATE_MARKER}).to_string()),
+        (200, "application/json", json!({"_data": [{"id": {PRIVATE_MARKER: "Namemarker"}}]}).to_string()),
         (
             200,
             "application/json",
-            json!({"_data": [{"id": "7", "email": {"Namemarker": PRIVATE}}]}).to_string(),
+            json!({"_data": [{"id": "7", "email": {"Namemarker": PRIVATE_MARKER}}]}).to_string(),
         ),
         (
             200,
             "application/json",
-            json!({"id": "7", "status": [PRIVATE], "email": ["Namemarker"]}).to_string(),
+            json!({"id": "7", "status": [PRIVATE_MARKER], "email": ["Namemarker"]}).to_string(),
         ),
         (200, "application/json", next.to_string()),
-        (200, "application/json", json!({"access_token": {"papi-x": PRIVATE}}).to_string()),
+        (200, "application/json", json!({"access_token": {"papi-x": PRIVATE_MARKER}}).to_string()),
         (
             200,
             "application/json",
-            json!({"access_token": "papi-x", "token_type": PRIVATE}).to_string(),
+            json!({"access_token": "papi-x", "token_type": PRIVATE_MARKER}).to_string(),
         ),
         (
             200,
             "application/json",
             json!({"access_token": "papi-x", "expires_in": "Namemarker"}).to_string(),
         ),
-        (200, "application/json", json!({"access_token": format!("papi-{PRIVATE}\n")}).to_string()),
+        (200, "application/json", json!({"access_token": format!("papi-{PRIVATE_MARKER}\n")}).to_string()),
     ];
     for status in [302, 400, 401, 403, 404, 409, 500, 503] {
         all.push((status, "application/problem+json", problem.to_string()));
@@ -431,20 +431,20 @@ async fn malformed_personio_responses_are_not_quoted() {
     // Without a list, each request reads single persons from Personio, so every parser gets every
     // response.
     let everything = malformed();
-    for endpoint in [Endpoint::Token, Endpoint::Persons, Endpoint::Person, Endpoint::Employments] {
-        simulator.heal();
-        if endpoint != Endpoint::Persons {
-            simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    for endpoint in [SimulatedEndpoint::Token, SimulatedEndpoint::Persons, SimulatedEndpoint::Person, SimulatedEndpoint::Employments] {
+        simulator.clear_faults();
+        if endpoint != SimulatedEndpoint::Persons {
+            simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
         }
         let (status, kind, body) = everything[0].clone();
-        simulator.fail(Fault::on(endpoint, Action::Body(status, kind, body)));
-        let mut program = Program::start(&simulator).await;
+        simulator.add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(status, kind, body)));
+        let mut program = LoggedProgram::start(&simulator).await;
         for ((status, kind, body), id) in everything.iter().zip(&ids) {
-            simulator.heal();
-            if endpoint != Endpoint::Persons {
-                simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+            simulator.clear_faults();
+            if endpoint != SimulatedEndpoint::Persons {
+                simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
             }
-            simulator.fail(Fault::on(endpoint, Action::Body(*status, kind, body.clone())));
+            simulator.add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(*status, kind, body.clone())));
             program.get(&format!("/Users/{id}")).await;
             program.health().await;
         }
@@ -455,21 +455,21 @@ async fn malformed_personio_responses_are_not_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_load_is_reported_without_quoting_the_response() {
     let setup = setup();
-    for endpoint in [Endpoint::Token, Endpoint::Persons] {
+    for endpoint in [SimulatedEndpoint::Token, SimulatedEndpoint::Persons] {
         for (status, kind, body) in malformed().into_iter().filter(|(status, ..)| *status < 500) {
             let simulator = setup.simulator();
-            simulator.fail(Fault::on(endpoint, Action::Body(status, kind, body.clone())));
-            let mut program = Program::start(&simulator).await;
+            simulator.add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(status, kind, body.clone())));
+            let mut program = LoggedProgram::start(&simulator).await;
             let ended = async || {
                 let health = program.health().await;
                 health.contains("\"down\",\"detail\":\"the last load failed")
                     || health.contains("\"status\":\"ok\"")
             };
-            until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended)
+            wait_until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended)
                 .await;
             program.get("/scim/v2/Users").await;
             program.assert_silent();
-            let quoted = program.answers.to_lowercase().contains(NAME);
+            let quoted = program.answers.to_lowercase().contains(NAME_MARKER);
             assert!(!quoted, "{status} {body} from {endpoint:?}: {}", program.answers);
         }
     }

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use personio_scim::config::Args;
-use personio_scim::simulator::{Action, Endpoint, Fault, Options, Simulator};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatorOptions, Simulator};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use crate::harness::{Answer, Setup, TOKEN, answer, http, until};
+use crate::harness::{TestResponse, Setup, TOKEN, send_request, http, wait_until};
 
 /// Maximum time that a process may take to stop.
-const END: Duration = Duration::from_secs(10);
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Running program. It is killed when it is dropped.
 pub struct Program {
@@ -85,7 +85,7 @@ impl Ended {
 }
 
 /// Time after which an event is in the log.
-pub const WRITTEN: Duration = Duration::from_millis(40);
+pub const LOG_DELAY: Duration = Duration::from_millis(40);
 
 impl Program {
     pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
@@ -119,7 +119,7 @@ impl Program {
     /// Waits for the end of the process, for as long as [`until`] waits.
     pub async fn ended(mut self) -> Ended {
         let mut status = None;
-        until("the program has ended", async || {
+        wait_until("the program has ended", async || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         })
@@ -143,7 +143,7 @@ impl Program {
     /// Returns the log so far and asserts that every line is a JSON object.
     #[track_caller]
     pub fn log(&self) -> Vec<Value> {
-        std::thread::sleep(WRITTEN);
+        std::thread::sleep(LOG_DELAY);
         let lines = self.err.so_far();
         // The last line may be incomplete, because lines are written in batches.
         let lines = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
@@ -176,7 +176,7 @@ impl Program {
     /// Returns the base URL that `serve` writes to its log: `http://127.0.0.1:…/scim/v2`.
     pub async fn base_url(&self) -> String {
         let mut base_url = None;
-        until("the server listens", async || {
+        wait_until("the server listens", async || {
             base_url =
                 self.log().iter().find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
             base_url.is_some()
@@ -188,7 +188,7 @@ impl Program {
     /// Returns the text that follows `label` on its line of standard output.
     pub async fn printed(&self, label: &str) -> String {
         let mut found = None;
-        until(label, async || {
+        wait_until(label, async || {
             let out = self.out.so_far();
             found = out
                 .lines()
@@ -263,8 +263,8 @@ pub fn file(content: &str) -> NamedTempFile {
 }
 
 /// Sends a GET with a bearer token.
-pub async fn get(url: &str, token: &str) -> Answer {
-    answer(http().get(url).header("Authorization", format!("Bearer {token}"))).await
+pub async fn get(url: &str, token: &str) -> TestResponse {
+    send_request(http().get(url).header("Authorization", format!("Bearer {token}"))).await
 }
 
 /// Returns all settings that `serve` needs to run with a simulator.
@@ -829,7 +829,7 @@ async fn a_server_that_others_reach_without_tls_warns_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_the_page() {
-    let options = Options { rate: None, ..Options::default() };
+    let options = SimulatorOptions { rate: None, ..SimulatorOptions::default() };
     let simulator = Setup { options, ..Setup::persons(1100) }.simulator();
     let upstream = simulator.base_url();
     for (max_results, is_warned) in [("1000", true), ("1100", false)] {
@@ -840,7 +840,7 @@ async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_t
         let is_served = |line: &Value| {
             line["message"].as_str().is_some_and(|text| text.contains("users are served"))
         };
-        until("users are served", async || program.log().iter().any(is_served)).await;
+        wait_until("users are served", async || program.log().iter().any(is_served)).await;
         let log = program.log();
         assert!(log[0]["message"].as_str().unwrap().contains("until that is done"), "{log:?}");
         let words = "1100 users are more than the largest page holds, 1000: a client that does not page reads a part";
@@ -884,7 +884,7 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
         |pid: u32| Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap();
     assert!(hang_up(child.id()).success());
     let mut status = None;
-    until("the program has ended", async || {
+    wait_until("the program has ended", async || {
         status = child.try_wait().unwrap();
         status.is_some()
     })
@@ -897,7 +897,7 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
     let is_read = |line: &Value| {
         line["message"].as_str().is_some_and(|text| text.contains("settings were read again"))
     };
-    until("the settings are read again", async || service.log().iter().any(is_read)).await;
+    wait_until("the settings are read again", async || service.log().iter().any(is_read)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -968,7 +968,7 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
         users.text
     );
     get(&format!("{base_url}/Users"), "another-token-that-is-long").await.scim_error(401, None);
-    assert_eq!(simulator.requests(Endpoint::Token), 1);
+    assert_eq!(simulator.request_count(SimulatedEndpoint::Token), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1030,7 +1030,7 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
 async fn the_lines_that_the_demo_prints_can_be_copied() {
     let program = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
     let (base_url, token) = (program.printed("base URL:").await, program.printed("token:").await);
-    until("the demo has said it all", async || program.out.so_far().contains("Ctrl-C")).await;
+    wait_until("the demo has said it all", async || program.out.so_far().contains("Ctrl-C")).await;
     let out = program.out.so_far();
     let lines: Vec<&str> =
         out.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
@@ -1067,7 +1067,7 @@ async fn the_lines_that_the_demo_prints_can_be_copied() {
 async fn a_healthcheck_answers_by_its_exit_code() {
     // This server is live but not ready.
     let simulator = Setup::persons(5).simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let program = serve(&simulator);
     let base_url = program.base_url().await;
     let address = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
@@ -1086,7 +1086,7 @@ async fn a_healthcheck_answers_by_its_exit_code() {
     let base_url = demo.printed("base URL:").await;
     let address = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
     let variables = [("SCIM_LISTEN", address), ("http_proxy", "http://127.0.0.1:9")];
-    until("the demo is ready", async || {
+    wait_until("the demo is ready", async || {
         run(&["healthcheck", "--ready"], &variables).await.status.code() == Some(0)
     })
     .await;
@@ -1111,7 +1111,7 @@ async fn a_stop_signal_ends_every_server_with_exit_code_0() {
         let users = kept
             .get(format!("{base_url}/Users"))
             .header("Authorization", format!("Bearer {TOKEN}"));
-        assert_eq!(answer(users).await.status.as_u16(), 200);
+        assert_eq!(send_request(users).await.status.as_u16(), 200);
         let demo = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
         let alone =
             Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
@@ -1132,7 +1132,7 @@ async fn a_request_waiting_for_personio_does_not_delay_shutdown() {
 
 async fn ends_while_a_request_waits(signal: &str) {
     let simulator = Setup::persons(5).simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
     let upstream = simulator.base_url();
     let mut variables = settings(&upstream);
     variables.push(("SCIM_REFRESH_WAIT", "10m"));
@@ -1141,14 +1141,14 @@ async fn ends_while_a_request_waits(signal: &str) {
     let users =
         http().get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
     let waiting = tokio::spawn(users.send());
-    until("Personio is asked", async || simulator.requests(Endpoint::Persons) > 0).await;
+    wait_until("Personio is asked", async || simulator.request_count(SimulatedEndpoint::Persons) > 0).await;
     // The request has arrived by then. Nothing outside the server shows that it waits.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
 
     program.signal(signal);
     let ended =
-        tokio::time::timeout(END, program.ended()).await.expect("it ends within ten seconds");
+        tokio::time::timeout(END_TIMEOUT, program.ended()).await.expect("it ends within ten seconds");
     assert_eq!(ended.status.code(), Some(0), "{signal}: {ended:?}");
     assert!(!ended.err.contains("panicked"), "{ended:?}");
     // The response must not be a list of users.
@@ -1177,9 +1177,9 @@ async fn the_simulator_command_prints_its_url_and_responds() {
         let content = ("Content-Type", "application/x-www-form-urlencoded");
         http().post(format!("{base_url}/v2/auth/token")).header(content.0, content.1).body(body)
     };
-    let refused = answer(form("yours")).await;
+    let refused = send_request(form("yours")).await;
     assert!(refused.status.is_client_error(), "{refused:?}");
-    let token = answer(form("mine")).await.json()["access_token"].as_str().unwrap().to_owned();
+    let token = send_request(form("mine")).await.json()["access_token"].as_str().unwrap().to_owned();
     let persons = get(&format!("{base_url}/v2/persons?limit=50"), &token).await;
     assert_eq!(persons.status.as_u16(), 200, "{}", persons.text);
     assert_eq!(persons.json()["_data"].as_array().unwrap().len(), 50);
@@ -1279,7 +1279,7 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert!(!request_id.is_empty(), "{path}: {answer:?}");
         let of_request =
             |line: &Value| line["request_id"] == request_id.as_str() && line["route"].is_string();
-        until("the request is logged", async || program.log().iter().any(of_request)).await;
+        wait_until("the request is logged", async || program.log().iter().any(of_request)).await;
         let lines: Vec<Value> = program.log().into_iter().filter(of_request).collect();
         let [line] = lines.as_slice() else { panic!("{path}: {lines:?}") };
         assert_eq!(line["method"], "GET", "{line}");
@@ -1338,18 +1338,18 @@ async fn the_log_level_is_applied() {
         variables.extend([("RUST_LOG", "off"), ("SCIM_LOG_LEVEL", "debug")]);
         let program = Program::start(args, &variables);
         let is_logged = async || program.err.so_far().contains("SCIM clients use");
-        until("it listens", is_logged).await;
+        wait_until("it listens", is_logged).await;
         program.signal("TERM");
         let ended = program.ended().await;
         assert!(ended.err.lines().all(|line| line.starts_with(form)), "{}", ended.err);
         assert!(!ended.err.contains("hyper") && !ended.err.contains("rustls"), "{}", ended.err);
     }
 
-    simulator.reset_counts();
+    simulator.reset_history();
     let mut variables = settings(&upstream);
     variables.push(("RUST_LOG", "warn"));
     let program = Program::start(&["serve"], &variables);
-    until("it runs", async || simulator.requests(Endpoint::Employments) == 5).await;
+    wait_until("it runs", async || simulator.request_count(SimulatedEndpoint::Employments) == 5).await;
     program.signal("TERM");
     assert_eq!(program.ended().await.err, "");
 }
@@ -1357,14 +1357,14 @@ async fn the_log_level_is_applied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_total_outage_is_logged_as_one_error_without_lookup_warnings() {
     for action in [
-        Action::Body(400, "application/json", r#"{"error": "invalid_client"}"#.to_owned()),
-        Action::Html(403),
-        Action::NotFoundRoute,
+        FaultAction::CustomBody(400, "application/json", r#"{"error": "invalid_client"}"#.to_owned()),
+        FaultAction::HtmlError(403),
+        FaultAction::NotFoundRoute,
     ] {
         let simulator = Setup::persons(5).simulator();
-        simulator.fail(Fault::on(Endpoint::Token, action.clone()));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, action.clone()));
         let program = serve(&simulator);
-        until("the first load has failed", async || !program.log_at("ERROR").is_empty()).await;
+        wait_until("the first load has failed", async || !program.log_at("ERROR").is_empty()).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         let log = program.log();
         let is_bad = |line: &&Value| line["level"] == "ERROR" || line["level"] == "WARN";

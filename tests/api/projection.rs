@@ -1,7 +1,7 @@
 //! Tests of `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP_SCHEMA};
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, encoded, ids};
@@ -79,7 +79,7 @@ fn without(user: &Value, paths: &[&[&str]]) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_the_named_attributes_are_returned() {
     let bridge = Setup::persons(60).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let rows: &[(&str, &[&[&str]])] = &[
         ("userName", &[&["userName"]]),
         ("USERNAME,Active", &[&["userName"], &["active"]]),
@@ -127,7 +127,7 @@ async fn exactly_the_named_attributes_are_returned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_but_the_excluded_attributes_is_returned() {
     let bridge = Setup::persons(60).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let rows: &[(&str, &[&[&str]])] = &[
         ("userName", &[&["userName"]]),
         ("name.familyName", &[&["name", "familyName"]]),
@@ -179,7 +179,7 @@ async fn groups_are_projected_as_users_are() {
     let bridge = setup.start();
     let groups = bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone();
     assert!(!groups.is_empty());
-    let core = GROUP;
+    let core = GROUP_SCHEMA;
     let rows: [(&str, &[&[&str]]); 4] = [
         ("displayName", &[&["displayName"]]),
         ("members.value", &[&["members", "value"]]),

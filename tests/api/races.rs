@@ -10,13 +10,13 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, News, Progress, Source,
-    SourceError, Told,
+    Directory, Freshness, LoadedDirectory, SourceLogin, MalformedWebhook, MaxChange, SyncState, LoadResult, LoadProgress, DirectorySource,
+    SourceError, WebhookEffect,
 };
-use personio_scim::scim::{Group, Locations, Meta, User, Vocabulary};
+use personio_scim::scim::{Group, ResourceUrls, ResourceMeta, User, SchemaRegistry};
 use tokio::sync::Notify;
 
-use crate::harness::{SHORT, TestClock, until};
+use crate::harness::{SHORT_TTL, TestClock, wait_until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Time of the day rollover.
@@ -25,16 +25,16 @@ const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
 #[derive(Debug)]
 struct Nothing;
 
-impl Memory for Nothing {
+impl SyncState for Nothing {
     fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
         Ok(Vec::new())
     }
 }
 
 /// Source of one group, whose id is the current day.
-struct Slow {
+struct BlockableSource {
     clock: TestClock,
-    vocabulary: Arc<Vocabulary>,
+    vocabulary: Arc<SchemaRegistry>,
     loads: AtomicUsize,
     /// Releases the second load and the later ones.
     load: Notify,
@@ -46,8 +46,8 @@ struct Slow {
     is_same: AtomicBool,
 }
 
-impl Slow {
-    fn today(&self) -> Loaded {
+impl BlockableSource {
+    fn today(&self) -> LoadedDirectory {
         let midnight: Timestamp = MIDNIGHT.parse().unwrap();
         let (id, day) = if self.clock.now() < midnight {
             ("yesterday", midnight - DAY..midnight)
@@ -59,23 +59,23 @@ impl Slow {
             external_id: id.into(),
             display_name: id.into(),
             members: Vec::new(),
-            meta: Meta::of_group(String::new()),
+            meta: ResourceMeta::of_group(String::new()),
         };
-        Loaded {
+        LoadedDirectory {
             groups: vec![group],
-            day: Some(day),
-            memory: Some(Arc::new(Nothing)),
-            ..Loaded::nobody(self.vocabulary())
+            valid_during: Some(day),
+            sync_state: Some(Arc::new(Nothing)),
+            ..LoadedDirectory::empty(self.schema_registry())
         }
     }
 }
 
-impl Source for Slow {
-    fn vocabulary(&self) -> Arc<Vocabulary> {
+impl DirectorySource for BlockableSource {
+    fn schema_registry(&self) -> Arc<SchemaRegistry> {
         Arc::clone(&self.vocabulary)
     }
 
-    fn load<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>> {
+    fn load<'a>(&'a self, _: &'a LoadProgress) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
         let made = async {
             let loaded = self.today();
             if self.loads.fetch_add(1, SeqCst) > 0 {
@@ -88,26 +88,26 @@ impl Source for Slow {
 
     fn load_after<'a>(
         &'a self,
-        progress: &'a Progress,
-        served: Option<Arc<dyn Memory>>,
-    ) -> BoxFuture<'a, Result<News, SourceError>> {
+        progress: &'a LoadProgress,
+        served: Option<Arc<dyn SyncState>>,
+    ) -> BoxFuture<'a, Result<LoadResult, SourceError>> {
         let is_same = served.is_some() && self.is_same.load(SeqCst);
         let made = async move {
             let loaded = self.load(progress).await?;
-            Ok(if is_same { News::Same(Arc::new(Nothing)) } else { News::Loaded(Box::new(loaded)) })
+            Ok(if is_same { LoadResult::Unchanged(Arc::new(Nothing)) } else { LoadResult::Changed(Box::new(loaded)) })
         };
         made.boxed()
     }
 
-    fn again(&self, _: &Arc<dyn Memory>) -> Option<Loaded> {
+    fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
         let _held = self.again.lock().unwrap();
         self.made_again.fetch_add(1, SeqCst);
         Some(self.today())
     }
 
-    fn served(&self, _: &Arc<dyn Memory>) {}
+    fn restore_current(&self, _: &Arc<dyn SyncState>) {}
 
-    fn recall(&self, _: &[u8]) -> Result<Loaded, SourceError> {
+    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, SourceError> {
         Err(SourceError::new("is of no use".to_owned()))
     }
 
@@ -115,23 +115,23 @@ impl Source for Slow {
         async { Ok(None) }.boxed()
     }
 
-    fn login(&self) -> Option<Login> {
+    fn login(&self) -> Option<SourceLogin> {
         None
     }
 
-    fn told(&self, _: &[u8]) -> Result<Told, Malformed> {
-        Ok(Told::Refresh)
+    fn handle_webhook(&self, _: &[u8]) -> Result<WebhookEffect, MalformedWebhook> {
+        Ok(WebhookEffect::Refresh)
     }
 }
 
 /// Starts a directory with such a source, one second before midnight.
-fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
+fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
     let vocabulary =
-        Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap());
+        Arc::new(SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap());
     let (made_again, is_same) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let source = Arc::new(Slow {
+    let source = Arc::new(BlockableSource {
         clock: clock.clone(),
         vocabulary,
         loads,
@@ -145,19 +145,19 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
         refresh_wait: Duration::from_secs(60),
         refresh_every,
         max_stale: DAY,
-        pause: Duration::from_secs(15),
-        soon: SHORT,
+        cool_down: Duration::from_secs(15),
+        refresh_debounce: SHORT_TTL,
     };
     let (bound, runtime) = (MaxChange(0.2), tokio::runtime::Handle::current());
     let directory = Directory::new(
-        Arc::clone(&source) as Arc<dyn Source>,
+        Arc::clone(&source) as Arc<dyn DirectorySource>,
         freshness,
         bound,
         None,
         Arc::new(clock),
         runtime,
     );
-    directory.keep_fresh();
+    directory.start_tasks();
     (directory, source)
 }
 
@@ -169,12 +169,12 @@ async fn is_of_today(directory: &Directory) -> bool {
 async fn a_load_from_before_midnight_is_published_as_of_today() {
     let (directory, source) = start(None);
     assert!(!is_of_today(&directory).await);
-    directory.told(b"").unwrap();
-    until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+    directory.handle_webhook(b"").unwrap();
+    wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
     source.clock.pass(Duration::from_secs(1));
     assert!(is_of_today(&directory).await, "midnight");
     source.load.notify_one();
-    until("it lands", async || directory.counters().loads_succeeded() == 2).await;
+    wait_until("it lands", async || directory.metrics().loads_succeeded() == 2).await;
     assert!(is_of_today(&directory).await, "nobody goes back to yesterday");
 }
 
@@ -200,7 +200,7 @@ async fn requests_wait_for_a_running_day_rollover() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_background_refresh_no_request_waits_for_day_rollover() {
     let (directory, source) = start(Some(Duration::from_secs(3600)));
-    until("there is something to serve", async || directory.current().await.is_ok()).await;
+    wait_until("there is something to serve", async || directory.current().await.is_ok()).await;
     let held = tokio::task::spawn_blocking({
         let source = Arc::clone(&source);
         move || {
@@ -216,7 +216,7 @@ async fn with_background_refresh_no_request_waits_for_day_rollover() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(answers > 10, "{answers} answers meanwhile");
-    until("the day has come", async || is_of_today(&directory).await).await;
+    wait_until("the day has come", async || is_of_today(&directory).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,10 +225,10 @@ async fn an_unchanged_load_keeps_the_snapshot_and_renews_its_age() {
     let before = directory.current().await.unwrap();
     source.is_same.store(true, SeqCst);
     source.clock.pass(Duration::from_millis(500));
-    directory.told(b"").unwrap();
-    until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+    directory.handle_webhook(b"").unwrap();
+    wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
     source.load.notify_one();
-    until("it lands", async || directory.counters().loads_succeeded() == 2).await;
+    wait_until("it lands", async || directory.metrics().loads_succeeded() == 2).await;
     let (after, age) = directory.state().snapshot.unwrap();
     assert_eq!(
         (age, before.age(source.clock.monotonic())),
@@ -247,12 +247,12 @@ async fn an_unchanged_load_across_midnight_is_remapped() {
         let (directory, source) = start(None);
         assert!(!is_of_today(&directory).await);
         source.is_same.store(true, SeqCst);
-        directory.told(b"").unwrap();
-        until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+        directory.handle_webhook(b"").unwrap();
+        wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
         source.clock.pass(Duration::from_secs(1));
         assert!(!is_asked || is_of_today(&directory).await);
         source.load.notify_one();
-        until("it lands", async || directory.counters().loads_succeeded() == 2).await;
+        wait_until("it lands", async || directory.metrics().loads_succeeded() == 2).await;
         let (snapshot, _) = directory.state().snapshot.unwrap();
         assert!(snapshot.groups().find("today").is_some(), "asked: {is_asked}");
         assert_eq!(source.made_again.load(SeqCst), 1 + usize::from(is_asked));

@@ -6,10 +6,10 @@ use std::fs;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use personio_scim::simulator::{Endpoint, Options};
+use personio_scim::simulator::{SimulatedEndpoint, SimulatorOptions};
 use serde_json::Value;
 
-use crate::harness::{Setup, answer, http, until};
+use crate::harness::{Setup, send_request, http, wait_until};
 use crate::process::{Program, file, get};
 
 const OKTA: &str = "a-token-of-okta-0123456789";
@@ -29,7 +29,7 @@ fn client(name: &str, token: &str) -> String {
 async fn reread(program: &Program, part: &str) {
     let before = program.logged(part);
     program.signal("HUP");
-    until(part, async || program.logged(part) == before + 1).await;
+    wait_until(part, async || program.logged(part) == before + 1).await;
 }
 
 /// Returns the values of this field in the request log, in order and without repetitions in a row.
@@ -113,7 +113,7 @@ async fn reload_changes_clients_and_an_invalid_file_changes_nothing() {
 
     // The request log writes a line shortly after the response.
     let last = ["other".to_owned(), "client".to_owned()];
-    until("the last line is there", async || callers(&program).ends_with(&last)).await;
+    wait_until("the last line is there", async || callers(&program).ends_with(&last)).await;
     assert_eq!(callers(&program)[..4], ["okta", "client", "okta", "client"]);
     // Tokens in other forms, and of unknown users and issuers.
     let password = STANDARD.encode(format!("somebody-who:{OTHER}"));
@@ -125,11 +125,11 @@ async fn reload_changes_clients_and_an_invalid_file_changes_nothing() {
         [(format!("Basic {password}"), true), (format!("Bearer {signed}"), false)]
     {
         let answer =
-            answer(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
+            send_request(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
         assert_eq!(answer.status == 200, let_in, "{answer:?}");
         let id = answer.header("x-request-id");
         let is_its = |line: &Value| line["request_id"] == id && line["status"].is_u64();
-        until("its line is there", async || program.log().iter().any(is_its)).await;
+        wait_until("its line is there", async || program.log().iter().any(is_its)).await;
     }
     assert!(
         refusals(&program).starts_with(&["wrong token".to_owned()]),
@@ -156,26 +156,26 @@ async fn reload_changes_clients_and_an_invalid_file_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_of_personio_is_used_for_the_next_token() {
     let setup = Setup::persons(5);
-    let options = Options { client_secret: "the-new-secret".to_owned(), ..setup.options.clone() };
+    let options = SimulatorOptions { client_secret: "the-new-secret".to_owned(), ..setup.options.clone() };
     let simulator = Setup { options, ..Setup::persons(5) }.simulator();
     let bridge = setup.start_with(simulator);
     assert!(bridge.failure().await.contains("credential"), "{}", bridge.failure().await);
-    let asked = bridge.simulator.requests(Endpoint::Token);
+    let asked = bridge.simulator.request_count(SimulatedEndpoint::Token);
 
     let mut config = bridge.config.clone();
     config.personio.client_secret = "the-new-secret".into();
     bridge.live.apply(config.clone()).unwrap();
     bridge.clock.pass(crate::harness::AFTER_COOL_DOWN);
     bridge.ready().await;
-    assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), asked + 1);
     // An unchanged secret causes no new token.
     bridge.live.apply(config.clone()).unwrap();
     bridge.ready().await;
-    assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), asked + 1);
     // A wrong secret is tried soon, although the old token is still valid.
     config.personio.client_secret = "a-wrong-secret".into();
     bridge.live.apply(config).unwrap();
     bridge.failure().await;
-    assert!(bridge.simulator.requests(Endpoint::Token) > asked + 1);
+    assert!(bridge.simulator.request_count(SimulatedEndpoint::Token) > asked + 1);
     assert_eq!(bridge.health().await.0, 200, "what was read is served on");
 }

@@ -8,7 +8,7 @@ use personio_scim::scim::SEARCH_REQUEST_SCHEMA as SEARCH;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, Setup, answer, encoded, ids};
+use crate::harness::{TestResponse, TestServer, Setup, send_request, encoded, ids};
 
 /// Returns a SearchRequest with these members.
 fn request(members: &Value) -> Value {
@@ -20,18 +20,18 @@ fn request(members: &Value) -> Value {
 }
 
 /// Starts a server with groups.
-fn with_groups(persons: usize) -> Bridge {
+fn with_groups(persons: usize) -> TestServer {
     let mut setup = Setup::persons(persons);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
     setup.start()
 }
 
 /// Sends a body that `json!` cannot create.
-async fn posted(bridge: &Bridge, path: &str, members: &str) -> Answer {
+async fn posted(bridge: &TestServer, path: &str, members: &str) -> TestResponse {
     let request = bridge
         .request(Method::POST, path)
         .header("Content-Type", "application/scim+json; charset=utf-8");
-    answer(request.body(format!("{{\"schemas\": [\"{SEARCH}\"], {members}}}"))).await
+    send_request(request.body(format!("{{\"schemas\": [\"{SEARCH}\"], {members}}}"))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +117,7 @@ async fn a_body_that_is_not_a_search_request_is_refused() {
         let request = bridge
             .request(Method::POST, "/Users/.search")
             .header("Content-Type", "application/json");
-        let said = answer(request.body(body)).await.scim_error(400, Some(scim_type));
+        let said = send_request(request.body(body)).await.scim_error(400, Some(scim_type));
         assert!(said.contains(detail), "{body}: {said}");
     }
     for (members, scim_type, detail) in [
@@ -164,10 +164,10 @@ async fn a_body_that_is_not_a_search_request_is_refused() {
     let form = bridge
         .request(Method::POST, "/Users/.search")
         .header("Content-Type", "application/x-www-form-urlencoded");
-    let said = answer(form.body("filter=x")).await.scim_error(415, None);
+    let said = send_request(form.body("filter=x")).await.scim_error(415, None);
     assert!(said.contains("application/scim+json"), "{said}");
     let large = bridge.request(Method::POST, "/Users/.search").body(" ".repeat(2_000_000));
-    answer(large).await.scim_error(413, None);
+    send_request(large).await.scim_error(413, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +181,7 @@ async fn a_search_is_a_post_and_nothing_else() {
         "/scim/v2/.search",
     ] {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE] {
-            let answer = answer(bridge.request(method.clone(), path)).await;
+            let answer = send_request(bridge.request(method.clone(), path)).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.header("allow")),
                 (405, "POST"),
@@ -192,7 +192,7 @@ async fn a_search_is_a_post_and_nothing_else() {
     let no_type = bridge
         .request(Method::POST, "/Users/.search")
         .body(request(&json!({"count": 1})).to_string());
-    assert_eq!(answer(no_type).await.json()["itemsPerPage"], 1);
+    assert_eq!(send_request(no_type).await.json()["itemsPerPage"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,10 +301,10 @@ async fn unimplemented_endpoints_return_501() {
     let bridge = Setup::persons(3).start();
     for path in ["/Me", "/Bulk", "/scim/v2/Me", "/scim/v2/Bulk"] {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let said = answer(bridge.request(method, path).body("{}")).await.scim_error(501, None);
+            let said = send_request(bridge.request(method, path).body("{}")).await.scim_error(501, None);
             assert!(said.contains("is not implemented"), "{said}");
         }
-        let head = answer(bridge.request(Method::HEAD, path)).await;
+        let head = send_request(bridge.request(Method::HEAD, path)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (501, ""), "{path}");
     }
 }

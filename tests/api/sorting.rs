@@ -46,7 +46,7 @@ fn sorted(users: &[Value], path: &[&str], exact: bool, descending: bool) -> Vec<
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_sorted_by_any_attribute_in_both_directions() {
     let bridge = Setup::persons(120).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let rows: &[(&str, &[&str], bool)] = &[
         ("userName", &["userName"], false),
         ("USERNAME", &["userName"], false),

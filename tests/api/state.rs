@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use personio_scim::clock::Clock;
-use personio_scim::config::State;
+use personio_scim::config::StateFileSettings;
 use personio_scim::directory::persistence::state_file::StateFile;
-use personio_scim::mapping::{Custom, GroupKind};
-use personio_scim::scim::{AttributeType, CustomAttribute as Served, PERSONIO_USER_SCHEMA as EXTENSION};
-use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Simulator, World};
+use personio_scim::mapping::{CustomAttributePolicy, GroupKind};
+use personio_scim::scim::{AttributeType, CustomAttributeDefinition as Served, PERSONIO_USER_SCHEMA as EXTENSION};
+use personio_scim::simulator::{FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, Simulator, World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, metric, stamp, until};
-use crate::privacy::{HOURS, PRIVATE, mark};
+use crate::harness::{TestServer, NOW, SHORT_TTL, Setup, TOKEN, TestClock, by_id, metric, format_timestamp, wait_until};
+use crate::privacy::{PRIVATE_HOURS, PRIVATE_MARKER, mark};
 use crate::process::{Program, get, run, settings};
 
 const KEY: &str = "the-key-of-state-files-in-these-tests";
 /// Time of a restart: clearly later than [`NOW`], and before the data is too old.
-const LATER: &str = "2026-11-23T10:10:00Z";
+const RESTART_TIME: &str = "2026-11-23T10:10:00Z";
 
 /// Folder for a state file.
-struct Folder(TempDir);
+struct StateFolder(TempDir);
 
-impl Folder {
+impl StateFolder {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -47,7 +47,7 @@ impl Folder {
     /// Returns the setup of a server over `world` with this state file, for each start.
     fn setup(&self, world: World) -> Setup {
         let mut setup = Setup {
-            state: Some(State { path: self.path(), key: KEY.to_owned().into() }),
+            state: Some(StateFileSettings { path: self.path(), key: KEY.to_owned().into() }),
             employment_recheck: Duration::from_secs(3600),
             public_url: Some("https://scim.example.com"),
             ..Setup::of(world)
@@ -58,9 +58,9 @@ impl Folder {
 
     /// Runs a server with these persons until it has written the state file, and returns it with
     /// its users.
-    async fn after(&self, persons: usize) -> (Bridge, Vec<Value>) {
+    async fn after(&self, persons: usize) -> (TestServer, Vec<Value>) {
         let bridge = self.setup(world(persons)).start();
-        let users = bridge.everybody().await;
+        let users = bridge.all_users().await;
         written(&bridge, 1).await;
         (bridge, users)
     }
@@ -71,41 +71,41 @@ fn world(persons: usize) -> World {
 }
 
 /// Waits until the state file has been written `times` times.
-async fn written(bridge: &Bridge, times: u64) {
+async fn written(bridge: &TestServer, times: u64) {
     let name = "state_file_writes_total{outcome=\"succeeded\"}";
-    until("the state is written", async || metric(bridge, name).await >= times).await;
+    wait_until("the state is written", async || metric(bridge, name).await >= times).await;
 }
 
 /// Waits until `times` loads have succeeded and their result is written.
-async fn loaded(bridge: &Bridge, times: u64) {
+async fn loaded(bridge: &TestServer, times: u64) {
     let name = "loads_total{outcome=\"succeeded\"}";
-    until("a load has landed", async || metric(bridge, name).await >= times).await;
+    wait_until("a load has landed", async || metric(bridge, name).await >= times).await;
 }
 
 /// Stops a server and returns its simulator.
-fn stopped(bridge: Bridge) -> Simulator {
+fn stopped(bridge: TestServer) -> Simulator {
     let simulator = bridge.simulator.clone();
     drop(bridge);
-    simulator.reset_counts();
+    simulator.reset_history();
     simulator
 }
 
 /// Starts a server while Personio does not respond.
-fn restarted_alone(setup: Setup, simulator: Simulator) -> Bridge {
-    simulator.fail(Fault::everywhere(Action::Hang));
+fn restarted_alone(setup: Setup, simulator: Simulator) -> TestServer {
+    simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
     setup.start_with(simulator)
 }
 
-async fn groups(bridge: &Bridge) -> Vec<Value> {
+async fn groups(bridge: &TestServer) -> Vec<Value> {
     bridge.get("/Groups").await.json()["Resources"].as_array().unwrap().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_serves_all_users_from_the_state_file_without_personio() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let (bridge, users) = folder.after(60).await;
     let groups_before = groups(&bridge).await;
-    let (simulator, clock) = (stopped(bridge), TestClock::at(LATER));
+    let (simulator, clock) = (stopped(bridge), TestClock::at(RESTART_TIME));
     let bridge = restarted_alone(Setup { clock, ..folder.setup(world(60)) }, simulator);
     let start = std::time::Instant::now();
     let (status, health) = bridge.health().await;
@@ -115,7 +115,7 @@ async fn a_restart_serves_all_users_from_the_state_file_without_personio() {
         "{health}"
     );
     assert_eq!(health["parts"]["personio"]["status"], "unknown", "no load has ended: {health}");
-    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(bridge.all_users().await, users);
     assert_eq!(groups(&bridge).await, groups_before);
     for user in users.iter().take(5) {
         assert_eq!(
@@ -129,39 +129,39 @@ async fn a_restart_serves_all_users_from_the_state_file_without_personio() {
         start.elapsed()
     );
     assert_eq!(
-        bridge.simulator.requests(Endpoint::Persons)
-            + bridge.simulator.requests(Endpoint::Employments),
+        bridge.simulator.request_count(SimulatedEndpoint::Persons)
+            + bridge.simulator.request_count(SimulatedEndpoint::Employments),
         0
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_load_after_a_restart_reads_only_possible_changes() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let (bridge, users) = folder.after(120).await;
     let simulator = stopped(bridge);
     let bridge = folder.setup(world(120)).start_with(simulator);
     loaded(&bridge, 1).await;
-    let asked = |endpoint| bridge.simulator.requests(endpoint);
+    let asked = |endpoint| bridge.simulator.request_count(endpoint);
     assert_eq!(
-        (asked(Endpoint::Persons), asked(Endpoint::Employments), asked(Endpoint::Person)),
+        (asked(SimulatedEndpoint::Persons), asked(SimulatedEndpoint::Employments), asked(SimulatedEndpoint::Person)),
         (3, 0, 0)
     );
     let names =
-        [Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters, Endpoint::OrgUnits];
+        [SimulatedEndpoint::LegalEntities, SimulatedEndpoint::Workplaces, SimulatedEndpoint::CostCenters, SimulatedEndpoint::OrgUnits];
     assert_eq!(
         names.map(asked),
         [1, 1, 1, 2],
         "names are read anew, since some may be others by now"
     );
-    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(bridge.all_users().await, users);
     written(&bridge, 1).await;
     assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o600);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_meta_changes_only_for_changed_users() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let bridge = Setup { cache_ttl: Duration::from_millis(300), ..folder.setup(world(60)) }.start();
     bridge.ready().await;
     written(&bridge, 1).await;
@@ -171,7 +171,7 @@ async fn after_a_restart_meta_changes_only_for_changed_users() {
     };
     change(&bridge.simulator, 3);
     tokio::time::sleep(Duration::from_millis(310)).await;
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let groups_before = groups(&bridge).await;
     let moments: std::collections::BTreeSet<_> =
         users.iter().map(|user| user["meta"]["lastModified"].to_string()).collect();
@@ -182,11 +182,11 @@ async fn after_a_restart_meta_changes_only_for_changed_users() {
     change(&simulator, 7);
     simulator.with_world(|world| world.workplaces[0].name = "Atlantis".to_owned());
     let bridge =
-        Setup { clock: TestClock::at(LATER), ..folder.setup(world(0)) }.start_with(simulator);
+        Setup { clock: TestClock::at(RESTART_TIME), ..folder.setup(world(0)) }.start_with(simulator);
     loaded(&bridge, 1).await;
-    let now = Value::from(stamp(bridge.clock.now()));
+    let now = Value::from(format_timestamp(bridge.clock.now()));
     for (before, after) in
-        [(users, bridge.everybody().await), (groups_before, groups(&bridge).await)]
+        [(users, bridge.all_users().await), (groups_before, groups(&bridge).await)]
     {
         assert_eq!(before.len(), after.len());
         let mut touched = 0;
@@ -210,7 +210,7 @@ async fn after_a_restart_meta_changes_only_for_changed_users() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_too_old_or_from_the_future_is_only_a_baseline() {
     for now in ["2026-11-24T10:00:01Z", "2026-11-22T10:00:00Z"] {
-        let folder = Folder::new();
+        let folder = StateFolder::new();
         let (bridge, users) = folder.after(60).await;
         let simulator = stopped(bridge);
         let setup = || Setup {
@@ -226,7 +226,7 @@ async fn a_state_too_old_or_from_the_future_is_only_a_baseline() {
 
         // Half of the persons have gone. The guard holds the change, and there is nothing else to
         // serve.
-        simulator.heal();
+        simulator.clear_faults();
         let persons = simulator.with_world(|world| world.persons.split_off(30));
         let bridge = setup().start_with(simulator);
         loaded(&bridge, 1).await;
@@ -242,7 +242,7 @@ async fn a_state_too_old_or_from_the_future_is_only_a_baseline() {
         let file = fs::read(folder.path()).unwrap();
         let bridge = Setup { max_change: 0.5, ..setup() }.start_with(stopped(bridge));
         bridge.ready().await;
-        assert_eq!(bridge.everybody().await.len(), 30, "{now}");
+        assert_eq!(bridge.all_users().await.len(), 30, "{now}");
         written(&bridge, 1).await;
         let simulator = stopped(bridge);
         fs::write(folder.path(), file).unwrap();
@@ -251,26 +251,26 @@ async fn a_state_too_old_or_from_the_future_is_only_a_baseline() {
         simulator.with_world(|world| world.persons.extend(persons));
         let bridge = setup().start_with(simulator);
         bridge.ready().await;
-        assert_eq!(bridge.everybody().await, users, "{now}");
+        assert_eq!(bridge.all_users().await, users, "{now}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_change_is_not_written_to_the_state_file() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let (bridge, users) = folder.after(60).await;
     let setup =
-        |max_change| Setup { clock: TestClock::at(LATER), max_change, ..folder.setup(world(60)) };
+        |max_change| Setup { clock: TestClock::at(RESTART_TIME), max_change, ..folder.setup(world(60)) };
     let file = fs::read(folder.path()).unwrap();
     let simulator = stopped(bridge);
     simulator.with_world(|world| world.persons.truncate(30));
     let mut bridge = setup(0.2).start_with(simulator);
     for _ in 0..2 {
-        until("the change is held back", async || {
+        wait_until("the change is held back", async || {
             metric(&bridge, "change_is_held_back").await == 1
         })
         .await;
-        assert_eq!(bridge.everybody().await, users);
+        assert_eq!(bridge.all_users().await, users);
         assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 30);
         assert_eq!(fs::read(folder.path()).unwrap(), file, "what is not served is not kept");
         bridge = setup(0.2).start_with(stopped(bridge));
@@ -278,16 +278,16 @@ async fn a_held_change_is_not_written_to_the_state_file() {
     // A restart with a larger threshold accepts the change.
     let bridge = setup(0.5).start_with(stopped(bridge));
     loaded(&bridge, 1).await;
-    let fewer = bridge.everybody().await;
+    let fewer = bridge.all_users().await;
     assert_eq!(fewer.len(), 30);
     written(&bridge, 1).await;
     let bridge = restarted_alone(setup(0.2), stopped(bridge));
-    assert_eq!(bridge.everybody().await, fewer);
+    assert_eq!(bridge.all_users().await, fewer);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn restarts_keep_the_guard_window_and_approvals() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let (bridge, _) = folder.after(100).await;
     let mut simulator = stopped(bridge);
     // A loss of 19 % is within bounds. A second one within two hours is not.
@@ -304,12 +304,12 @@ async fn restarts_keep_the_guard_window_and_approvals() {
         let bridge = setup.start_with(simulator);
         loaded(&bridge, 1).await;
         assert_eq!(
-            bridge.everybody().await.len(),
+            bridge.all_users().await.len(),
             served,
             "{moment}: {:?}",
-            bridge.directory().held_back()
+            bridge.directory().held_change()
         );
-        assert_eq!(bridge.directory().held_back().is_some(), left != served, "{moment}");
+        assert_eq!(bridge.directory().held_change().is_some(), left != served, "{moment}");
         if served == left {
             written(&bridge, 1).await;
         }
@@ -318,14 +318,14 @@ async fn restarts_keep_the_guard_window_and_approvals() {
     let setup =
         |moment| Setup { clock: TestClock::at(moment), max_change: 0.2, ..folder.setup(world(0)) };
     let bridge = setup("2026-11-23T14:30:00Z").start_with(simulator);
-    until("it is held back", async || bridge.directory().held_back().is_some()).await;
+    wait_until("it is held back", async || bridge.directory().held_change().is_some()).await;
     bridge.approve().await;
     written(&bridge, 1).await;
     let simulator = stopped(bridge);
     simulator.with_world(|world| *world = company_of(60));
     let bridge = setup("2026-11-23T14:40:00Z").start_with(simulator);
     loaded(&bridge, 1).await;
-    assert_eq!(bridge.everybody().await.len(), 60, "what was approved does not count any more");
+    assert_eq!(bridge.all_users().await.len(), 60, "what was approved does not count any more");
 }
 
 /// Returns the first `left` persons of a company of a hundred.
@@ -337,7 +337,7 @@ fn company_of(left: usize) -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_drops_attributes_that_the_mapping_no_longer_allows() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let mut company = world(12);
     company.persons[0].email = None;
     for person in &mut company.persons {
@@ -345,18 +345,18 @@ async fn a_restart_drops_attributes_that_the_mapping_no_longer_allows() {
             .map(|id| attribute(id, json!(format!("value of {id}"))))
             .into();
     }
-    let mapped = |id: &str| Custom {
+    let mapped = |id: &str| CustomAttributePolicy {
         id: id.to_owned(),
-        attribute: Served {
+        definition: Served {
             name: format!("x{id}"),
-            kind: AttributeType::String,
+            attribute_type: AttributeType::String,
             multi_valued: false,
         },
     };
     let mut setup = folder.setup(company.clone());
-    setup.policy.custom = vec![mapped("dynamic_1")];
+    setup.policy.custom_attributes = vec![mapped("dynamic_1")];
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert_eq!(
         (users.len(), &users[0][EXTENSION]["xdynamic_1"]),
         (12, &json!("value of dynamic_1"))
@@ -365,19 +365,19 @@ async fn a_restart_drops_attributes_that_the_mapping_no_longer_allows() {
 
     let mut setup = folder.setup(company.clone());
     setup.policy.require_email = true;
-    setup.policy.custom = vec![mapped("dynamic_2")];
+    setup.policy.custom_attributes = vec![mapped("dynamic_2")];
     let bridge = restarted_alone(setup, stopped(bridge));
     let text = bridge.get("/Users").await.text;
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["totalResults"], 11);
     assert!(!text.contains("value of"), "the other attribute has not been read yet");
     let simulator = stopped(bridge);
 
-    simulator.heal();
+    simulator.clear_faults();
     let mut setup = folder.setup(company);
-    setup.policy.custom = vec![mapped("dynamic_2")];
+    setup.policy.custom_attributes = vec![mapped("dynamic_2")];
     let bridge = setup.start_with(simulator);
     loaded(&bridge, 1).await;
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert_eq!(
         (users.len(), &users[0][EXTENSION]["xdynamic_2"]),
         (12, &json!("value of dynamic_2"))
@@ -390,8 +390,8 @@ async fn readiness_reports_whether_the_state_file_is_writable() {
     bridge.ready().await;
     assert!(bridge.health().await.1["parts"].get("state").is_none(), "there is no state file");
 
-    let folder = Folder::new();
-    let bridge = Setup { cache_ttl: SHORT, ..folder.setup(world(3)) }.start();
+    let folder = StateFolder::new();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..folder.setup(world(3)) }.start();
     bridge.ready().await;
     written(&bridge, 1).await;
     let (_, health) = bridge.health().await;
@@ -406,7 +406,7 @@ async fn readiness_reports_whether_the_state_file_is_writable() {
         assert!(std::process::Command::new(program).arg(&new).status().unwrap().success());
         bridge.reloaded().await;
         let mut health = Value::Null;
-        until("it is told", async || {
+        wait_until("it is told", async || {
             health = bridge.health().await.1;
             health["parts"]["state"]["status"] == "degraded"
         })
@@ -420,32 +420,32 @@ async fn readiness_reports_whether_the_state_file_is_writable() {
         assert!(detail.contains("cannot be written"), "{program}: {detail}");
         if program == "mkdir" { fs::remove_dir(&new) } else { fs::remove_file(&new) }.unwrap();
         bridge.reloaded().await;
-        until("it is well again", async || bridge.health().await.1["status"] == "ok").await;
+        wait_until("it is well again", async || bridge.health().await.1["status"] == "ok").await;
     }
 }
 
-fn attribute(id: &str, value: Value) -> CustomAttribute {
-    CustomAttribute {
+fn attribute(id: &str, value: Value) -> SimulatedCustomAttribute {
+    SimulatedCustomAttribute {
         id: id.to_owned(),
-        kind: "STRING".to_owned(),
+        value_type: "STRING".to_owned(),
         value,
-        ..CustomAttribute::default()
+        ..SimulatedCustomAttribute::default()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_file_is_encrypted_and_contains_no_private_data() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let mut company = world(60);
     company.persons.iter_mut().for_each(mark);
     let mut setup = folder.setup(company.clone());
     let ids = ["dynamic_900", "dynamic_901"];
-    setup.policy.custom = ids
-        .map(|id| Custom {
+    setup.policy.custom_attributes = ids
+        .map(|id| CustomAttributePolicy {
             id: id.to_owned(),
-            attribute: Served {
+            definition: Served {
                 name: id.to_owned(),
-                kind: AttributeType::String,
+                attribute_type: AttributeType::String,
                 multi_valued: true,
             },
         })
@@ -467,18 +467,18 @@ async fn the_state_file_is_encrypted_and_contains_no_private_data() {
             assert!(!holds(&sealed, &text), "{text} is kept in clear");
         }
     }
-    assert!(!content.windows(8).any(|window| window == HOURS.to_be_bytes()), "hours are kept");
+    assert!(!content.windows(8).any(|window| window == PRIVATE_HOURS.to_be_bytes()), "hours are kept");
     // Attribute labels are not personal data.
     let mut content = String::from_utf8_lossy(&content).into_owned();
     for name in ["Gehalt", "IBAN"]
-        .map(|label| format!("{label} {PRIVATE}"))
+        .map(|label| format!("{label} {PRIVATE_MARKER}"))
         .into_iter()
-        .chain(ids.map(|id| format!("{PRIVATE}-{}", id.trim_start_matches("dynamic_"))))
+        .chain(ids.map(|id| format!("{PRIVATE_MARKER}-{}", id.trim_start_matches("dynamic_"))))
     {
         assert!(content.contains(&name), "{name} is what the attribute is recognised by");
         content = content.replace(&name, "");
     }
-    for text in [PRIVATE, "31.41", "\"gender\"", "weekly"] {
+    for text in [PRIVATE_MARKER, "31.41", "\"gender\"", "weekly"] {
         assert!(!content.contains(text), "{text} is kept");
     }
 }
@@ -496,7 +496,7 @@ fn memory(content: &[u8]) -> usize {
 #[expect(clippy::too_many_lines, reason = "the cases are a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let (bridge, users) = folder.after(30).await;
     let simulator = stopped(bridge);
     let good = fs::read(folder.path()).unwrap();
@@ -559,9 +559,9 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
     for (what, bytes, key, client, reason) in rows {
         fs::write(folder.path(), &bytes).unwrap();
         let upstream = if client == "demo" { &simulator } else { &other };
-        upstream.heal();
+        upstream.clear_faults();
         upstream
-            .fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(300))).times(1));
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_millis(300))).times(1));
         let (base_url, path) = (upstream.base_url(), folder.path());
         let mut variables = settings(&base_url);
         variables.extend([
@@ -593,7 +593,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
             users.len(),
             "{what}"
         );
-        until("a new file is there", async || folder.path().exists()).await;
+        wait_until("a new file is there", async || folder.path().exists()).await;
         assert_eq!(fs::read(folder.aside()).unwrap(), bytes, "{what}: the old one is as it was");
         drop(program);
         assert!(
@@ -605,7 +605,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
 }
 
 /// Removes the files of the last row.
-fn clean(folder: &Folder) {
+fn clean(folder: &StateFolder) {
     for entry in fs::read_dir(folder.0.path()).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -613,7 +613,7 @@ fn clean(folder: &Folder) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_thousands_of_years_old_is_treated_as_too_old() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let (bridge, users) = folder.after(12).await;
     let simulator = stopped(bridge);
     for moment in [i64::MIN, -377_705_023_200_000, 0, 253_402_207_200_000, i64::MAX] {
@@ -623,7 +623,7 @@ async fn a_state_thousands_of_years_old_is_treated_as_too_old() {
         let bridge =
             Setup { max_change: 0.2, ..folder.setup(world(12)) }.start_with(simulator.clone());
         bridge.ready().await;
-        assert_eq!(bridge.everybody().await.len(), users.len(), "{moment}");
+        assert_eq!(bridge.all_users().await.len(), users.len(), "{moment}");
         written(&bridge, 1).await;
         assert!(Path::new(&folder.path()).exists());
     }
@@ -631,7 +631,7 @@ async fn a_state_thousands_of_years_old_is_treated_as_too_old() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_size_limit_fails_the_write_and_not_the_server() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let simulator = Setup::of(world(60)).simulator();
     let (base_url, path) = (simulator.base_url(), folder.path());
     let mut variables = settings(&base_url);
@@ -642,7 +642,7 @@ async fn a_file_size_limit_fails_the_write_and_not_the_server() {
     ]);
     let program = Program::start(&["serve"], &variables);
     let url = program.base_url().await;
-    until("the state is written", async || path.exists()).await;
+    wait_until("the state is written", async || path.exists()).await;
     let before = fs::read(&path).unwrap();
     let pid = program.pid().to_string();
     let limited = std::process::Command::new("prlimit")
@@ -652,7 +652,7 @@ async fn a_file_size_limit_fails_the_write_and_not_the_server() {
     assert!(limited.success());
     let ready = url.replace("/scim/v2", "/health/ready");
     let mut health = Value::Null;
-    until("a write has failed", async || {
+    wait_until("a write has failed", async || {
         get(&format!("{url}/Users"), TOKEN).await;
         health = get(&ready, "").await.json();
         health["parts"]["state"]["status"] == "degraded"
@@ -668,7 +668,7 @@ async fn a_file_size_limit_fails_the_write_and_not_the_server() {
 /// still holds a change, and that the change can be approved.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_held_because_of_an_old_state_can_be_approved() {
-    let folder = Folder::new();
+    let folder = StateFolder::new();
     let simulator = Setup::of(world(60)).simulator();
     let (base_url, path) = (simulator.base_url(), folder.path());
     let mut variables = settings(&base_url);
@@ -682,14 +682,14 @@ async fn a_change_held_because_of_an_old_state_can_be_approved() {
     ]);
     let program = Program::start(&["serve"], &variables);
     program.base_url().await;
-    until("the state is written", async || path.exists()).await;
+    wait_until("the state is written", async || path.exists()).await;
     drop(program);
     tokio::time::sleep(Duration::from_millis(3100)).await;
     simulator.with_world(|world| world.persons.truncate(20));
     let program = Program::start(&["serve"], &variables);
     let url = program.base_url().await;
     let ready = url.replace("/scim/v2", "/health/ready");
-    until("the change is held back", async || {
+    wait_until("the change is held back", async || {
         !get(&ready, "").await.json()["parts"]["directory"]["heldBack"].is_null()
     })
     .await;
@@ -705,13 +705,13 @@ async fn a_change_held_because_of_an_old_state_can_be_approved() {
 async fn expired_employments_of_the_state_file_are_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let start = |clock: crate::harness::TestClock, simulator| {
-        let state = personio_scim::config::State {
+        let state = personio_scim::config::StateFileSettings {
             path: folder.path().join("state"),
             key: "the-key-of-state-files-in-these-tests".to_owned().into(),
         };
         let setup = Setup {
             state: Some(state),
-            cache_ttl: SHORT,
+            cache_ttl: SHORT_TTL,
             employment_recheck: Duration::from_secs(3600),
             max_stale: Duration::from_secs(24 * 3600),
             max_concurrency: 2,
@@ -725,8 +725,8 @@ async fn expired_employments_of_the_state_file_are_not_served() {
         }
     };
     let bridge = start(crate::harness::TestClock::at("2026-11-01T10:00:00Z"), None);
-    let before = bridge.everybody().await;
-    until("written", async || {
+    let before = bridge.all_users().await;
+    wait_until("written", async || {
         bridge.get("/metrics").await.text.contains("writes_total{outcome=\"succeeded\"} 1")
     })
     .await;
@@ -738,12 +738,12 @@ async fn expired_employments_of_the_state_file_are_not_served() {
             person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
         }
     });
-    simulator.reset_counts();
-    simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(30))));
+    simulator.reset_history();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(30))));
     let bridge = start(crate::harness::TestClock::at("2026-11-23T10:00:00Z"), Some(simulator));
-    until("it reads", async || bridge.simulator.requests(Endpoint::Employments) > 10).await;
+    wait_until("it reads", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 10).await;
     bridge.clock.pass(Duration::from_secs(301));
-    until("a load has succeeded", async || bridge.directory().counters().loads_succeeded() == 1)
+    wait_until("a load has succeeded", async || bridge.directory().metrics().loads_succeeded() == 1)
         .await;
     let now = bridge.get("/scim/v2/Users").await.json()["Resources"].as_array().unwrap().clone();
     let old = bridge.simulator.with_world(|world| {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use personio_scim::config::Told;
-use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
+use personio_scim::config::EffectiveSetting;
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedPerson, World};
 
-use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, answer, until};
+use crate::harness::{TestResponse, TestServer, NOW, SHORT_TTL, Setup, TOKEN, send_request, wait_until};
 use crate::process::{Program, file, get, run, settings};
 
 /// Returns the texts of the page in order, without markup.
@@ -38,13 +38,13 @@ fn after<const N: usize>(page: &str, label: &str) -> [String; N] {
     texts[at + 1..=at + N].to_vec().try_into().unwrap()
 }
 
-async fn page(bridge: &Bridge) -> String {
+async fn page(bridge: &TestServer) -> String {
     let answer = bridge.get("/status").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.text
 }
 
-fn with(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
+fn with(bridge: &TestServer, path: &str, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
     let request = bridge.http.get(format!("{}{path}", bridge.origin));
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
@@ -57,13 +57,13 @@ async fn the_status_page_requires_a_token() {
     bridge.ready().await;
     let basic =
         |password: &str| format!("Basic {}", STANDARD.encode(format!("whoever:{password}")));
-    let challenges = |answer: &Answer| {
+    let challenges = |answer: &TestResponse| {
         let all = answer.headers.get_all("www-authenticate").iter();
         all.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let wrong = basic("a-token-that-is-wrong");
     for headers in [vec![], vec![("Authorization", wrong.as_str())]] {
-        let refused = answer(with(&bridge, "/status", &headers)).await;
+        let refused = send_request(with(&bridge, "/status", &headers)).await;
         assert_eq!(refused.status, 401, "{headers:?}");
         assert!(
             challenges(&refused).iter().any(|challenge| challenge.starts_with("Basic ")),
@@ -72,14 +72,14 @@ async fn the_status_page_requires_a_token() {
         assert!(!refused.text.contains("<html"), "{}", refused.text);
     }
     for authorization in [basic(TOKEN), format!("Bearer {TOKEN}")] {
-        let seen = answer(with(&bridge, "/status", &[("Authorization", &authorization)])).await;
+        let seen = send_request(with(&bridge, "/status", &[("Authorization", &authorization)])).await;
         assert_eq!(
             (seen.status.as_u16(), seen.header("content-type")),
             (200, "text/html; charset=utf-8")
         );
         assert!(seen.text.starts_with("<!DOCTYPE html>"), "{}", seen.text);
     }
-    let posted = answer(bridge.request(reqwest::Method::POST, "/status")).await;
+    let posted = send_request(bridge.request(reqwest::Method::POST, "/status")).await;
     posted.scim_error(405, None);
 }
 
@@ -91,9 +91,9 @@ async fn a_browser_without_a_token_gets_a_page() {
     let ask = async |accept: &str, authorization: Option<&str>| {
         let mut headers = vec![("Accept", accept)];
         headers.extend(authorization.map(|value| ("Authorization", value)));
-        answer(with(&bridge, "/status", &headers)).await
+        send_request(with(&bridge, "/status", &headers)).await
     };
-    let challenges = |answer: &Answer| answer.headers.get_all("www-authenticate").iter().count();
+    let challenges = |answer: &TestResponse| answer.headers.get_all("www-authenticate").iter().count();
     for authorization in [None, Some(wrong)] {
         let refused = ask(HTML, authorization).await;
         assert_eq!(
@@ -138,7 +138,7 @@ async fn a_browser_without_a_token_gets_a_page() {
     assert_eq!((slowed.status.as_u16(), slowed.header("retry-after")), (429, "1"), "{slowed:?}");
     assert!(slowed.text.contains("too many wrong tokens"), "{}", slowed.text);
     // On all other paths a browser is treated as a client.
-    let users = answer(with(&bridge, "/Users", &[("Accept", HTML)])).await;
+    let users = send_request(with(&bridge, "/Users", &[("Accept", HTML)])).await;
     users.scim_error(401, None);
 }
 
@@ -149,7 +149,7 @@ async fn a_browser_is_sent_to_the_page_and_a_client_is_not() {
     // The page redirects a browser before authentication. The redirect is relative, because a proxy
     // may add a path.
     for accept in [HTML, "text/html"] {
-        let sent = answer(with(&bridge, "/", &[("Accept", accept)])).await;
+        let sent = send_request(with(&bridge, "/", &[("Accept", accept)])).await;
         assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "status"), "{accept}");
     }
     let token = format!("Bearer {TOKEN}");
@@ -158,12 +158,12 @@ async fn a_browser_is_sent_to_the_page_and_a_client_is_not() {
     {
         let mut headers = vec![("Authorization", token.as_str())];
         headers.extend(accept.map(|accept| ("Accept", accept)));
-        let list = answer(with(&bridge, "/", &headers)).await;
+        let list = send_request(with(&bridge, "/", &headers)).await;
         assert_eq!(list.status, 200, "{accept:?}: {}", list.text);
         assert_eq!(list.json()["totalResults"], 3, "{accept:?}");
     }
     let elsewhere =
-        answer(with(&bridge, "/Users", &[("Accept", HTML), ("Authorization", &token)])).await;
+        send_request(with(&bridge, "/Users", &[("Accept", HTML), ("Authorization", &token)])).await;
     assert_eq!(elsewhere.json()["totalResults"], 3, "only the root is for browsers");
 }
 
@@ -173,14 +173,14 @@ async fn the_page_can_be_switched_off() {
     bridge.ready().await;
     bridge.get("/status").await.scim_error(404, None);
     let token = format!("Bearer {TOKEN}");
-    let list = answer(with(&bridge, "/", &[("Accept", HTML), ("Authorization", &token)])).await;
+    let list = send_request(with(&bridge, "/", &[("Accept", HTML), ("Authorization", &token)])).await;
     assert_eq!(list.json()["totalResults"], 3, "nobody is sent to where nothing is");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_page_loads_nothing_from_other_hosts() {
     let bridge = Setup::persons(30).start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let answer = bridge.get("/status").await;
     let style = answer.text.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
@@ -275,7 +275,7 @@ async fn a_server_without_users_and_one_before_the_first_load_have_a_page() {
 
     let setup = Setup::persons(3);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
     let bridge = setup.start_with(simulator);
     let early = page(&bridge).await;
     // The first load is shown in amber, and the page reloads itself.
@@ -312,7 +312,7 @@ async fn the_page_says_where_the_server_is_and_when_it_loads_next() {
         assert!(page.contains("<td>running</td><td>for "), "{page}");
     }
     let simulator = Setup::persons(3).simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let bridge = Setup::persons(3).start_with(simulator);
     bridge.failure().await;
     let page = page(&bridge).await;
@@ -321,29 +321,29 @@ async fn the_page_says_where_the_server_is_and_when_it_loads_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_asks_personio_for_nothing() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(5) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(5) }.start();
     bridge.ready().await;
-    tokio::time::sleep(SHORT * 3).await;
-    bridge.simulator.reset_counts();
+    tokio::time::sleep(SHORT_TTL * 3).await;
+    bridge.simulator.reset_history();
     for _ in 0..3 {
         page(&bridge).await;
     }
     // Time longer than the refresh debounce.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
+    assert!(bridge.simulator.received_requests().is_empty(), "{:?}", bridge.simulator.received_requests());
     assert_eq!(bridge.directory().history().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_page_shows_loads_and_client_requests() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(5) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(5) }.start();
     bridge.reloaded().await;
     bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
     bridge.get("/scim/v2/Users?count=1").await;
     // Requests for unimplemented endpoints do not count as failures.
     bridge.get("/scim/v2/Me").await.scim_error(501, None);
     bridge.get("/scim/v2/Bulk").await.scim_error(501, None);
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.failure().await;
     // Requests for the page do not count as requests of a client.
@@ -369,12 +369,12 @@ async fn the_status_page_shows_loads_and_client_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_page_shows_a_held_change_with_its_numbers() {
-    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world(&[("ACTIVE", 30)])) };
+    let setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world(&[("ACTIVE", 30)])) };
     let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     let headline = "A change is held back";
     assert!(!page(&bridge).await.contains(headline));
-    let change = |person: &mut Person| person.employments[0].status = Some("INACTIVE".to_owned());
+    let change = |person: &mut SimulatedPerson| person.employments[0].status = Some("INACTIVE".to_owned());
     bridge.simulator.with_world(|world| {
         world.persons.truncate(28);
         world.persons[..9].iter_mut().for_each(change);
@@ -394,10 +394,10 @@ async fn the_status_page_shows_a_held_change_with_its_numbers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_shown_as_escaped_text() {
-    let told = |flag: &str, value: Option<&str>, is_chosen| Told {
+    let told = |flag: &str, value: Option<&str>, is_chosen| EffectiveSetting {
         flag: flag.to_owned(),
         value: value.map(str::to_owned),
-        is_chosen,
+        is_given: is_chosen,
     };
     let settings = vec![
         told("--config", Some("<b>&\"'.toml"), true),
@@ -413,9 +413,9 @@ async fn settings_are_shown_as_escaped_text() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_page_contains_no_personal_data() {
-    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(200) };
+    let setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::persons(200) };
     let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let persons = bridge.simulator.with_world(|world| {
         let persons = world.persons.clone();
         world.persons.truncate(20);
@@ -426,10 +426,10 @@ async fn the_status_page_contains_no_personal_data() {
         .get(&format!("/scim/v2/Users/{}", persons[1].email.as_deref().unwrap_or("x@example.com")))
         .await;
     bridge.reloaded().await;
-    assert!(bridge.directory().held_back().is_some());
-    bridge.simulator.fail(Fault::on(
-        Endpoint::Persons,
-        Action::Body(400, "text/html", "<script>Erika</script>".into()),
+    assert!(bridge.directory().held_change().is_some());
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::CustomBody(400, "text/html", "<script>Erika</script>".into()),
     ));
     bridge.reloaded().await;
     bridge.failure().await;
@@ -464,7 +464,7 @@ async fn metrics_can_have_an_address_of_their_own() {
     let bridge = Setup { has_metrics_address: true, ..Setup::persons(3) }.start();
     bridge.ready().await;
     let origin = bridge.metrics_origin.clone().unwrap();
-    let at = async |path: &str| answer(bridge.http.get(format!("{origin}{path}"))).await;
+    let at = async |path: &str| send_request(bridge.http.get(format!("{origin}{path}"))).await;
     assert!(at("/metrics").await.text.contains("personio_scim_users 3"));
     assert_eq!(at("/health/ready").await.json()["status"], "ok");
     assert_eq!(at("/health/live").await.json()["status"], "ok");
@@ -474,7 +474,7 @@ async fn metrics_can_have_an_address_of_their_own() {
             .http
             .get(format!("{origin}{path}"))
             .header("Authorization", format!("Bearer {TOKEN}"));
-        answer(request).await.scim_error(404, None);
+        send_request(request).await.scim_error(404, None);
     }
     bridge.get("/metrics").await.scim_error(404, None);
     assert_eq!(bridge.health().await.0, 200, "health is at both");
@@ -482,7 +482,7 @@ async fn metrics_can_have_an_address_of_their_own() {
     assert!(!counted.contains("route=\"/metrics\""), "who measures is not counted: {counted}");
     drop(bridge);
     let http = crate::harness::http();
-    until("both have stopped", async || {
+    wait_until("both have stopped", async || {
         http.get(format!("{origin}/metrics")).send().await.is_err()
     })
     .await;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use personio_scim::tls::{Files, Pair};
+use personio_scim::tls::{CertificateFiles, CertifiedKeyPair};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256,
     date_time_ymd,
@@ -16,7 +16,7 @@ use rcgen::{
 use reqwest::Version;
 use tempfile::TempDir;
 
-use crate::harness::{Setup, TOKEN, until};
+use crate::harness::{Setup, TOKEN, wait_until};
 use crate::process::{Program, run, serve, settings};
 
 /// Test certificate authority with an intermediate certificate, as public authorities have.
@@ -68,15 +68,15 @@ fn trusting(root: &str) -> reqwest::Client {
 }
 
 /// Folder with a certificate file and a key file.
-struct Folder {
+struct CertificateFolder {
     folder: TempDir,
-    files: Files,
+    files: CertificateFiles,
 }
 
-impl Folder {
+impl CertificateFolder {
     fn with(certificate: &str, key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files {
+        let files = CertificateFiles {
             certificate: folder.path().join("tls.crt"),
             key: folder.path().join("tls.key"),
         };
@@ -104,9 +104,9 @@ impl Folder {
 }
 
 /// Creates a folder with a valid pair for this machine, which expires in this year.
-fn good(authority: &Authority, until: i32) -> Folder {
+fn good(authority: &Authority, until: i32) -> CertificateFolder {
     let key = KeyPair::generate().unwrap();
-    Folder::with(&authority.certify("127.0.0.1", &key, until), &key.serialize_pem())
+    CertificateFolder::with(&authority.certify("127.0.0.1", &key, until), &key.serialize_pem())
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -148,9 +148,9 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
         (&rsa, rsa.serialize_pem()),
         (&rsa, pkcs1),
     ] {
-        let folder = Folder::with(&authority.certify("127.0.0.1", key, 2090), &text);
+        let folder = CertificateFolder::with(&authority.certify("127.0.0.1", key, 2090), &text);
         let bridge =
-            Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+            Setup { tls: Some(CertifiedKeyPair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
         assert!(bridge.origin.starts_with("https://"));
         let url = format!("{}/scim/v2/Users", bridge.origin);
         let response = authority.client().get(&url).bearer_auth(TOKEN).send().await.unwrap();
@@ -172,7 +172,7 @@ async fn a_client_without_tls_gets_an_error_and_the_server_continues() {
     let authority = Authority::new();
     let folder = good(&authority, 2090);
     let bridge =
-        Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+        Setup { tls: Some(CertifiedKeyPair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
     let plain =
         format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
     // TLS 1.1: a client hello (RFC 4346 §7.4.1.2) with two ciphers of its time and without
@@ -285,14 +285,14 @@ async fn an_invalid_pair_is_one_line_and_exit_code_64_without_the_key() {
         parts.iter().for_each(|part| ended.complains(64, part));
     };
     for (certificate, key, setting, part) in rows {
-        let folder = Folder::with(certificate, key);
+        let folder = CertificateFolder::with(certificate, key);
         said(
             &[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())],
             &[setting, part],
         )
         .await;
     }
-    let folder = Folder::with(&certificate, &key);
+    let folder = CertificateFolder::with(&certificate, &key);
     let missing = folder.path("missing");
     let missing = missing.to_str().unwrap();
     said(
@@ -319,8 +319,8 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
     let (first, second) = (good(&old, 2090), good(&new, 2090));
     let link = folder.path().join("data");
     std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
-    let files = Files { certificate: link.join("tls.crt"), key: link.join("tls.key") };
-    let bridge = Setup { tls: Some(Pair::read(&files).unwrap()), ..Setup::persons(3) }.start();
+    let files = CertificateFiles { certificate: link.join("tls.crt"), key: link.join("tls.key") };
+    let bridge = Setup { tls: Some(CertifiedKeyPair::read(&files).unwrap()), ..Setup::persons(3) }.start();
     let url = format!("{}/scim/v2/Users", bridge.origin);
     let asks =
         async |client: &reqwest::Client| client.get(&url).bearer_auth(TOKEN).send().await.is_ok();
@@ -329,7 +329,7 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
 
     std::os::unix::fs::symlink(second.folder.path(), folder.path().join("next")).unwrap();
     fs::rename(folder.path().join("next"), &link).unwrap();
-    until("the new one is served", async || asks(&new.client()).await).await;
+    wait_until("the new one is served", async || asks(&new.client()).await).await;
     assert!(!asks(&old.client()).await, "the old one is not served any more");
     assert!(asks(&kept).await, "a running connection goes on");
 
@@ -340,7 +340,7 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
         (second.certificate(), second.certificate()),
     ] {
         let read = |path: &str| fs::read_to_string(path).unwrap();
-        let wrong = Folder::with(&read(certificate), &read(key));
+        let wrong = CertificateFolder::with(&read(certificate), &read(key));
         std::os::unix::fs::symlink(wrong.folder.path(), folder.path().join("next")).unwrap();
         fs::rename(folder.path().join("next"), &link).unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -350,7 +350,7 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(asks(&new.client()).await, "nothing is there, and nothing changes");
     std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
-    until("what is right is served again", async || asks(&old.client()).await).await;
+    wait_until("what is right is served again", async || asks(&old.client()).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -384,7 +384,7 @@ async fn sighup_reloads_the_certificate_and_an_invalid_one_changes_nothing() {
     let asks = async || {
         next.client().get(format!("{base_url}/Users")).bearer_auth(TOKEN).send().await.is_ok()
     };
-    until("the settings are read", async || said("INFO", "the settings were read again") == 1)
+    wait_until("the settings are read", async || said("INFO", "the settings were read again") == 1)
         .await;
     assert_eq!(
         said("INFO", "a new certificate is served"),
@@ -395,7 +395,7 @@ async fn sighup_reloads_the_certificate_and_an_invalid_one_changes_nothing() {
     fs::write(&folder.files.key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     program.signal("HUP");
     let mistake = "the settings stay as they were: --tls-key (SCIM_TLS_KEY): ";
-    until("that is wrong", async || said("ERROR", mistake) == 1).await;
+    wait_until("that is wrong", async || said("ERROR", mistake) == 1).await;
     assert!(asks().await);
     assert_eq!((said("WARN", ""), said("INFO", "a new certificate is served")), (1, 1));
 }
@@ -406,7 +406,7 @@ async fn healthcheck_uses_tls_with_any_name_in_the_certificate() {
     let upstream = simulator.base_url();
     let key = KeyPair::generate().unwrap();
     // The certificate is for another name and has expired.
-    let folder = Folder::with(
+    let folder = CertificateFolder::with(
         &Authority::new().certify("scim.example.com", &key, 2020),
         &key.serialize_pem(),
     );
@@ -417,7 +417,7 @@ async fn healthcheck_uses_tls_with_any_name_in_the_certificate() {
     let listen = base_url.trim_start_matches("https://").trim_end_matches("/scim/v2");
     let (listen, over_tls) = (("SCIM_LISTEN", listen), ("SCIM_TLS_CERT", folder.certificate()));
     for args in [&["healthcheck"][..], &["healthcheck", "--ready"]] {
-        until("it is well", async || run(args, &[listen, over_tls]).await.status.success()).await;
+        wait_until("it is well", async || run(args, &[listen, over_tls]).await.status.success()).await;
     }
     let nothing = run(&["approve"], &[listen, over_tls]).await;
     assert!(

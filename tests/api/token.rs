@@ -4,21 +4,21 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
 use serde_json::json;
 
-use crate::harness::{AFTER_COOL_DOWN, SHORT, Setup, answer, http};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, http};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(12) }.start();
-    bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(12) }.start();
+    bridge.all_users().await;
     bridge.reloaded().await;
     bridge.reloaded().await;
-    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 3);
-    assert_eq!(bridge.simulator.requests(Endpoint::Token), 1);
-    let log = bridge.simulator.log();
-    let request = log.iter().find(|request| request.endpoint == Endpoint::Token).unwrap();
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 3);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), 1);
+    let log = bridge.simulator.received_requests();
+    let request = log.iter().find(|request| request.endpoint == SimulatedEndpoint::Token).unwrap();
     assert_eq!(request.content_type.as_deref(), Some("application/x-www-form-urlencoded"));
     let body = request.body.as_deref().unwrap();
     for part in ["grant_type=client_credentials", "client_id=demo", "client_secret=demo-secret"] {
@@ -28,33 +28,33 @@ async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_renewed_before_it_ends() {
-    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(12) };
+    let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(12) };
     setup.options.token_lifetime = Duration::from_secs(2);
     let bridge = setup.start();
-    bridge.everybody().await;
+    bridge.all_users().await;
     tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(bridge.reloaded().await.len(), 12);
-    assert_eq!(bridge.simulator.requests(Endpoint::Token), 2);
-    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 2, "none was refused");
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), 2);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 2, "none was refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_is_renewed_once_for_all() {
-    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(60) };
+    let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) };
     setup.options.latency = Duration::from_millis(10);
     let bridge = setup.start();
-    let users = bridge.everybody().await;
-    bridge.simulator.reset_counts();
+    let users = bridge.all_users().await;
+    bridge.simulator.reset_history();
     // The tokens are revoked while employments are read, so that many requests are refused at the
     // same time.
     let (reloaded, ()) = tokio::join!(bridge.reloaded(), async {
-        while bridge.simulator.requests(Endpoint::Employments) < 20 {
+        while bridge.simulator.request_count(SimulatedEndpoint::Employments) < 20 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         bridge.simulator.revoke_tokens();
     });
     assert_eq!(reloaded, users);
-    assert_eq!(bridge.simulator.requests(Endpoint::Token), 1);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn a_wrong_secret_is_reported_and_not_retried() {
         "{failure}"
     );
     assert!(
-        bridge.simulator.requests(Endpoint::Token) <= 2,
+        bridge.simulator.request_count(SimulatedEndpoint::Token) <= 2,
         "once for the persons, once for the names"
     );
 }
@@ -85,18 +85,18 @@ async fn a_wrong_secret_is_reported_and_not_retried() {
 async fn a_token_endpoint_that_fails_is_tried_a_few_times() {
     let setup = Setup::persons(3);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Token, Action::Status(500)));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(500)));
     let bridge = setup.start_with(simulator);
     bridge.get("/Users").await.scim_error(503, None);
     bridge.failure().await;
-    let requests = bridge.simulator.requests(Endpoint::Token);
+    let requests = bridge.simulator.request_count(SimulatedEndpoint::Token);
     assert!(
         (3..=6).contains(&requests),
         "three attempts for the persons, and for the names: {requests}"
     );
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    assert_eq!(bridge.everybody().await.len(), 3);
+    assert_eq!(bridge.all_users().await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,9 +106,9 @@ async fn credentials_with_any_characters_are_encoded() {
         setup.options.client_id = "papi-client 1&2".to_owned();
         setup.options.client_secret = secret.to_owned();
         let bridge = setup.start();
-        assert_eq!(bridge.everybody().await.len(), 1, "{secret}");
-        let log = bridge.simulator.log();
-        let mut requests = log.iter().filter(|request| request.endpoint == Endpoint::Token);
+        assert_eq!(bridge.all_users().await.len(), 1, "{secret}");
+        let log = bridge.simulator.received_requests();
+        let mut requests = log.iter().filter(|request| request.endpoint == SimulatedEndpoint::Token);
         assert_eq!(requests.next().unwrap().query, "", "nothing secret in a URL");
         assert!(requests.next().is_none());
     }
@@ -116,19 +116,19 @@ async fn credentials_with_any_characters_are_encoded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_token_response_fails_the_load_without_being_quoted() {
-    let json = |status, body: &str| Action::Body(status, "application/json", body.to_owned());
+    let json = |status, body: &str| FaultAction::CustomBody(status, "application/json", body.to_owned());
     for (action, said) in [
         (json(200, "{}"), "cannot be read"),
         (json(200, r#"{"access_token": 7}"#), "cannot be read"),
         (json(200, r#"{"access_token": "MARK\nER", "expires_in": 86400}"#), "cannot be read"),
-        (Action::Html(200), "something between here and Personio"),
-        (Action::Html(403), "something between here and Personio answered 403"),
-        (Action::Html(405), "something between here and Personio answered 405"),
-        (Action::Html(407), "something between here and Personio answered 407"),
+        (FaultAction::HtmlError(200), "something between here and Personio"),
+        (FaultAction::HtmlError(403), "something between here and Personio answered 403"),
+        (FaultAction::HtmlError(405), "something between here and Personio answered 405"),
+        (FaultAction::HtmlError(407), "something between here and Personio answered 407"),
         (json(405, ""), "answered 405"),
-        (Action::TruncatedJson, "cannot be read"),
-        (Action::WrongJson, "cannot be read"),
-        (Action::Oversized(17 << 20), "cannot be read"),
+        (FaultAction::TruncatedJson, "cannot be read"),
+        (FaultAction::WrongJson, "cannot be read"),
+        (FaultAction::Oversized(17 << 20), "cannot be read"),
         (
             json(400, r#"{"error": "invalid_client", "error_description": "MARKER"}"#),
             "invalid_client",
@@ -136,12 +136,12 @@ async fn an_invalid_token_response_fails_the_load_without_being_quoted() {
         (json(401, r#"{"errors": [{"title": "MARKER"}]}"#), "API credential"),
         (json(400, r#"{"error": {"message": "MARKER"}}"#), "API credential"),
         (json(403, ""), "API credential"),
-        (Action::NotFoundRoute, "base URL"),
-        (Action::Html(404), "base URL"),
+        (FaultAction::NotFoundRoute, "base URL"),
+        (FaultAction::HtmlError(404), "base URL"),
     ] {
         let setup = Setup::persons(1);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Token, action.clone()));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, action.clone()));
         let bridge = setup.start_with(simulator);
         let failure = bridge.failure().await;
         assert!(failure.contains(said) && !failure.contains("MARK"), "{action:?}: {failure}");
@@ -170,12 +170,12 @@ async fn a_token_is_usable_with_any_announced_lifetime() {
         let token = http().post(format!("{}/v2/auth/token", simulator.base_url()));
         let token = token.header("Content-Type", "application/x-www-form-urlencoded");
         let form = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
-        let token = answer(token.body(form)).await.json()["access_token"].clone();
+        let token = send_request(token.body(form)).await.json()["access_token"].clone();
         let mut body = json!({"access_token": token});
         body[member] = value;
-        simulator.fail(Fault::on(
-            Endpoint::Token,
-            Action::Body(200, "application/json", body.to_string()),
+        simulator.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Token,
+            FaultAction::CustomBody(200, "application/json", body.to_string()),
         ));
         let bridge = setup.start_with(simulator);
         let users = bridge.get("/Users").await;

@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use personio_scim::scim::{
-    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO, USER as CORE,
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO, USER_SCHEMA as CORE,
 };
 use personio_scim::simulator::{
-    Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World,
+    SimulatedEmployment, SimulatedEndpoint, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, Quirks, SimulatedTermination, World,
 };
 use serde_json::{Map, Value, json};
 
-use crate::harness::{NOW, NOW_STAMP, SHORT, Setup, by_id, stamp};
+use crate::harness::{NOW, NOW_STAMP, SHORT_TTL, Setup, by_id, format_timestamp};
 
 /// Returns the expected users of a company, in their order and without `meta.version`.
 fn expected(world: &World, base: &str) -> Vec<Value> {
-    let mut persons: Vec<&Person> = world.persons.iter().collect();
+    let mut persons: Vec<&SimulatedPerson> = world.persons.iter().collect();
     persons.sort_by_key(|person| {
         (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse::<u64>().unwrap())
     });
@@ -41,14 +41,14 @@ fn expected(world: &World, base: &str) -> Vec<Value> {
 }
 
 /// User name, display name and e-mail address by id.
-type Cards<'w> = HashMap<&'w str, (String, String, Option<String>)>;
+type UserCards<'w> = HashMap<&'w str, (String, String, Option<String>)>;
 
-fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
+fn row(person: &SimulatedPerson, world: &World, cards: &UserCards<'_>, base: &str) -> Value {
     let (user_name, shown, _) = &cards[person.id.as_str()];
-    let none = Employment::default();
+    let none = SimulatedEmployment::default();
     let current = current(person).unwrap_or(&none);
     let active = matches!(state(person), "ACTIVE" | "LEAVE");
-    let user_type = match current.kind.as_deref() {
+    let user_type = match current.employment_type.as_deref() {
         Some("INTERNAL") => Some("Employee"),
         Some("EXTERNAL") => Some("Contractor"),
         _ => None,
@@ -77,10 +77,10 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
             "meta",
             object([
                 ("resourceType", Some(json!("User"))),
-                ("created", person.created_at.map(|at| json!(stamp(at)))),
+                ("created", person.created_at.map(|at| json!(format_timestamp(at)))),
                 (
                     "lastModified",
-                    person.updated_at.max(current.updated_at).map(|at| json!(stamp(at))),
+                    person.updated_at.max(current.updated_at).map(|at| json!(format_timestamp(at))),
                 ),
                 ("location", Some(json!(format!("{base}/Users/{}", person.id)))),
             ]),
@@ -96,14 +96,14 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
     resource
 }
 
-fn is_same_address(one: &Person, other: &Person) -> bool {
-    let address = |person: &Person| person.email.as_ref().map(|email| email.to_lowercase());
+fn is_same_address(one: &SimulatedPerson, other: &SimulatedPerson) -> bool {
+    let address = |person: &SimulatedPerson| person.email.as_ref().map(|email| email.to_lowercase());
     one.email.is_some() && address(one) == address(other)
 }
 
 /// Returns the priority of a person for an address that several persons have: state, start, then
 /// the lower id.
-fn claim(person: &Person) -> (usize, Option<Date>, Reverse<u64>) {
+fn claim(person: &SimulatedPerson) -> (usize, Option<Date>, Reverse<u64>) {
     let states = ["INACTIVE", "ONBOARDING", "LEAVE", "ACTIVE"];
     let state = states.iter().position(|word| *word == state(person)).unwrap_or_default();
     let start = current(person).and_then(|employment| employment.employment_start_date);
@@ -115,7 +115,7 @@ fn today() -> Date {
 }
 
 /// Returns the state of a generated person today.
-fn state(person: &Person) -> &str {
+fn state(person: &SimulatedPerson) -> &str {
     let Some(employment) = current(person) else {
         return person.status.as_deref().unwrap_or_default();
     };
@@ -131,11 +131,11 @@ fn state(person: &Person) -> &str {
 
 /// Reports whether an employment that Personio reports as ONBOARDING has begun within four days of
 /// the end of another one.
-fn follows(employment: &Employment, person: &Person) -> bool {
+fn follows(employment: &SimulatedEmployment, person: &SimulatedPerson) -> bool {
     let Some(start) = employment.employment_start_date.filter(|start| *start <= today()) else {
         return false;
     };
-    let has_ended = |other: &Employment| {
+    let has_ended = |other: &SimulatedEmployment| {
         let end = other.employment_end_date.filter(|_| other.status.as_deref() == Some("INACTIVE"));
         end.is_some_and(|end| (start - end).get_days() <= 4)
     };
@@ -144,13 +144,13 @@ fn follows(employment: &Employment, person: &Person) -> bool {
         && person.employments.iter().any(|other| other.id != employment.id && has_ended(other))
 }
 
-fn was_withdrawn(employment: &Employment) -> bool {
+fn was_withdrawn(employment: &SimulatedEmployment) -> bool {
     let end = employment.termination.as_ref().and_then(|termination| termination.termination_date);
     end.is_some_and(|end| Some(end) < employment.employment_start_date || end < today())
 }
 
 /// Returns the primary employment of a generated person.
-fn current(person: &Person) -> Option<&Employment> {
+fn current(person: &SimulatedPerson) -> Option<&SimulatedEmployment> {
     let newest = |status: &str| {
         let of_status = person
             .employments
@@ -166,10 +166,10 @@ fn current(person: &Person) -> Option<&Employment> {
 }
 
 fn enterprise(
-    person: &Person,
-    current: &Employment,
+    person: &SimulatedPerson,
+    current: &SimulatedEmployment,
     world: &World,
-    cards: &Cards<'_>,
+    cards: &UserCards<'_>,
     base: &str,
 ) -> Option<Value> {
     let unit = |kind| {
@@ -182,20 +182,20 @@ fn enterprise(
     });
     object([
         ("employeeNumber", Some(json!(person.id))),
-        ("department", unit(OrgUnitKind::Department)),
+        ("department", unit(SimulatedOrgUnitType::Department)),
         ("organization", named(&world.legal_entities, current.legal_entity.as_deref())),
         ("costCenter", named(&world.cost_centers, heaviest.map(|center| center.0.as_str()))),
         ("manager", manager),
     ])
 }
 
-fn ours(current: &Employment, world: &World, cards: &Cards<'_>) -> Option<Value> {
+fn ours(current: &SimulatedEmployment, world: &World, cards: &UserCards<'_>) -> Option<Value> {
     let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
     let day =
         |day: Option<jiff::civil::Date>| day.map(|day| json!(day.strftime("%Y-%m-%d").to_string()));
     let end = current.termination.clone().unwrap_or_default();
-    let team = current.org_units.iter().find(|unit| unit.0 == OrgUnitKind::Team);
-    let mut units: Vec<&(OrgUnitKind, String)> = current.org_units.iter().collect();
+    let team = current.org_units.iter().find(|unit| unit.0 == SimulatedOrgUnitType::Team);
+    let mut units: Vec<&(SimulatedOrgUnitType, String)> = current.org_units.iter().collect();
     units.sort_by_key(|(kind, id)| (kind.as_str(), id.parse::<u64>().unwrap()));
     let units: Vec<Value> = units
         .into_iter()
@@ -213,7 +213,7 @@ fn ours(current: &Employment, world: &World, cards: &Cards<'_>) -> Option<Value>
     object([
         ("employmentId", Some(json!(current.id)).filter(|id| id != "")),
         ("employmentStatus", text(&current.status)),
-        ("employmentType", text(&current.kind)),
+        ("employmentType", text(&current.employment_type)),
         ("hireDate", day(current.employment_start_date)),
         ("endDate", day(current.employment_end_date)),
         ("terminationDate", day(end.termination_date)),
@@ -228,19 +228,19 @@ fn ours(current: &Employment, world: &World, cards: &Cards<'_>) -> Option<Value>
     ])
 }
 
-fn formatted(person: &Person) -> Option<String> {
+fn formatted(person: &SimulatedPerson) -> Option<String> {
     match (&person.first_name, &person.last_name) {
         (Some(first), Some(last)) => Some(format!("{first} {last}")),
         (one, other) => one.clone().or_else(|| other.clone()),
     }
 }
 
-fn unit_name(world: &World, (kind, id): &(OrgUnitKind, String)) -> Option<Value> {
-    let unit = world.org_units.iter().find(|unit| unit.kind == *kind && unit.id == *id)?;
+fn unit_name(world: &World, (kind, id): &(SimulatedOrgUnitType, String)) -> Option<Value> {
+    let unit = world.org_units.iter().find(|unit| unit.unit_type == *kind && unit.id == *id)?;
     Some(json!(unit.name))
 }
 
-fn named(list: &[Named], id: Option<&str>) -> Option<Value> {
+fn named(list: &[SimulatedLookupEntry], id: Option<&str>) -> Option<Value> {
     Some(json!(list.iter().find(|entry| Some(entry.id.as_str()) == id)?.name))
 }
 
@@ -289,7 +289,7 @@ fn nothing_empty(value: &Value, path: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_walk_of_a_thousand_users_equals_the_table() {
     let now = NOW.parse().unwrap();
-    let world = World::generate(1000, 1, now).with_changes(1, now);
+    let world = World::generate(1000, 1, now).with_rare_changes(1, now);
     let bridge =
         Setup { public_url: Some("https://scim.example.com/hr"), ..Setup::of(world.clone()) }
             .start();
@@ -299,7 +299,7 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
         assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(1000), &json!(100)));
         walked.extend(page["Resources"].as_array().unwrap().clone());
     }
-    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 20, "all pages are of one load");
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 20, "all pages are of one load");
     for user in walked.iter().step_by(37) {
         let answer = bridge.get(&format!("/scim/v2/Users/{}", user["id"].as_str().unwrap())).await;
         assert_eq!(&answer.json(), user, "alone as in the list");
@@ -353,8 +353,8 @@ fn assert_table_covers_attributes(table: &[Value]) {
 }
 
 /// Returns Ann Lee, employed since 2020. [`check`] assigns the ids of persons and employments.
-fn ann(id: &str) -> Person {
-    Person {
+fn ann(id: &str) -> SimulatedPerson {
+    SimulatedPerson {
         id: id.to_owned(),
         email: Some(format!("ann{id}@example.com")),
         first_name: Some("Ann".to_owned()),
@@ -362,31 +362,31 @@ fn ann(id: &str) -> Person {
         status: Some("ACTIVE".to_owned()),
         created_at: Some("2020-01-01T00:00:00Z".parse().unwrap()),
         employments: vec![employment(&format!("e{id}"), Some("ACTIVE"), Some("2020-01-01"))],
-        ..Person::default()
+        ..SimulatedPerson::default()
     }
 }
 
-fn employment(id: &str, status: Option<&str>, start: Option<&str>) -> Employment {
-    Employment {
+fn employment(id: &str, status: Option<&str>, start: Option<&str>) -> SimulatedEmployment {
+    SimulatedEmployment {
         id: id.to_owned(),
         status: status.map(str::to_owned),
-        kind: Some("INTERNAL".to_owned()),
+        employment_type: Some("INTERNAL".to_owned()),
         employment_start_date: start.map(|day| day.parse().unwrap()),
-        ..Employment::default()
+        ..SimulatedEmployment::default()
     }
 }
 
 /// Returns a company of these persons, with one entry of each kind of look-up.
-fn company(persons: Vec<Person>) -> World {
-    let named = |id: &str, name: &str| Named { id: id.to_owned(), name: name.to_owned() };
+fn company(persons: Vec<SimulatedPerson>) -> World {
+    let named = |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
     let unit =
-        |id: &str, name: &str, kind| OrgUnit { id: id.to_owned(), name: name.to_owned(), kind };
+        |id: &str, name: &str, kind| SimulatedOrgUnit { id: id.to_owned(), name: name.to_owned(), unit_type: kind };
     World {
         persons,
         org_units: vec![
-            unit("10", "Research", OrgUnitKind::Department),
-            unit("10", "Rockets", OrgUnitKind::Team),
-            unit("11", "", OrgUnitKind::Team),
+            unit("10", "Research", SimulatedOrgUnitType::Department),
+            unit("10", "Rockets", SimulatedOrgUnitType::Team),
+            unit("11", "", SimulatedOrgUnitType::Team),
         ],
         legal_entities: vec![named("20", "Beispiel GmbH")],
         workplaces: vec![named("30", "Łódź")],
@@ -395,20 +395,20 @@ fn company(persons: Vec<Person>) -> World {
 }
 
 async fn served(setup: Setup) -> Vec<Value> {
-    let users = setup.start().everybody().await;
+    let users = setup.start().all_users().await;
     users.iter().for_each(|user| nothing_empty(user, ""));
     users
 }
 
 /// Table row: a person with special values, and the expected values of the user by JSON pointer.
 /// `None` means that the attribute is absent.
-struct Row {
-    person: Person,
+struct MappingRow {
+    person: SimulatedPerson,
     served: Vec<(String, Option<Value>)>,
 }
 
 /// Returns a row whose person is [`ann`] with changes.
-fn row_of(change: impl FnOnce(&mut Person, &mut Employment), served: &[(&str, Value)]) -> Row {
+fn row_of(change: impl FnOnce(&mut SimulatedPerson, &mut SimulatedEmployment), served: &[(&str, Value)]) -> MappingRow {
     let mut person = ann("0");
     let mut employment = person.employments.remove(0);
     change(&mut person, &mut employment);
@@ -422,13 +422,13 @@ fn row_of(change: impl FnOnce(&mut Person, &mut Employment), served: &[(&str, Va
     let served = served
         .iter()
         .map(|(path, value)| (pointer(path), Some(value.clone()).filter(|value| !value.is_null())));
-    Row { person, served: served.collect() }
+    MappingRow { person, served: served.collect() }
 }
 
 /// Loads a company of all rows and compares the users. The person of the first row has id 1, and so
 /// on.
-async fn check(rows: Vec<Row>, quirks: Quirks) {
-    let number = |(index, row): (usize, &Row)| {
+async fn check(rows: Vec<MappingRow>, quirks: Quirks) {
+    let number = |(index, row): (usize, &MappingRow)| {
         let mut person = row.person.clone();
         person.id = (index + 1).to_string();
         person.email =
@@ -457,11 +457,11 @@ async fn check(rows: Vec<Row>, quirks: Quirks) {
 }
 
 /// Id, status and start of an employment.
-type Listed<'l> = (&'l str, Option<&'l str>, Option<&'l str>);
+type EmploymentRow<'l> = (&'l str, Option<&'l str>, Option<&'l str>);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_primary_employment_does_not_depend_on_the_listing_order() {
-    let tables: [(&str, &[Listed<'_>]); 10] = [
+    let tables: [(&str, &[EmploymentRow<'_>]); 10] = [
         (
             "a",
             &[
@@ -544,7 +544,7 @@ async fn names_and_addresses_follow_the_table() {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let (given, family, preferred, email) =
             (own(given), own(family), own(preferred), own(email));
-        move |person: &mut Person, _: &mut Employment| {
+        move |person: &mut SimulatedPerson, _: &mut SimulatedEmployment| {
             (person.first_name, person.last_name) = (given, family);
             (person.preferred_name, person.email) = (preferred, email);
         }
@@ -688,7 +688,7 @@ async fn active_and_user_type_follow_the_table() {
                 )
             };
         let kind = |word: Option<&str>, user_type: Value| {
-            row_of(|_, own| own.kind = word.map(str::to_owned), &[("/userType", user_type)])
+            row_of(|_, own| own.employment_type = word.map(str::to_owned), &[("/userType", user_type)])
         };
         vec![
             status(Some("ACTIVE"), Some(Some("ACTIVE")), true),
@@ -722,9 +722,9 @@ async fn a_leaver_stays_listed() {
     let mut leaver = ann("7");
     leaver.status = Some("INACTIVE".to_owned());
     leaver.employments[0].status = Some("INACTIVE".to_owned());
-    leaver.employments[0].termination = Some(Termination {
+    leaver.employments[0].termination = Some(SimulatedTermination {
         termination_date: Some("1999-12-31".parse().unwrap()),
-        ..Termination::default()
+        ..SimulatedTermination::default()
     });
     let users = served(Setup::of(company(vec![leaver]))).await;
     assert_eq!((&users[0]["id"], &users[0]["active"]), (&json!("7"), &json!(false)));
@@ -770,13 +770,13 @@ async fn a_manager_is_a_user_who_is_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn units_cost_centres_and_dates_follow_the_table() {
-    let units = |list: &[(OrgUnitKind, &str)]| -> Vec<(OrgUnitKind, String)> {
+    let units = |list: &[(SimulatedOrgUnitType, &str)]| -> Vec<(SimulatedOrgUnitType, String)> {
         list.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect()
     };
     let centers = |list: &[(&str, f64)]| -> Vec<(String, f64)> {
         list.iter().map(|(id, weight)| ((*id).to_owned(), *weight)).collect()
     };
-    let (department, team) = (OrgUnitKind::Department, OrgUnitKind::Team);
+    let (department, team) = (SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team);
     let rows = || {
         let cost = |list: &[(&str, f64)], name: Value| {
             row_of(|_, own| own.cost_centers = centers(list), &[("enterprise:costCenter", name)])
@@ -839,10 +839,10 @@ async fn units_cost_centres_and_dates_follow_the_table() {
                     own.contract_end_date = day("2028-02-29");
                     let (termination_date, last_working_day) =
                         (day("2027-12-30"), day("2027-12-01"));
-                    own.termination = Some(Termination {
+                    own.termination = Some(SimulatedTermination {
                         termination_date,
                         last_working_day,
-                        ..Termination::default()
+                        ..SimulatedTermination::default()
                     });
                 },
                 &[
@@ -858,7 +858,7 @@ async fn units_cost_centres_and_dates_follow_the_table() {
     };
     check(rows(), Quirks::default()).await;
     let shapes = Quirks {
-        last_working_date: true,
+        last_working_date_key: true,
         null_instead_of_absent: true,
         numeric_ids: true,
         lowercase_enums: true,
@@ -869,7 +869,7 @@ async fn units_cost_centres_and_dates_follow_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extension_without_content_is_left_out() {
-    let mut bare = Person { id: "1".to_owned(), ..Person::default() };
+    let mut bare = SimulatedPerson { id: "1".to_owned(), ..SimulatedPerson::default() };
     let mut setup = Setup::of(company(vec![bare.clone()]));
     setup.policy.employee_number = Some("dynamic_777".to_owned());
     let users = served(setup).await;
@@ -890,7 +890,7 @@ async fn an_extension_without_content_is_left_out() {
         })
     );
     // Person with its own employee number, and with null for every unknown value.
-    bare.employments = vec![Employment { id: "e".to_owned(), ..Employment::default() }];
+    bare.employments = vec![SimulatedEmployment { id: "e".to_owned(), ..SimulatedEmployment::default() }];
     let mut setup = Setup::of(company(vec![bare]));
     setup.options.quirks.null_instead_of_absent = true;
     let users = served(setup).await;
@@ -936,12 +936,12 @@ async fn last_modified_is_the_newest_upstream_change_and_updates() {
         dated("3", old, None),
         dated("4", None, None),
     ]);
-    world.org_units.retain(|unit| unit.kind == OrgUnitKind::Team);
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::of(world) }.start();
+    world.org_units.retain(|unit| unit.unit_type == SimulatedOrgUnitType::Team);
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::of(world) }.start();
     let modified = |users: &[Value]| -> Vec<Value> {
         ["1", "2", "3", "4"].map(|id| by_id(users, id)["meta"]["lastModified"].clone()).into()
     };
-    let before = bridge.everybody().await;
+    let before = bridge.all_users().await;
     let (old, new) = (json!("2021-05-05T05:05:05.000Z"), json!("2022-02-02T02:02:02.250Z"));
     assert_eq!(
         modified(&before),
@@ -984,8 +984,8 @@ async fn timestamps_have_three_digits_and_are_never_in_the_future() {
         let mut person = ann("1");
         (person.created_at, person.updated_at) =
             (Some(created.parse().unwrap()), Some(updated.parse().unwrap()));
-        let bridge = Setup { cache_ttl: SHORT, ..Setup::of(company(vec![person])) }.start();
-        let user = bridge.everybody().await.remove(0);
+        let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::of(company(vec![person])) }.start();
+        let user = bridge.all_users().await.remove(0);
         let found = (
             user["meta"]["created"].as_str().unwrap(),
             user["meta"]["lastModified"].as_str().unwrap(),

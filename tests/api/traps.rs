@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use jiff::civil::date;
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{Action, Endpoint, Fault, NextLink, Quirks, Termination};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, NextLinkForm, Quirks, SimulatedTermination};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::harness::{Bridge, NOW_STAMP, AFTER_COOL_DOWN, SHORT, Setup, by_id};
+use crate::harness::{TestServer, NOW_STAMP, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
 
 /// Returns all users of a server whose simulator has these quirks.
 async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
     let mut setup =
         Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(persons) };
     setup.options.quirks = quirks;
-    setup.start().everybody().await
+    setup.start().all_users().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,17 +24,17 @@ async fn deviating_response_shapes_change_no_user() {
     let quirks: [(&str, Quirks); 12] = [
         ("lower case", Quirks { lowercase_enums: true, ..Quirks::default() }),
         ("null", Quirks { null_instead_of_absent: true, ..Quirks::default() }),
-        ("last_working_date", Quirks { last_working_date: true, ..Quirks::default() }),
-        ("bare string", Quirks { next_link: NextLink::BareString, ..Quirks::default() }),
-        ("relative", Quirks { next_link: NextLink::RelativeHref, ..Quirks::default() }),
+        ("last_working_date", Quirks { last_working_date_key: true, ..Quirks::default() }),
+        ("bare string", Quirks { next_link: NextLinkForm::BareString, ..Quirks::default() }),
+        ("relative", Quirks { next_link: NextLinkForm::RelativeHref, ..Quirks::default() }),
         (
             "null on the last page",
-            Quirks { next_link: NextLink::NullOnLastPage, ..Quirks::default() },
+            Quirks { next_link: NextLinkForm::NullOnLastPage, ..Quirks::default() },
         ),
-        ("other origin", Quirks { next_link: NextLink::OtherOrigin, ..Quirks::default() }),
-        ("wrong path", Quirks { next_link: NextLink::WrongPath, ..Quirks::default() }),
+        ("other origin", Quirks { next_link: NextLinkForm::OtherOrigin, ..Quirks::default() }),
+        ("wrong path", Quirks { next_link: NextLinkForm::WrongPath, ..Quirks::default() }),
         ("awkward cursors", Quirks { awkward_cursors: true, ..Quirks::default() }),
-        ("overlap", Quirks { overlap: true, ..Quirks::default() }),
+        ("overlap", Quirks { overlapping_pages: true, ..Quirks::default() }),
         ("oldest first", Quirks { employments_oldest_first: true, ..Quirks::default() }),
         ("numeric ids", Quirks { numeric_ids: true, ..Quirks::default() }),
     ];
@@ -88,7 +88,7 @@ async fn the_token_never_follows_a_link_to_another_origin() {
     let setup = Setup::persons(0);
     let simulator = setup.simulator();
     let bridge = setup.start_over(&personio.uri(), simulator);
-    assert_eq!(bridge.everybody().await.len(), 2);
+    assert_eq!(bridge.all_users().await.len(), 2);
     assert!(evil.received_requests().await.unwrap().is_empty());
 }
 
@@ -100,7 +100,7 @@ async fn a_repeating_cursor_ends_the_load_as_failed() {
     bridge.get("/Users").await.scim_error(503, None);
     let failure = bridge.failure().await;
     assert!(failure.contains("repeat"), "{failure}");
-    assert!(bridge.simulator.requests(Endpoint::Persons) <= 3);
+    assert!(bridge.simulator.request_count(SimulatedEndpoint::Persons) <= 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,12 +138,12 @@ async fn attributes_without_read_right_are_absent() {
 async fn the_last_working_day_is_read_under_both_names() {
     for last_working_date in [false, true] {
         let mut setup = Setup::persons(1);
-        setup.world.persons[0].employments[0].termination = Some(Termination {
+        setup.world.persons[0].employments[0].termination = Some(SimulatedTermination {
             last_working_day: Some(date(2026, 3, 31)),
-            ..Termination::default()
+            ..SimulatedTermination::default()
         });
-        setup.options.quirks.last_working_date = last_working_date;
-        assert_eq!(setup.start().everybody().await[0][PERSONIO]["lastWorkingDay"], "2026-03-31");
+        setup.options.quirks.last_working_date_key = last_working_date;
+        assert_eq!(setup.start().all_users().await[0][PERSONIO]["lastWorkingDay"], "2026-03-31");
     }
 }
 
@@ -152,15 +152,15 @@ async fn a_401_that_persists_says_what_to_check() {
     for status in [401, 403] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Persons, Action::Status(status)));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(status)));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
         let failure = bridge.failure().await;
         let (expected, requests) =
             if status == 401 { ("token or access right", 2) } else { ("lacks an access right", 1) };
         assert!(failure.contains(expected), "{failure}");
-        assert_eq!(bridge.simulator.requests(Endpoint::Persons), requests);
-        assert_eq!(bridge.simulator.requests(Endpoint::Token), requests, "renewed once");
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), requests);
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), requests, "renewed once");
     }
 }
 
@@ -181,9 +181,9 @@ async fn error_bodies_of_every_shape_are_handled() {
     ] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(
-            Endpoint::Persons,
-            Action::Body(status, "application/json", body.to_owned()),
+        simulator.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Persons,
+            FaultAction::CustomBody(status, "application/json", body.to_owned()),
         ));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
@@ -199,15 +199,15 @@ async fn error_bodies_of_every_shape_are_handled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_odd_employments_response_deactivates_no_user() {
     for action in [
-        Action::NotFoundResource,
-        Action::NotFoundRoute,
-        Action::Html(404),
-        Action::Html(502),
-        Action::Status(403),
-        Action::EmptyListing,
+        FaultAction::NotFoundResource,
+        FaultAction::NotFoundRoute,
+        FaultAction::HtmlError(404),
+        FaultAction::HtmlError(502),
+        FaultAction::Status(403),
+        FaultAction::EmptyListing,
     ] {
         let mut setup = Setup::persons(40);
-        setup.cache_ttl = SHORT;
+        setup.cache_ttl = SHORT_TTL;
         let person = setup
             .world
             .persons
@@ -216,8 +216,8 @@ async fn one_odd_employments_response_deactivates_no_user() {
             .unwrap()
             .clone();
         let bridge = setup.start();
-        let before = bridge.everybody().await;
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(&person.id));
+        let before = bridge.all_users().await;
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(&person.id));
         let after = bridge.reloaded().await;
         assert_eq!(after.len(), 40);
         assert_eq!(after, before, "the last good employments are kept: {action:?}");
@@ -228,10 +228,10 @@ async fn one_odd_employments_response_deactivates_no_user() {
 async fn employments_that_all_seem_to_be_gone_are_kept_also_where_few_are_read_at_a_time() {
     let hour = Duration::from_secs(3600);
     let setup =
-        Setup { cache_ttl: SHORT, employment_recheck: hour, max_change: 0.2, ..Setup::persons(60) };
+        Setup { cache_ttl: SHORT_TTL, employment_recheck: hour, max_change: 0.2, ..Setup::persons(60) };
     let bridge = setup.start();
-    let before = bridge.everybody().await;
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::EmptyListing));
+    let before = bridge.all_users().await;
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EmptyListing));
     for _ in 0..14 {
         bridge.clock.pass(hour / 12);
         assert_eq!(bridge.reloaded().await, before);
@@ -240,8 +240,8 @@ async fn employments_that_all_seem_to_be_gone_are_kept_also_where_few_are_read_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_employment_is_seen_although_the_person_was_not_touched() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(12) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(12) }.start();
+    let users = bridge.all_users().await;
     let id = users[3]["id"].as_str().unwrap();
     bridge.clock.pass(Duration::from_secs(60));
     bridge.simulator.with_world(|world| {
@@ -283,8 +283,8 @@ async fn each_attribute_may_be_hidden_alone_and_all_together() {
             |user: &Value| if schema.is_empty() { user.clone() } else { user[schema].clone() };
         users.iter().filter(|user| part(user).pointer(pointer).is_some()).count()
     };
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(120) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(120) }.start();
+    let users = bridge.all_users().await;
     for (key, schema, pointer) in VISIBLE {
         assert!(having(&users, schema, pointer) > 0, "{key}: nobody has {pointer}");
         bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = vec![(*key).to_owned()]);
@@ -340,7 +340,7 @@ async fn only_token(answer: ResponseTemplate) -> MockServer {
     server
 }
 
-fn over(upstream: &MockServer) -> Bridge {
+fn over(upstream: &MockServer) -> TestServer {
     let setup = Setup::persons(0);
     let simulator = setup.simulator();
     setup.start_over(&upstream.uri(), simulator)
@@ -364,7 +364,7 @@ async fn no_shape_of_link_leads_to_another_origin() {
         let upstream = personio(ResponseTemplate::new(200).set_body_json(page)).await;
         let bridge = over(&upstream);
         if persons > 0 {
-            assert_eq!(bridge.everybody().await.len(), persons, "{link}");
+            assert_eq!(bridge.all_users().await.len(), persons, "{link}");
         } else {
             bridge.failure().await;
         }
@@ -431,7 +431,7 @@ async fn an_unreasonable_advertised_limit_is_ignored_and_reported() {
             .insert_header("x-ratelimit-remaining", "0");
         let upstream = personio(page).await;
         let bridge = over(&upstream);
-        assert_eq!(bridge.everybody().await.len(), 1, "{rate}");
+        assert_eq!(bridge.all_users().await.len(), 1, "{rate}");
         let (code, health) = bridge.health().await;
         let part = &health["parts"]["personio"];
         let detail = part["detail"].as_str().unwrap();
@@ -467,13 +467,13 @@ async fn circular_cursors_fail_the_load() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_begins_to_repeat_changes_nothing_that_is_served() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(120) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(120) }.start();
+    let users = bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(60));
     bridge.simulator.set_quirks(|quirks| quirks.repeating_cursor = true);
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     assert_eq!(bridge.reloaded().await, users);
-    assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Employments), 0);
     bridge.simulator.set_quirks(|quirks| quirks.repeating_cursor = false);
     bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.reloaded().await.len(), 60);
@@ -483,25 +483,25 @@ async fn a_cursor_that_begins_to_repeat_changes_nothing_that_is_served() {
 async fn a_reached_rate_limit_is_awaited_without_losing_employments() {
     let setup = Setup::persons(20);
     let simulator = setup.simulator();
-    simulator.fail(
-        Fault::on(Endpoint::Employments, Action::TooManyRequests { retry_after: None }).times(4),
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::TooManyRequests { retry_after: None }).times(4),
     );
     let bridge = setup.start_with(simulator);
-    let users = bridge.everybody().await;
-    let employed = |it: &&personio_scim::simulator::Person| !it.employments.is_empty();
+    let users = bridge.all_users().await;
+    let employed = |it: &&personio_scim::simulator::SimulatedPerson| !it.employments.is_empty();
     let employed =
         bridge.simulator.with_world(|world| world.persons.iter().filter(employed).count());
     assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
     assert_eq!(
-        (bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()),
+        (bridge.simulator.request_count(SimulatedEndpoint::Employments), bridge.simulator.throttled_count()),
         (24, 4)
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_body_is_never_quoted() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(3) }.start();
-    let users = bridge.everybody().await;
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(3) }.start();
+    let users = bridge.all_users().await;
     for (status, kind, body) in [
         (
             400,
@@ -523,12 +523,12 @@ async fn an_error_body_is_never_quoted() {
     ] {
         bridge
             .simulator
-            .fail(Fault::on(Endpoint::Persons, Action::Body(status, kind, body.to_owned())));
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(status, kind, body.to_owned())));
         assert_eq!(bridge.reloaded().await, users, "{status} {body}");
         let failure = bridge.failure().await;
         let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };
         assert!(failure.contains(&said) && !failure.contains("MARKER"), "{body}: {failure}");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
     }
 }

@@ -5,30 +5,30 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
-    Action, Employment, Endpoint, Fault, OrgUnit, OrgUnitKind, Person, Quirks, Simulator, World,
+    FaultAction, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, Quirks, Simulator, World,
 };
 use serde_json::Value;
 
-use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id};
+use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
 
-const LOOK_UPS: [Endpoint; 5] = [
-    Endpoint::OrgUnits,
-    Endpoint::OrgUnit,
-    Endpoint::LegalEntities,
-    Endpoint::Workplaces,
-    Endpoint::CostCenters,
+const LOOK_UPS: [SimulatedEndpoint; 5] = [
+    SimulatedEndpoint::OrgUnits,
+    SimulatedEndpoint::OrgUnit,
+    SimulatedEndpoint::LegalEntities,
+    SimulatedEndpoint::Workplaces,
+    SimulatedEndpoint::CostCenters,
 ];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the number of look-up requests so far.
 fn look_ups(simulator: &Simulator) -> usize {
-    LOOK_UPS.into_iter().map(|endpoint| simulator.requests(endpoint)).sum()
+    LOOK_UPS.into_iter().map(|endpoint| simulator.request_count(endpoint)).sum()
 }
 
 /// Starts a server whose every list request causes a load, and returns the users of the first load.
-async fn restless(persons: usize) -> (Bridge, Vec<Value>) {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(persons) }.start();
-    let users = bridge.everybody().await;
+async fn start_always_loading(persons: usize) -> (TestServer, Vec<Value>) {
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(persons) }.start();
+    let users = bridge.all_users().await;
     (bridge, users)
 }
 
@@ -36,25 +36,25 @@ async fn restless(persons: usize) -> (Bridge, Vec<Value>) {
 async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
     for persons in [1, 50, 51, 230] {
         let bridge = Setup::persons(persons).start();
-        assert_eq!(bridge.everybody().await.len(), persons);
-        let count = |endpoint| bridge.simulator.requests(endpoint);
-        assert_eq!(count(Endpoint::Persons), persons.div_ceil(50), "pages of {persons}");
-        assert_eq!(count(Endpoint::Employments), persons);
+        assert_eq!(bridge.all_users().await.len(), persons);
+        let count = |endpoint| bridge.simulator.request_count(endpoint);
+        assert_eq!(count(SimulatedEndpoint::Persons), persons.div_ceil(50), "pages of {persons}");
+        assert_eq!(count(SimulatedEndpoint::Employments), persons);
         assert_eq!(
-            (count(Endpoint::Token), count(Endpoint::Person), count(Endpoint::Unknown)),
+            (count(SimulatedEndpoint::Token), count(SimulatedEndpoint::Person), count(SimulatedEndpoint::Unknown)),
             (1, 0, 0)
         );
         assert_eq!(
             (
-                count(Endpoint::LegalEntities),
-                count(Endpoint::Workplaces),
-                count(Endpoint::CostCenters)
+                count(SimulatedEndpoint::LegalEntities),
+                count(SimulatedEndpoint::Workplaces),
+                count(SimulatedEndpoint::CostCenters)
             ),
             (1, 1, 1)
         );
-        assert_eq!(count(Endpoint::OrgUnits), 2, "departments, teams");
-        for request in bridge.simulator.log() {
-            let reads = request.endpoint != Endpoint::Token;
+        assert_eq!(count(SimulatedEndpoint::OrgUnits), 2, "departments, teams");
+        for request in bridge.simulator.received_requests() {
+            let reads = request.endpoint != SimulatedEndpoint::Token;
             assert_eq!(
                 reads,
                 request.query.split('&').any(|pair| pair == "limit=50"),
@@ -72,40 +72,40 @@ async fn a_hundred_first_requests_cause_one_token_and_one_load() {
     let bridge = setup.start();
     let answers = join_all((0..100).map(|_| bridge.users("?count=1"))).await;
     assert!(answers.iter().all(|page| page["totalResults"] == 60));
-    let count = |endpoint| bridge.simulator.requests(endpoint);
+    let count = |endpoint| bridge.simulator.request_count(endpoint);
     assert_eq!(
-        (count(Endpoint::Token), count(Endpoint::Persons), count(Endpoint::Employments)),
+        (count(SimulatedEndpoint::Token), count(SimulatedEndpoint::Persons), count(SimulatedEndpoint::Employments)),
         (1, 2, 60)
     );
-    let most = bridge.simulator.max_in_flight();
+    let most = bridge.simulator.max_concurrent_requests();
     assert!((2..=24).contains(&most), "{most} requests at once: some, but not all");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn employments_are_read_page_by_page_too() {
-    let employment = |number: usize| Employment {
+    let employment = |number: usize| SimulatedEmployment {
         id: format!("e{number}"),
         status: Some(if number == 59 { "ACTIVE" } else { "INACTIVE" }.to_owned()),
         position: Some(format!("Position {number}")),
         employment_start_date: Some(
             jiff::civil::date(2000, 1, 1).saturating_add(jiff::Span::new().months(number as i64)),
         ),
-        ..Employment::default()
+        ..SimulatedEmployment::default()
     };
-    let person = Person {
+    let person = SimulatedPerson {
         id: "7".to_owned(),
         employments: (0..60).map(employment).collect(),
-        ..Person::default()
+        ..SimulatedPerson::default()
     };
     let mut setup = Setup::of(World { persons: vec![person], ..World::empty() });
     setup.options.quirks = Quirks { employments_oldest_first: true, ..Quirks::default() };
     let bridge = setup.start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     assert_eq!(
         (users[0]["title"].as_str(), users[0]["active"].as_bool()),
         (Some("Position 59"), Some(true))
     );
-    assert_eq!(bridge.simulator.requests(Endpoint::Employments), 2);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Employments), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,34 +116,34 @@ async fn transient_failures_are_retried() {
         setup
     };
     for (action, at_least) in [
-        (Action::Status(500), Duration::ZERO),
-        (Action::Status(502), Duration::ZERO),
-        (Action::Status(503), Duration::ZERO),
-        (Action::Html(502), Duration::ZERO),
-        (Action::Html(504), Duration::ZERO),
-        (Action::Body(500, "application/json", String::new()), Duration::ZERO),
-        (Action::Reset, Duration::ZERO),
-        (Action::TruncatedBody, Duration::ZERO),
-        (Action::Hang, Duration::ZERO),
-        (Action::TooManyRequests { retry_after: None }, Duration::from_secs(1)),
-        (Action::TooManyRequests { retry_after: Some(2) }, Duration::from_secs(2)),
+        (FaultAction::Status(500), Duration::ZERO),
+        (FaultAction::Status(502), Duration::ZERO),
+        (FaultAction::Status(503), Duration::ZERO),
+        (FaultAction::HtmlError(502), Duration::ZERO),
+        (FaultAction::HtmlError(504), Duration::ZERO),
+        (FaultAction::CustomBody(500, "application/json", String::new()), Duration::ZERO),
+        (FaultAction::ConnectionReset, Duration::ZERO),
+        (FaultAction::TruncatedBody, Duration::ZERO),
+        (FaultAction::Hang, Duration::ZERO),
+        (FaultAction::TooManyRequests { retry_after: None }, Duration::from_secs(1)),
+        (FaultAction::TooManyRequests { retry_after: Some(2) }, Duration::from_secs(2)),
     ] {
-        for endpoint in [Endpoint::Persons, Endpoint::Employments] {
+        for endpoint in [SimulatedEndpoint::Persons, SimulatedEndpoint::Employments] {
             let setup = setup();
             let simulator = setup.simulator();
-            simulator.fail(Fault::on(endpoint, action.clone()).times(1));
+            simulator.add_fault(InjectedFault::on(endpoint, action.clone()).times(1));
             let start = Instant::now();
             let bridge = setup.start_with(simulator);
-            let users = bridge.everybody().await;
+            let users = bridge.all_users().await;
             assert!(start.elapsed() >= at_least, "{action:?}: {:?}", start.elapsed());
             assert!(
                 users.len() == 3
                     && users.iter().all(|user| user[PERSONIO]["employmentId"].is_string()),
                 "{action:?}"
             );
-            let usual = if endpoint == Endpoint::Persons { 1 } else { 3 };
+            let usual = if endpoint == SimulatedEndpoint::Persons { 1 } else { 3 };
             assert_eq!(
-                bridge.simulator.requests(endpoint),
+                bridge.simulator.request_count(endpoint),
                 usual + 1,
                 "{action:?} of {endpoint:?}"
             );
@@ -154,45 +154,45 @@ async fn transient_failures_are_retried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn persistent_failures_end_after_all_attempts() {
-    for action in [Action::Status(503), Action::Reset] {
+    for action in [FaultAction::Status(503), FaultAction::ConnectionReset] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Persons, action.clone()));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
         bridge.failure().await;
-        assert_eq!(bridge.simulator.requests(Endpoint::Persons), 3, "{action:?}: two retries");
-        assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0);
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 3, "{action:?}: two retries");
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Employments), 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn permanent_failures_are_not_retried_and_change_nothing() {
-    let (bridge, users) = restless(60).await;
+    let (bridge, users) = start_always_loading(60).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     for (page, action, said) in [
-        (0, Action::Status(400), "400"),
-        (0, Action::Status(403), "403"),
-        (0, Action::NotFoundResource, "Personio has no such resource"),
-        (0, Action::NotFoundRoute, "base URL"),
-        (0, Action::Html(404), "base URL"),
-        (0, Action::Status(410), "410"),
-        (0, Action::Body(204, "application/json", String::new()), "204"),
-        (0, Action::TruncatedJson, "cannot be read"),
-        (0, Action::WrongJson, "cannot be read"),
-        (0, Action::Html(200), "cannot be read"),
-        (0, Action::Oversized(17 << 20), "larger than"),
-        (0, Action::EmptyListing, "no person at all"),
+        (0, FaultAction::Status(400), "400"),
+        (0, FaultAction::Status(403), "403"),
+        (0, FaultAction::NotFoundResource, "Personio has no such resource"),
+        (0, FaultAction::NotFoundRoute, "base URL"),
+        (0, FaultAction::HtmlError(404), "base URL"),
+        (0, FaultAction::Status(410), "410"),
+        (0, FaultAction::CustomBody(204, "application/json", String::new()), "204"),
+        (0, FaultAction::TruncatedJson, "cannot be read"),
+        (0, FaultAction::WrongJson, "cannot be read"),
+        (0, FaultAction::HtmlError(200), "cannot be read"),
+        (0, FaultAction::Oversized(17 << 20), "larger than"),
+        (0, FaultAction::EmptyListing, "no person at all"),
     ] {
-        bridge.simulator.reset_counts();
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()).skip(page));
+        bridge.simulator.reset_history();
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()).skip(page));
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         let failure = bridge.failure().await;
         assert!(failure.contains(said), "{action:?}: {failure}");
         assert_eq!(bridge.health().await.1["status"], "degraded");
-        assert_eq!(bridge.simulator.requests(Endpoint::Persons), page + 1, "{action:?}");
-        assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0, "{action:?}");
-        bridge.simulator.heal();
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), page + 1, "{action:?}");
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Employments), 0, "{action:?}");
+        bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
     }
     assert_eq!(bridge.reloaded().await.len(), 20);
@@ -201,21 +201,21 @@ async fn permanent_failures_are_not_retried_and_change_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_missing_ends_the_load_like_the_first() {
-    let (bridge, users) = restless(120).await;
+    let (bridge, users) = start_always_loading(120).await;
     bridge
         .simulator
         .with_world(|world| world.persons.iter_mut().for_each(|person| person.first_name = None));
     for action in [
-        Action::Status(400),
-        Action::Status(500),
-        Action::TruncatedBody,
-        Action::TruncatedJson,
-        Action::WrongJson,
+        FaultAction::Status(400),
+        FaultAction::Status(500),
+        FaultAction::TruncatedBody,
+        FaultAction::TruncatedJson,
+        FaultAction::WrongJson,
     ] {
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()).skip(2));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()).skip(2));
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         bridge.failure().await;
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
     }
     assert!(bridge.reloaded().await.iter().all(|user| user["name"]["givenName"].is_null()));
@@ -226,35 +226,35 @@ async fn an_unreasonable_retry_after_fails_the_load_and_nothing_else() {
     for seconds in [3600, u64::MAX] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        let action = Action::TooManyRequests { retry_after: Some(seconds) };
-        simulator.fail(Fault::on(Endpoint::Persons, action));
+        let action = FaultAction::TooManyRequests { retry_after: Some(seconds) };
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action));
         let bridge = setup.start_with(simulator);
         let failure = bridge.failure().await;
         assert!(failure.contains("limits the rate of requests"), "{seconds}: {failure}");
-        assert_eq!(bridge.simulator.requests(Endpoint::Persons), 1);
+        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_lookups_are_left_out() {
     for action in [
-        Action::Status(401),
-        Action::Status(403),
-        Action::Status(404),
-        Action::NotFoundRoute,
-        Action::Status(412),
-        Action::Status(500),
-        Action::Html(502),
-        Action::WrongJson,
-        Action::EmptyListing,
+        FaultAction::Status(401),
+        FaultAction::Status(403),
+        FaultAction::Status(404),
+        FaultAction::NotFoundRoute,
+        FaultAction::Status(412),
+        FaultAction::Status(500),
+        FaultAction::HtmlError(502),
+        FaultAction::WrongJson,
+        FaultAction::EmptyListing,
     ] {
         let setup = Setup::persons(12);
         let simulator = setup.simulator();
         for endpoint in LOOK_UPS {
-            simulator.fail(Fault::on(endpoint, action.clone()));
+            simulator.add_fault(InjectedFault::on(endpoint, action.clone()));
         }
         let bridge = setup.start_with(simulator);
-        let users = bridge.everybody().await;
+        let users = bridge.all_users().await;
         assert_eq!(users.len(), 12, "{action:?}");
         for user in &users {
             for name in ["department", "division", "organization", "costCenter"] {
@@ -285,18 +285,18 @@ async fn refused_lookups_are_left_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_kept_for_a_day_and_beyond_it_while_they_cannot_be_read() {
-    let (bridge, users) = restless(12).await;
+    let (bridge, users) = start_always_loading(12).await;
     assert!(users.iter().any(|user| user[ENTERPRISE]["department"].is_string()));
     bridge.simulator.with_world(|world| {
         world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned())
     });
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     bridge.clock.pass(DAY - Duration::from_secs(1));
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(look_ups(&bridge.simulator), 0);
 
     for endpoint in LOOK_UPS {
-        bridge.simulator.fail(Fault::on(endpoint, Action::Status(403)));
+        bridge.simulator.add_fault(InjectedFault::on(endpoint, FaultAction::Status(403)));
     }
     bridge.clock.pass(Duration::from_secs(1));
     assert_eq!(bridge.reloaded().await, users);
@@ -304,7 +304,7 @@ async fn names_are_kept_for_a_day_and_beyond_it_while_they_cannot_be_read() {
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(look_ups(&bridge.simulator), 5, "a refusal is not asked for again at once");
 
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.clock.pass(Duration::from_secs(61));
     let named = bridge
         .reloaded()
@@ -320,28 +320,28 @@ async fn names_are_kept_for_a_day_and_beyond_it_while_they_cannot_be_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
-    let (bridge, users) = restless(12).await;
+    let (bridge, users) = start_always_loading(12).await;
     let id = users[0]["id"].as_str().unwrap();
     bridge.simulator.with_world(|world| {
-        world.org_units.push(OrgUnit {
+        world.org_units.push(SimulatedOrgUnit {
             id: "9999".into(),
             name: "Skunkworks".into(),
-            kind: OrgUnitKind::Department,
+            unit_type: SimulatedOrgUnitType::Department,
         });
         let person = world.persons.iter_mut().find(|person| person.id == id).unwrap();
         person.employments[0].org_units =
-            vec![(OrgUnitKind::Department, "9999".to_owned()), (OrgUnitKind::Team, "1".into())];
+            vec![(SimulatedOrgUnitType::Department, "9999".to_owned()), (SimulatedOrgUnitType::Team, "1".into())];
     });
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     bridge.clock.pass(Duration::from_secs(60));
     assert_eq!(by_id(&bridge.reloaded().await, id)[ENTERPRISE]["department"], "Skunkworks");
     assert_eq!(
-        bridge.simulator.requests(Endpoint::OrgUnits),
+        bridge.simulator.request_count(SimulatedEndpoint::OrgUnits),
         2,
         "departments and teams, each for a new id"
     );
     assert_eq!(
-        bridge.simulator.requests(Endpoint::OrgUnit),
+        bridge.simulator.request_count(SimulatedEndpoint::OrgUnit),
         2,
         "the team alone, also with the header for betas"
     );
@@ -353,21 +353,21 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
 
 /// Returns the setup of a small company, which has the same URLs in each test.
 fn small() -> Setup {
-    Setup { cache_ttl: SHORT, public_url: Some("https://scim.example.com"), ..Setup::persons(12) }
+    Setup { cache_ttl: SHORT_TTL, public_url: Some("https://scim.example.com"), ..Setup::persons(12) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_there_in_the_first_load_that_succeeds_after_an_outage() {
-    let usual = small().start().everybody().await;
-    for endpoint in [None, Some(Endpoint::Token)] {
+    let usual = small().start().all_users().await;
+    for endpoint in [None, Some(SimulatedEndpoint::Token)] {
         let setup = small();
         let simulator = setup.simulator();
-        simulator.fail(Fault { endpoint, ..Fault::everywhere(Action::Status(500)) });
+        simulator.add_fault(InjectedFault { endpoint, ..InjectedFault::everywhere(FaultAction::Status(500)) });
         let bridge = setup.start_with(simulator);
         bridge.failure().await;
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
-        let users = bridge.everybody().await;
+        let users = bridge.all_users().await;
         for (user, expected) in users.iter().zip(&usual) {
             assert_eq!(user[ENTERPRISE], expected[ENTERPRISE], "{endpoint:?}");
         }
@@ -386,19 +386,19 @@ fn units_in_use(simulator: &Simulator) -> Vec<String> {
     ids
 }
 
-fn requests(bridge: &Bridge) -> (usize, usize) {
-    (bridge.simulator.requests(Endpoint::OrgUnits), bridge.simulator.requests(Endpoint::OrgUnit))
+fn requests(bridge: &TestServer) -> (usize, usize) {
+    (bridge.simulator.request_count(SimulatedEndpoint::OrgUnits), bridge.simulator.request_count(SimulatedEndpoint::OrgUnit))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day() {
-    let usual = small().start().everybody().await;
+    let usual = small().start().all_users().await;
     let mut setup = small();
     let simulator = setup.simulator();
     let unlisted = units_in_use(&simulator);
     setup.options.quirks.unlisted_org_units.clone_from(&unlisted);
     let bridge = setup.start();
-    assert_eq!(bridge.everybody().await, usual);
+    assert_eq!(bridge.all_users().await, usual);
     assert_eq!(requests(&bridge), (2, unlisted.len()), "each once");
     assert_eq!(bridge.health().await.1["status"], "ok");
     bridge.reloaded().await;
@@ -421,10 +421,10 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
     // Known names are kept while they cannot be read.
     bridge.clock.pass(DAY);
     for action in
-        [Action::Status(500), Action::Status(403), Action::NotFoundResource, Action::NotFoundRoute]
+        [FaultAction::Status(500), FaultAction::Status(403), FaultAction::NotFoundResource, FaultAction::NotFoundRoute]
     {
-        bridge.simulator.heal();
-        bridge.simulator.fail(Fault::on(Endpoint::OrgUnit, action));
+        bridge.simulator.clear_faults();
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnit, action));
         assert_eq!(bridge.reloaded().await, users);
         bridge.clock.pass(AFTER_COOL_DOWN * 4);
     }
@@ -433,14 +433,14 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
-    let usual = small().start().everybody().await;
-    for action in [Action::NotFoundRoute, Action::NotFoundResource, Action::Html(404)] {
+    let usual = small().start().all_users().await;
+    for action in [FaultAction::NotFoundRoute, FaultAction::NotFoundResource, FaultAction::HtmlError(404)] {
         let setup = small();
         let simulator = setup.simulator();
         let units = units_in_use(&simulator).len();
-        simulator.fail(Fault::on(Endpoint::OrgUnits, action.clone()));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, action.clone()));
         let bridge = setup.start_with(simulator);
-        assert_eq!(bridge.everybody().await, usual, "{action:?}");
+        assert_eq!(bridge.all_users().await, usual, "{action:?}");
         assert_eq!(
             requests(&bridge),
             (4, units),
@@ -459,15 +459,15 @@ async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_beta_header_is_sent_to_endpoints_that_require_it() {
-    let usual = small().start().everybody().await;
+    let usual = small().start().all_users().await;
     for (beta, first, next_day) in [
-        (vec![Endpoint::OrgUnits, Endpoint::CostCenters, Endpoint::Workplaces], (4, 0), (6, 0)),
+        (vec![SimulatedEndpoint::OrgUnits, SimulatedEndpoint::CostCenters, SimulatedEndpoint::Workplaces], (4, 0), (6, 0)),
         (LOOK_UPS.to_vec(), (4, 0), (6, 0)),
     ] {
         let mut setup = small();
-        setup.options.quirks.beta.clone_from(&beta);
+        setup.options.quirks.beta_endpoints.clone_from(&beta);
         let bridge = setup.start();
-        assert_eq!(bridge.everybody().await, usual, "{beta:?}");
+        assert_eq!(bridge.all_users().await, usual, "{beta:?}");
         assert_eq!(requests(&bridge), first, "{beta:?}");
         bridge.clock.pass(DAY);
         assert_eq!(bridge.reloaded().await, usual, "{beta:?}");
@@ -478,23 +478,23 @@ async fn the_beta_header_is_sent_to_endpoints_that_require_it() {
     let simulator = setup.simulator();
     let unlisted = units_in_use(&simulator);
     setup.options.quirks.unlisted_org_units.clone_from(&unlisted);
-    setup.options.quirks.beta = vec![Endpoint::OrgUnit];
+    setup.options.quirks.beta_endpoints = vec![SimulatedEndpoint::OrgUnit];
     let bridge = setup.start();
-    assert_eq!(bridge.everybody().await, usual);
+    assert_eq!(bridge.all_users().await, usual);
     assert_eq!(requests(&bridge), (2, 2 * unlisted.len()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
-    let usual = small().start().everybody().await;
+    let usual = small().start().all_users().await;
     // Departments and teams each get three attempts before the persons are known, and three more
     // afterwards.
     for (failures, is_named) in [(6, true), (8, true), (1000, false)] {
         let setup = small();
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500)).times(failures));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500)).times(failures));
         let bridge = setup.start_with(simulator);
-        let users = bridge.everybody().await;
+        let users = bridge.all_users().await;
         assert_eq!(users == usual, is_named, "{failures}");
         let health = bridge.health().await.1;
         assert_eq!(
@@ -510,7 +510,7 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
         assert_eq!(requests(&bridge), (12, 0), "twice three attempts for each kind");
         bridge.reloaded().await;
         assert_eq!(requests(&bridge), (12, 0), "and then a pause");
-        bridge.simulator.heal();
+        bridge.simulator.clear_faults();
         bridge.clock.pass(Duration::from_secs(61));
         let named = bridge.reloaded().await;
         for (user, expected) in named.iter().zip(&usual) {
@@ -518,7 +518,7 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
         }
         assert_eq!(bridge.health().await.1["status"], "ok");
         // Known names are kept.
-        bridge.simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500)));
+        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500)));
         bridge.clock.pass(DAY);
         assert_eq!(bridge.reloaded().await, named);
         assert_eq!(bridge.health().await.1["status"], "ok");
@@ -538,8 +538,8 @@ async fn when_many_employments_cannot_be_read_the_first_load_fails() {
         let setup = Setup::persons(persons);
         let simulator = setup.simulator();
         for person in setup.world.persons.iter().step_by(persons / failing).take(failing) {
-            simulator.fail(
-                Fault::on(Endpoint::Employments, Action::NotFoundResource).person(&person.id),
+            simulator.add_fault(
+                InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::NotFoundResource).person(&person.id),
             );
         }
         let bridge = setup.start_with(simulator);
@@ -564,11 +564,11 @@ async fn a_right_that_is_missing_for_all_employments_fails_the_load() {
     for status in [401, 403] {
         let setup = Setup::persons(60);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Employments, Action::Status(status)));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(status)));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
-        assert!(bridge.simulator.requests(Endpoint::Employments) < 60, "given up early");
-        assert!(bridge.simulator.requests(Endpoint::Token) <= 2);
+        assert!(bridge.simulator.request_count(SimulatedEndpoint::Employments) < 60, "given up early");
+        assert!(bridge.simulator.request_count(SimulatedEndpoint::Token) <= 2);
     }
 }
 
@@ -576,18 +576,18 @@ async fn a_right_that_is_missing_for_all_employments_fails_the_load() {
 async fn many_unreadable_employments_in_a_row_are_an_outage() {
     let setup = Setup::persons(500);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(404)).skip(40).times(80));
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(404)).skip(40).times(80));
     let bridge = setup.start_with(simulator);
     bridge.get("/Users").await.scim_error(503, None);
-    assert!(bridge.simulator.requests(Endpoint::Employments) < 120, "it was given up in the midst");
+    assert!(bridge.simulator.request_count(SimulatedEndpoint::Employments) < 120, "it was given up in the midst");
 
     // More persons are unreadable than in the outage, but they do not follow each other.
     let setup = Setup::persons(500);
     let simulator = setup.simulator();
     for person in setup.world.persons.iter().step_by(20) {
-        simulator.fail(Fault::on(Endpoint::Employments, Action::Status(404)).person(&person.id));
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(404)).person(&person.id));
     }
-    assert_eq!(setup.start_with(simulator).everybody().await.len(), 500 - 25, "5 % are left out");
+    assert_eq!(setup.start_with(simulator).all_users().await.len(), 500 - 25, "5 % are left out");
 }
 
 #[tokio::test(flavor = "multi_thread")]

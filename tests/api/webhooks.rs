@@ -3,30 +3,30 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, AFTER_COOL_DOWN, SHORT, Setup, TOKEN, answer, loads, until};
+use crate::harness::{TestResponse, TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, TOKEN, send_request, loads, wait_until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 /// Time after which no debounced refresh can still follow.
-const LONG: Duration = Duration::from_millis(600);
+const DEBOUNCE_OVER: Duration = Duration::from_millis(600);
 
 fn setup(persons: usize) -> Setup {
     Setup { webhook_token: Some(WEBHOOK_TOKEN), ..Setup::persons(persons) }
 }
 
 /// Starts a server, waits for its first load and resets the request counts of the simulator.
-async fn loaded(setup: Setup) -> Bridge {
+async fn loaded(setup: Setup) -> TestServer {
     let bridge = setup.start();
     bridge.ready().await;
-    bridge.simulator.reset_counts();
+    bridge.simulator.reset_history();
     bridge
 }
 
 fn request(
-    bridge: &Bridge,
+    bridge: &TestServer,
     method: Method,
     authorization: Option<&str>,
 ) -> reqwest::RequestBuilder {
@@ -34,24 +34,24 @@ fn request(
     authorization.into_iter().fold(request, |request, value| request.header("Authorization", value))
 }
 
-async fn send(bridge: &Bridge, body: impl Into<reqwest::Body>) -> Answer {
-    answer(request(bridge, Method::POST, Some(WEBHOOK_TOKEN)).body(body)).await
+async fn send(bridge: &TestServer, body: impl Into<reqwest::Body>) -> TestResponse {
+    send_request(request(bridge, Method::POST, Some(WEBHOOK_TOKEN)).body(body)).await
 }
 
-fn notice(event: &str) -> String {
+fn webhook_body(event: &str) -> String {
     let payload = json!({"person_id": "1220426"});
     json!({"company_id": 1, "event_name": event, "occurred_at": "2026-11-23T10:00:00Z", "payload": payload}).to_string()
 }
 
-async fn notify(bridge: &Bridge) {
-    let answer = send(bridge, notice("person.updated")).await;
+async fn notify(bridge: &TestServer) {
+    let answer = send(bridge, webhook_body("person.updated")).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
 }
 
 /// Asserts that exactly `expected` loads begin.
-async fn costs(bridge: &Bridge, expected: usize, why: &str) {
-    until(why, async || loads(bridge) >= expected).await;
-    tokio::time::sleep(LONG).await;
+async fn costs(bridge: &TestServer, expected: usize, why: &str) {
+    wait_until(why, async || loads(bridge) >= expected).await;
+    tokio::time::sleep(DEBOUNCE_OVER).await;
     assert_eq!(loads(bridge), expected, "{why}");
 }
 
@@ -61,11 +61,11 @@ async fn without_a_webhook_token_the_route_does_not_exist() {
     let path = "/webhooks/personio";
     for method in [Method::GET, Method::POST, Method::PUT] {
         let here =
-            answer(bridge.request(method.clone(), path).body(notice("person.updated"))).await;
-        let elsewhere = answer(bridge.request(method.clone(), "/webhooks/nothing")).await;
+            send_request(bridge.request(method.clone(), path).body(webhook_body("person.updated"))).await;
+        let elsewhere = send_request(bridge.request(method.clone(), "/webhooks/nothing")).await;
         here.scim_error(404, None);
         assert_eq!((here.status, here.text), (elsewhere.status, elsewhere.text), "{method}");
-        answer(request(&bridge, method, None)).await.scim_error(401, None);
+        send_request(request(&bridge, method, None)).await.scim_error(401, None);
     }
     costs(&bridge, 0, "nothing was told").await;
 }
@@ -81,7 +81,7 @@ async fn only_the_webhook_token_is_accepted() {
     for authorization in wrong {
         for method in [Method::POST, Method::GET] {
             let answer =
-                answer(request(&bridge, method, authorization).body(notice("person.updated")))
+                send_request(request(&bridge, method, authorization).body(webhook_body("person.updated")))
                     .await;
             let detail = answer.scim_error(401, None);
             assert!(
@@ -94,13 +94,13 @@ async fn only_the_webhook_token_is_accepted() {
     notify(&bridge).await;
     costs(&bridge, 1, "the token was").await;
     for authorization in [format!("Bearer {WEBHOOK_TOKEN}"), format!("\"{WEBHOOK_TOKEN}\"")] {
-        let request = request(&bridge, Method::POST, Some(&authorization)).body(notice("ping"));
-        assert_eq!(answer(request).await.status, 202, "{authorization}");
+        let request = request(&bridge, Method::POST, Some(&authorization)).body(webhook_body("ping"));
+        assert_eq!(send_request(request).await.status, 202, "{authorization}");
     }
     // Neither token grants access to the routes of the other.
     let users = bridge.http.get(format!("{}/Users", bridge.origin));
     assert_eq!(
-        answer(users.header("Authorization", format!("Bearer {WEBHOOK_TOKEN}"))).await.status,
+        send_request(users.header("Authorization", format!("Bearer {WEBHOOK_TOKEN}"))).await.status,
         401
     );
 }
@@ -124,8 +124,8 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
         ("attendance-period.updated", false),
         ("document.created", false),
     ] {
-        bridge.simulator.reset_counts();
-        let answer = send(&bridge, notice(event)).await;
+        bridge.simulator.reset_history();
+        let answer = send(&bridge, webhook_body(event)).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""), "{event}");
         costs(&bridge, reason.into(), event).await;
     }
@@ -133,7 +133,7 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
     for payload in
         [json!(null), json!({}), json!({"id": "x y"}), json!([1]), json!({"person": {"key": 7}})]
     {
-        bridge.simulator.reset_counts();
+        bridge.simulator.reset_history();
         let body = json!({"event_name": "person.updated", "payload": payload}).to_string();
         assert_eq!(send(&bridge, body).await.status, 202, "{payload}");
         costs(&bridge, 1, "somebody has changed").await;
@@ -158,7 +158,7 @@ async fn an_invalid_payload_is_refused_and_not_quoted() {
     for method in
         [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
     {
-        let answer = answer(request(&bridge, method.clone(), Some(WEBHOOK_TOKEN))).await;
+        let answer = send_request(request(&bridge, method.clone(), Some(WEBHOOK_TOKEN))).await;
         assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"), "{method}");
         if method != Method::HEAD {
             answer.scim_error(405, None);
@@ -171,9 +171,9 @@ async fn an_invalid_payload_is_refused_and_not_quoted() {
 async fn a_webhook_refreshes_fresh_data() {
     let bridge = loaded(setup(30)).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
-    assert_eq!(bridge.everybody().await.len(), 30, "still fresh");
+    assert_eq!(bridge.all_users().await.len(), 30, "still fresh");
     notify(&bridge).await;
-    until("the change is served", async || bridge.everybody().await.len() == 20).await;
+    wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
     assert_eq!(loads(&bridge), 1);
 }
 
@@ -191,18 +191,18 @@ async fn many_webhooks_cause_one_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_during_a_load_causes_another_load() {
     let bridge = loaded(setup(3)).await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(LONG)).times(1));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(DEBOUNCE_OVER)).times(1));
     notify(&bridge).await;
-    until("the first load has begun", async || loads(&bridge) == 1).await;
+    wait_until("the first load has begun", async || loads(&bridge) == 1).await;
     join_all((0..5).map(|_| notify(&bridge))).await;
-    tokio::time::sleep(LONG / 2).await;
+    tokio::time::sleep(DEBOUNCE_OVER / 2).await;
     assert_eq!(loads(&bridge), 1, "one load at a time");
     costs(&bridge, 2, "that load may have missed it, and one more does not").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_begun_after_the_webhook_is_sufficient() {
-    let mut setup = Setup { cache_ttl: SHORT, ..setup(3) };
+    let mut setup = Setup { cache_ttl: SHORT_TTL, ..setup(3) };
     setup.tuning.refresh_debounce = Duration::from_millis(400);
     let bridge = loaded(setup).await;
     notify(&bridge).await;
@@ -214,7 +214,7 @@ async fn a_load_begun_after_the_webhook_is_sufficient() {
 async fn webhook_requests_do_not_wait_for_the_load() {
     let setup = setup(3);
     let simulator = setup.simulator();
-    simulator.fail(Fault::everywhere(Action::Hang));
+    simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
     let bridge = setup.start_with(simulator);
     let start = Instant::now();
     for _ in 0..10 {
@@ -227,7 +227,7 @@ async fn webhook_requests_do_not_wait_for_the_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_survives_failed_loads_without_extra_requests() {
     let bridge = loaded(setup(30)).await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     notify(&bridge).await;
     bridge.failure().await;
@@ -236,12 +236,12 @@ async fn a_webhook_survives_failed_loads_without_extra_requests() {
         notify(&bridge).await;
     }
     costs(&bridge, failed, "there is a pause after a failure").await;
-    assert_eq!(bridge.everybody().await.len(), 30);
+    assert_eq!(bridge.all_users().await.len(), 30);
 
-    bridge.simulator.heal();
-    bridge.simulator.reset_counts();
+    bridge.simulator.clear_faults();
+    bridge.simulator.reset_history();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    until("the change is served", async || bridge.everybody().await.len() == 20).await;
+    wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
     costs(&bridge, 1, "one load saw them all").await;
     assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], Value::from("ok"));
 }

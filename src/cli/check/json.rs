@@ -3,21 +3,21 @@
 use serde_json::{Value, json};
 
 use crate::cli::check::mask;
-use crate::cli::check::mask::Shown;
-use crate::cli::check::word;
+use crate::cli::check::mask::ValueVisibility;
+use crate::cli::check::outcome_word;
 use crate::diagnostics::preflight::{
-    CustomAttribute, Finding, Outcome, Presence, Report, Standing,
+    CustomAttributeReport, Finding, FindingOutcome, Coverage, PreflightReport, CustomAttributeUse,
 };
 
 /// Returns the report as one JSON document.
-pub(super) fn json(report: &Report, shown: Shown) -> Value {
+pub(super) fn to_json(report: &PreflightReport, shown: ValueVisibility) -> Value {
     let outcome =
-        report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Fine);
-    let mut persons = Vec::with_capacity(report.people.len());
-    for person in &report.people {
+        report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(FindingOutcome::Pass);
+    let mut persons = Vec::with_capacity(report.explained_users.len());
+    for person in &report.explained_users {
         let mut attributes = Vec::with_capacity(person.len());
         for it in person {
-            let value = mask::shown(it, shown);
+            let value = mask::display_value(it, shown);
             attributes
                 .push(json!({"attribute": it.attribute, "value": value, "source": it.source}));
         }
@@ -32,11 +32,11 @@ pub(super) fn json(report: &Report, shown: Shown) -> Value {
         }));
     }
     json!({
-        "outcome": word(outcome),
-        "requests": report.requests,
+        "outcome": outcome_word(outcome),
+        "requests": report.request_count,
         "findings": array(&report.findings, finding),
-        "attributes": array(&report.presence, presence),
-        "customAttributes": array(&report.custom, custom),
+        "attributes": array(&report.coverage, coverage),
+        "customAttributes": array(&report.custom_attributes, custom),
         "limits": limits,
         "persons": persons,
     })
@@ -47,21 +47,21 @@ fn array<T>(items: &[T], to_json: fn(&T) -> Value) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let Finding { step, outcome, what, remedy } = finding;
-    json!({"step": step, "outcome": word(*outcome), "what": what, "remedy": remedy})
+    let Finding { step, outcome, description: what, remedy } = finding;
+    json!({"step": step, "outcome": outcome_word(*outcome), "what": what, "remedy": remedy})
 }
 
-fn presence(presence: &Presence) -> Value {
-    let Presence { attribute, found, of, .. } = presence;
+fn coverage(presence: &Coverage) -> Value {
+    let Coverage { attribute, present: found, total: of, .. } = presence;
     json!({"attribute": attribute, "found": found, "of": of})
 }
 
-fn custom(attribute: &CustomAttribute) -> Value {
-    let CustomAttribute { id, global_id, label, kind, found, standing } = attribute;
+fn custom(attribute: &CustomAttributeReport) -> Value {
+    let CustomAttributeReport { id, global_id, label, value_type: kind, present: found, usage: standing } = attribute;
     let (standing, name) = match standing {
-        Standing::Personal => ("neverServed", None),
-        Standing::Served(name) => ("served", Some(name)),
-        Standing::Free => ("canBeServed", None),
+        CustomAttributeUse::Personal => ("neverServed", None),
+        CustomAttributeUse::Served(name) => ("served", Some(name)),
+        CustomAttributeUse::Unused => ("canBeServed", None),
     };
     json!({
         "id": id,

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::diagnostics::explanation::{Explained, Nature};
+use crate::diagnostics::explanation::{AttributeExplanation, Sensitivity};
 
 /// Visibility of personal values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum ValueVisibility {
     /// The complete value.
-    Whole,
+    Full,
     /// First letter and length of a text, or the type of another value. A value that is the same
     /// for all users is shown completely.
     Masked,
@@ -16,38 +16,38 @@ pub(super) enum Shown {
 
 /// Minimum length of a text whose first letter is shown. The first letter of a shorter text could
 /// reveal it.
-const SHORTEST: usize = 4;
+const MIN_LENGTH_FOR_FIRST_LETTER: usize = 4;
 
 /// Returns the text that is shown for a value.
-pub(super) fn shown(explained: &Explained, shown: Shown) -> String {
+pub(super) fn display_value(explained: &AttributeExplanation, shown: ValueVisibility) -> String {
     match (&explained.value, shown) {
-        (value, Shown::Whole) => whole(value),
-        (value, Shown::Masked) => match (explained.nature, value) {
-            (Nature::Fixed, value) => whole(value),
-            (Nature::Open, Value::String(text)) => masked(text),
-            (Nature::Open | Nature::Word, value) => format!("…({})", kind(value)),
+        (value, ValueVisibility::Full) => full_value(value),
+        (value, ValueVisibility::Masked) => match (explained.sensitivity, value) {
+            (Sensitivity::Fixed, value) => full_value(value),
+            (Sensitivity::LargeSet, Value::String(text)) => masked_text(text),
+            (Sensitivity::LargeSet | Sensitivity::SmallSet, value) => format!("…({})", type_name(value)),
         },
     }
 }
 
-fn whole(value: &Value) -> String {
+fn full_value(value: &Value) -> String {
     match value.as_str() {
-        Some(text) => plain(text),
+        Some(text) => escape_control_characters(text),
         None => value.to_string(),
     }
 }
 
-fn masked(text: &str) -> String {
+fn masked_text(text: &str) -> String {
     let length = text.chars().count();
     match text.chars().next() {
-        Some(first) if length >= SHORTEST && first.is_alphanumeric() => {
+        Some(first) if length >= MIN_LENGTH_FOR_FIRST_LETTER && first.is_alphanumeric() => {
             format!("{first}…({length})")
         }
         Some(_) | None => format!("…({length})"),
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
@@ -57,7 +57,7 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// Returns the text with control characters escaped, so that a terminal does not act on them.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn escape_control_characters(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() {
@@ -78,24 +78,24 @@ mod tests {
     #[test]
     fn masked_value_shows_at_most_first_letter_and_length() {
         let explained =
-            |value, nature| Explained { attribute: "a".into(), value, source: None, nature };
+            |value, nature| AttributeExplanation { attribute: "a".into(), value, source: None, sensitivity: nature };
         for (value, nature, expected) in [
-            (json!("ann@example.com"), Nature::Open, "a…(15)"),
-            (json!("Ümit"), Nature::Open, "Ü…(4)"),
-            (json!("Ann"), Nature::Open, "…(3)"),
-            (json!("M"), Nature::Open, "…(1)"),
-            (json!(""), Nature::Open, "…(0)"),
-            (json!("\u{1b}[31mred"), Nature::Open, "…(8)"),
-            (json!("LEAVE"), Nature::Word, "…(a word)"),
-            (json!(true), Nature::Word, "…(true or false)"),
-            (json!(1234), Nature::Open, "…(a number)"),
-            (json!("work"), Nature::Fixed, "work"),
-            (json!(true), Nature::Fixed, "true"),
+            (json!("ann@example.com"), Sensitivity::LargeSet, "a…(15)"),
+            (json!("Ümit"), Sensitivity::LargeSet, "Ü…(4)"),
+            (json!("Ann"), Sensitivity::LargeSet, "…(3)"),
+            (json!("M"), Sensitivity::LargeSet, "…(1)"),
+            (json!(""), Sensitivity::LargeSet, "…(0)"),
+            (json!("\u{1b}[31mred"), Sensitivity::LargeSet, "…(8)"),
+            (json!("LEAVE"), Sensitivity::SmallSet, "…(a word)"),
+            (json!(true), Sensitivity::SmallSet, "…(true or false)"),
+            (json!(1234), Sensitivity::LargeSet, "…(a number)"),
+            (json!("work"), Sensitivity::Fixed, "work"),
+            (json!(true), Sensitivity::Fixed, "true"),
         ] {
-            assert_eq!(shown(&explained(value, nature), Shown::Masked), expected);
+            assert_eq!(display_value(&explained(value, nature), ValueVisibility::Masked), expected);
         }
         assert_eq!(
-            shown(&explained(json!("\u{1b}[31mred"), Nature::Open), Shown::Whole),
+            display_value(&explained(json!("\u{1b}[31mred"), Sensitivity::LargeSet), ValueVisibility::Full),
             "\\u{1b}[31mred"
         );
     }

@@ -12,41 +12,41 @@ use clap::ArgMatches;
 
 use crate::app;
 use crate::app::Tuning;
-use crate::cli::Failure;
-use crate::cli::check::mask::Shown;
-use crate::cli::stdout::{print, unless_closed};
+use crate::cli::CommandError;
+use crate::cli::check::mask::ValueVisibility;
+use crate::cli::stdout::{print, ignore_broken_pipe};
 use crate::clock::SystemClock;
 use crate::config;
-use crate::config::{CheckArgs, Reading};
-use crate::diagnostics::preflight::{Finding, Outcome, Report};
+use crate::config::{CheckArgs, ReadingSettings};
+use crate::diagnostics::preflight::{Finding, FindingOutcome, PreflightReport};
 
 /// Default number of persons whose attributes are explained.
 const DEFAULT_SAMPLE_SIZE: u8 = 3;
 
 /// Step of the finding that `serve` does not start. Personio can be read nevertheless.
-const CLIENTS: &str = "clients";
+const CLIENTS_STEP: &str = "clients";
 
-pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let shown = if args.show_values { Shown::Whole } else { Shown::Masked };
-    let checking = match Reading::check(args, matches) {
+pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), CommandError> {
+    let shown = if args.show_values { ValueVisibility::Full } else { ValueVisibility::Masked };
+    let checking = match ReadingSettings::for_check(args, matches) {
         Ok(checking) => checking,
         Err(error) => {
             if args.json {
-                print_json(&wrong_settings(&error), shown)?;
+                print_json(&invalid_settings(&error), shown)?;
             }
             return Err(error.into());
         }
     };
     let base_url = checking.reading.personio.base_url.clone();
     let has_clients = checking.has_clients;
-    let survey = app::survey(checking, Arc::new(SystemClock::new()), Tuning::interactive())?;
+    let survey = app::preflight(checking, Arc::new(SystemClock::new()), Tuning::interactive())?;
     let sample = args.sample.unwrap_or(DEFAULT_SAMPLE_SIZE);
-    let mut report = survey.take(sample.into()).await;
+    let mut report = survey.run(sample.into()).await;
     if let Some(obstacle) = report.unreachable {
         // The diagnosis of the connection is more precise than a finding about the access token.
-        report.findings = vec![network::diagnosis(&base_url, obstacle).await];
+        report.findings = vec![network::diagnose(&base_url, obstacle).await];
     } else {
-        report.findings.insert(0, network::answers(&base_url));
+        report.findings.insert(0, network::reachable(&base_url));
     }
     if !has_clients {
         report.findings.push(no_clients());
@@ -56,33 +56,33 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Fa
     } else {
         let is_verbose = args.verbose || args.sample.is_some() || args.show_values;
         let details = is_verbose.then_some(shown);
-        unless_closed(text::write(&report, details, &mut anstream::stdout().lock()))?;
+        ignore_broken_pipe(text::write(&report, details, &mut anstream::stdout().lock()))?;
     }
-    verdict(&report)
+    check_result(&report)
 }
 
-fn print_json(report: &Report, shown: Shown) -> Result<(), Failure> {
-    print(format!("{:#}\n", json::json(report, shown)).as_bytes())
+fn print_json(report: &PreflightReport, shown: ValueVisibility) -> Result<(), CommandError> {
+    print(format!("{:#}\n", json::to_json(report, shown)).as_bytes())
 }
 
 /// Returns the report of a check that ended before its first request.
-fn wrong_settings(error: &config::Error) -> Report {
+fn invalid_settings(error: &config::Error) -> PreflightReport {
     let finding = Finding {
         step: "settings",
-        outcome: Outcome::Wrong,
-        what: error.to_string(),
+        outcome: FindingOutcome::Failure,
+        description: error.to_string(),
         remedy: None,
     };
-    Report { findings: vec![finding], ..Report::default() }
+    PreflightReport { findings: vec![finding], ..PreflightReport::default() }
 }
 
 /// Returns the finding that a server with these settings does not start, because no client could
 /// authenticate.
 fn no_clients() -> Finding {
     Finding {
-        step: CLIENTS,
-        outcome: Outcome::Doubtful,
-        what: "`serve` does not start with these settings: no token is set for SCIM clients"
+        step: CLIENTS_STEP,
+        outcome: FindingOutcome::Warning,
+        description: "`serve` does not start with these settings: no token is set for SCIM clients"
             .to_owned(),
         remedy: Some(
             "Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN, or \
@@ -93,12 +93,12 @@ fn no_clients() -> Finding {
     }
 }
 
-fn verdict(report: &Report) -> Result<(), Failure> {
+fn check_result(report: &PreflightReport) -> Result<(), CommandError> {
     let failed = failed_steps(&report.findings);
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::Failed(format!("the check failed: {}", failed.join(", "))))
+    Err(CommandError::Failed(format!("the check failed: {}", failed.join(", "))))
 }
 
 /// Returns the steps that fail on their own. A finding without a remedy is a consequence of another
@@ -106,7 +106,7 @@ fn verdict(report: &Report) -> Result<(), Failure> {
 fn failed_steps(findings: &[Finding]) -> Vec<&'static str> {
     let mut failed = Vec::new();
     for finding in findings {
-        if finding.outcome == Outcome::Wrong && finding.remedy.is_some() {
+        if finding.outcome == FindingOutcome::Failure && finding.remedy.is_some() {
             failed.push(finding.step);
         }
     }
@@ -114,10 +114,10 @@ fn failed_steps(findings: &[Finding]) -> Vec<&'static str> {
 }
 
 /// Returns the word for an outcome.
-fn word(outcome: Outcome) -> &'static str {
+fn outcome_word(outcome: FindingOutcome) -> &'static str {
     match outcome {
-        Outcome::Fine => "ok",
-        Outcome::Doubtful => "warn",
-        Outcome::Wrong => "fail",
+        FindingOutcome::Pass => "ok",
+        FindingOutcome::Warning => "warn",
+        FindingOutcome::Failure => "fail",
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::config;
 use crate::config::Proxy;
-use crate::diagnostics::preflight::{Finding, Obstacle, Outcome};
+use crate::diagnostics::preflight::{Finding, ConnectionFault, FindingOutcome};
 
 /// Time limit for the name look-up and for the connection, each.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -18,35 +18,35 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 const BASE_URL: &str = "--personio-base-url (PERSONIO_BASE_URL)";
 
 /// Returns the finding that there was a response, whatever its status.
-pub(super) fn answers(url: &Url) -> Finding {
+pub(super) fn reachable(url: &Url) -> Finding {
     let what = format!("{} answers", url.as_str().trim_end_matches('/'));
-    Finding { step: "network", outcome: Outcome::Fine, what, remedy: None }
+    Finding { step: "network", outcome: FindingOutcome::Pass, description: what, remedy: None }
 }
 
-fn wrong(what: String, remedy: String) -> Finding {
-    Finding { step: "network", outcome: Outcome::Wrong, what, remedy: Some(remedy) }
+fn failure(what: String, remedy: String) -> Finding {
+    Finding { step: "network", outcome: FindingOutcome::Failure, description: what, remedy: Some(remedy) }
 }
 
 /// Returns the finding about the cause that blocks requests to `url`. `obstacle` is the failure
 /// that the requests saw.
-pub(super) async fn diagnosis(url: &Url, obstacle: Obstacle) -> Finding {
+pub(super) async fn diagnose(url: &Url, obstacle: ConnectionFault) -> Finding {
     let is_tls = url.scheme() == "https";
     // Requests over plain HTTP stay on this machine and use no proxy.
     let proxy = if is_tls { config::proxy(url) } else { None };
     // The certificate, or the lack of TLS, was seen at the other end, so a proxy has let the
     // request through.
     match (obstacle, proxy) {
-        (Obstacle::Certificate, _) => untrusted(url),
-        (Obstacle::NotTls, None) => not_tls(url),
-        (_, Some(proxy)) => proxied(url, &proxy).await,
-        (_, None) => unproxied(url, is_tls).await,
+        (ConnectionFault::Certificate, _) => untrusted(url),
+        (ConnectionFault::NotTls, None) => not_tls(url),
+        (_, Some(proxy)) => diagnose_proxy(url, &proxy).await,
+        (_, None) => diagnose_direct_connection(url, is_tls).await,
     }
 }
 
 /// Returns the finding about a certificate that is not trusted.
 fn untrusted(url: &Url) -> Finding {
     let (host, port) = host_and_port(url);
-    wrong(
+    failure(
         format!("the certificate of {host} on port {port} is not trusted on this machine"),
         format!(
             "Install current CA certificates on this machine. If a proxy or firewall of your \
@@ -70,22 +70,22 @@ fn not_tls(url: &Url) -> Finding {
     };
     let what =
         format!("{host} does not speak TLS on port {port}, but the URL begins with https://");
-    wrong(what, remedy)
+    failure(what, remedy)
 }
 
 /// Returns the finding about a proxy through which no connection to Personio succeeds.
-async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
+async fn diagnose_proxy(url: &Url, proxy: &Proxy) -> Finding {
     let Proxy { variable, host, port } = proxy;
     let address =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let (personio, _) = host_and_port(url);
     let why = match connect(host, *port).await {
-        Way::Connected => format!("it accepts connections, but does not connect to {personio}"),
-        Way::NoName => format!("the name {host} cannot be resolved"),
-        Way::Refused(reason) => reason,
-        Way::Silent => "it does not answer".to_owned(),
+        ConnectOutcome::Connected => format!("it accepts connections, but does not connect to {personio}"),
+        ConnectOutcome::Unresolved => format!("the name {host} cannot be resolved"),
+        ConnectOutcome::Refused(reason) => reason,
+        ConnectOutcome::TimedOut => "it does not answer".to_owned(),
     };
-    wrong(
+    failure(
         format!("{variable} is set to {address}, and no connection through it succeeds: {why}"),
         format!(
             "Correct {variable}, with the user name and password that the proxy may need, or unset \
@@ -97,14 +97,14 @@ async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
 
 /// Returns the finding about a direct connection: the name, the path through the network, or the
 /// program at the other end.
-async fn unproxied(url: &Url, is_tls: bool) -> Finding {
+async fn diagnose_direct_connection(url: &Url, is_tls: bool) -> Finding {
     let (host, port) = host_and_port(url);
     let (what, remedy) = match connect(host, port).await {
-        Way::NoName => (
+        ConnectOutcome::Unresolved => (
             format!("the name {host} cannot be resolved"),
             format!("Check the host name in {BASE_URL} and the DNS servers of this machine."),
         ),
-        Way::Connected => (
+        ConnectOutcome::Connected => (
             format!("{host} accepts connections on port {port} but does not answer there"),
             if is_tls {
                 format!(
@@ -118,16 +118,16 @@ async fn unproxied(url: &Url, is_tls: bool) -> Finding {
                 )
             },
         ),
-        Way::Refused(reason) => (
+        ConnectOutcome::Refused(reason) => (
             format!("{host} accepts no connection on port {port}: {reason}"),
             format!("Check host and port in {BASE_URL}, and whether a firewall blocks them."),
         ),
-        Way::Silent => (
+        ConnectOutcome::TimedOut => (
             format!("{host} does not answer on port {port}"),
             format!("Check whether a firewall blocks it, and host and port in {BASE_URL}."),
         ),
     };
-    wrong(what, remedy + &proxy_hint(is_tls))
+    failure(what, remedy + &proxy_hint(is_tls))
 }
 
 /// Returns the hint that a proxy may be missing, with a space in front.
@@ -144,22 +144,22 @@ fn proxy_hint(is_tls: bool) -> String {
 }
 
 /// Outcome of an attempt to connect.
-enum Way {
+enum ConnectOutcome {
     Connected,
-    NoName,
+    Unresolved,
     Refused(String),
-    Silent,
+    TimedOut,
 }
 
-async fn connect(host: &str, port: u16) -> Way {
+async fn connect(host: &str, port: u16) -> ConnectOutcome {
     let Ok(Ok(addresses)) = timeout(TIME_LIMIT, lookup_host((host, port))).await else {
-        return Way::NoName;
+        return ConnectOutcome::Unresolved;
     };
     let addresses: Vec<SocketAddr> = addresses.collect();
     match timeout(TIME_LIMIT, TcpStream::connect(addresses.as_slice())).await {
-        Ok(Ok(_)) => Way::Connected,
-        Ok(Err(error)) => Way::Refused(error.kind().to_string()),
-        Err(_) => Way::Silent,
+        Ok(Ok(_)) => ConnectOutcome::Connected,
+        Ok(Err(error)) => ConnectOutcome::Refused(error.kind().to_string()),
+        Err(_) => ConnectOutcome::TimedOut,
     }
 }
 

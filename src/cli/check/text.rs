@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::check::mask;
-use crate::cli::check::mask::{Shown, plain};
-use crate::cli::check::{CLIENTS, failed_steps, word};
-use crate::diagnostics::explanation::Explained;
+use crate::cli::check::mask::{ValueVisibility, escape_control_characters};
+use crate::cli::check::{CLIENTS_STEP, failed_steps, outcome_word};
+use crate::diagnostics::explanation::AttributeExplanation;
 use crate::diagnostics::preflight::{
-    CustomAttribute, Finding, Outcome, Presence, Report, Standing,
+    CustomAttributeReport, Finding, FindingOutcome, Coverage, PreflightReport, CustomAttributeUse,
 };
 use crate::scim;
 
@@ -22,22 +22,22 @@ const MAX_CELL_COLUMNS: usize = 34;
 /// Writes the report. `details` selects the visibility of personal values; without it, the details
 /// are left out.
 pub(super) fn write(
-    report: &Report,
-    details: Option<Shown>,
+    report: &PreflightReport,
+    details: Option<ValueVisibility>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let result = result(&report.findings);
-    paragraph(&result, "", out)?;
+    let result = summary(&report.findings);
+    write_paragraph(&result, "", out)?;
     writeln!(out)?;
-    steps(&report.findings, out)?;
+    write_steps(&report.findings, out)?;
     if let Some(shown) = details {
         write_details(report, shown, out)?;
     }
-    changes(&report.findings, out)?;
+    write_remedies(&report.findings, out)?;
 
     // On a machine without a connection, no request has reached Personio.
     let word = if report.unreachable.is_some() { "attempt" } else { "request" };
-    let cost = match report.requests {
+    let cost = match report.request_count {
         1 => format!("It took 1 {word}, and nothing was written."),
         count => format!("It took {count} {word}s, and nothing was written."),
     };
@@ -45,17 +45,17 @@ pub(super) fn write(
     // After a failed check, the result follows as the last line on standard error.
     let closing =
         if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
-    paragraph(&closing, "", out)?;
-    if details.is_none() && !report.presence.is_empty() {
+    write_paragraph(&closing, "", out)?;
+    if details.is_none() && !report.coverage.is_empty() {
         let hint = "--verbose shows which attributes persons have, all custom attributes, and a \
                     few persons as they would be served.";
-        paragraph(hint, "", out)?;
+        write_paragraph(hint, "", out)?;
     }
     out.flush()
 }
 
 /// Returns the result in one or two sentences.
-fn result(findings: &[Finding]) -> String {
+fn summary(findings: &[Finding]) -> String {
     let failed = failed_steps(findings);
     if !failed.is_empty() {
         return format!("A server would serve nothing, because of: {}.", failed.join(", "));
@@ -63,9 +63,9 @@ fn result(findings: &[Finding]) -> String {
     let mut warnings = 0;
     let mut has_clients = true;
     for Finding { step, outcome, .. } in findings {
-        if *step == CLIENTS {
+        if *step == CLIENTS_STEP {
             has_clients = false;
-        } else if *outcome == Outcome::Doubtful {
+        } else if *outcome == FindingOutcome::Warning {
             warnings += 1;
         }
     }
@@ -83,13 +83,13 @@ fn result(findings: &[Finding]) -> String {
 }
 
 /// Writes each step with its outcome, on one line or more.
-fn steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+fn write_steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let width = findings.iter().map(|finding| finding.step.len()).max().unwrap_or_default();
     let indent = " ".repeat(width + 8);
-    for Finding { step, outcome, what, .. } in findings {
+    for Finding { step, outcome, description: what, .. } in findings {
         let style = style(*outcome);
-        write!(out, "{style}{:4}{style:#}  {step:width$}  ", word(*outcome))?;
-        for (number, line) in wrapped(&plain(what), COLUMNS - indent.len()).iter().enumerate() {
+        write!(out, "{style}{:4}{style:#}  {step:width$}  ", outcome_word(*outcome))?;
+        for (number, line) in wrap(&escape_control_characters(what), COLUMNS - indent.len()).iter().enumerate() {
             let indent = if number == 0 { "" } else { &indent };
             writeln!(out, "{indent}{line}")?;
         }
@@ -98,11 +98,11 @@ fn steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Writes the findings that are not in order once more, each with its remedy.
-fn changes(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+fn write_remedies(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let mut is_first = true;
-    for Finding { step, outcome, what, remedy } in findings {
+    for Finding { step, outcome, description: what, remedy } in findings {
         // A finding without a remedy is a consequence of another one.
-        if *outcome == Outcome::Fine || remedy.is_none() {
+        if *outcome == FindingOutcome::Pass || remedy.is_none() {
             continue;
         }
         if is_first {
@@ -111,93 +111,93 @@ fn changes(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
         }
         let style = style(*outcome);
         writeln!(out, "\n  {style}{step}{style:#}")?;
-        paragraph(&plain(what), "    ", out)?;
+        write_paragraph(&escape_control_characters(what), "    ", out)?;
         if let Some(remedy) = remedy {
-            paragraph(&format!("-> {}", plain(remedy)), "    ", out)?;
+            write_paragraph(&format!("-> {}", escape_control_characters(remedy)), "    ", out)?;
         }
     }
     Ok(())
 }
 
-fn style(outcome: Outcome) -> Style {
+fn style(outcome: FindingOutcome) -> Style {
     let colour = match outcome {
-        Outcome::Fine => AnsiColor::Green,
-        Outcome::Doubtful => AnsiColor::Yellow,
-        Outcome::Wrong => AnsiColor::Red,
+        FindingOutcome::Pass => AnsiColor::Green,
+        FindingOutcome::Warning => AnsiColor::Yellow,
+        FindingOutcome::Failure => AnsiColor::Red,
     };
     Style::new().fg_color(Some(colour.into())).bold()
 }
 
-fn write_details(report: &Report, shown: Shown, out: &mut impl Write) -> io::Result<()> {
-    if !report.presence.is_empty() {
-        presence(&report.presence, out)?;
+fn write_details(report: &PreflightReport, shown: ValueVisibility, out: &mut impl Write) -> io::Result<()> {
+    if !report.coverage.is_empty() {
+        write_coverage(&report.coverage, out)?;
     }
-    if !report.custom.is_empty() {
-        custom(&report.custom, out)?;
+    if !report.custom_attributes.is_empty() {
+        write_custom_attributes(&report.custom_attributes, out)?;
     }
-    if shown == Shown::Masked && !report.people.is_empty() {
+    if shown == ValueVisibility::Masked && !report.explained_users.is_empty() {
         let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that \
                       begins with j, …(3) a text of 3 characters, …(a word) one of a few fixed \
                       words. --show-values shows them.";
         writeln!(out)?;
-        paragraph(legend, "", out)?;
+        write_paragraph(legend, "", out)?;
     }
-    for (number, person) in report.people.iter().enumerate() {
+    for (number, person) in report.explained_users.iter().enumerate() {
         let number = number + 1;
         writeln!(out, "\nPerson {number} as it would be served, with the source of each value:")?;
         let mut rows = Vec::with_capacity(person.len());
         for attribute in person {
             // The list of schemas contains nothing about the source of a person's data.
             if attribute.attribute != "schemas" {
-                rows.push(explained(attribute, shown));
+                rows.push(explanation_row(attribute, shown));
             }
         }
-        table(&rows, out)?;
+        write_table(&rows, out)?;
     }
     Ok(())
 }
 
-fn presence(presence: &[Presence], out: &mut impl Write) -> io::Result<()> {
+fn write_coverage(presence: &[Coverage], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nAttributes, with the number of sampled persons that have them:")?;
     let mut rows = Vec::with_capacity(presence.len());
     for it in presence {
-        rows.push(vec![it.attribute.to_owned(), format!("{} of {}", it.found, it.of)]);
+        rows.push(vec![it.attribute.to_owned(), format!("{} of {}", it.present, it.total)]);
     }
-    table(&rows, out)
+    write_table(&rows, out)
 }
 
-fn custom(attributes: &[CustomAttribute], out: &mut impl Write) -> io::Result<()> {
+fn write_custom_attributes(attributes: &[CustomAttributeReport], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nCustom attributes, with their ids for the configuration file:")?;
     let mut rows = vec![["id", "type", "label", "persons", ""].map(str::to_owned).to_vec()];
-    for CustomAttribute { id, label, kind, found, standing, .. } in attributes {
+    for CustomAttributeReport { id, label, value_type: kind, present: found, usage: standing, .. } in attributes {
         let standing = match standing {
-            Standing::Personal => "personal data: never served".to_owned(),
-            Standing::Served(name) => format!("served as {name}"),
-            Standing::Free => "can be served".to_owned(),
+            CustomAttributeUse::Personal => "personal data: never served".to_owned(),
+            CustomAttributeUse::Served(name) => format!("served as {name}"),
+            CustomAttributeUse::Unused => "can be served".to_owned(),
         };
         let kind = plain_or_dash(kind.as_deref());
         let label = plain_or_dash(label.as_deref());
         // The id is never cut, because operators copy it.
-        rows.push(vec![plain(id), cut(&kind, 10), cut(&label, 20), found.to_string(), standing]);
+        rows.push(vec![escape_control_characters(id), truncate(&kind, 10), truncate(&label, 20), found.to_string(), standing]);
     }
-    table(&rows, out)
+    write_table(&rows, out)
 }
 
 fn plain_or_dash(text: Option<&str>) -> String {
     match text {
-        Some(text) => plain(text),
+        Some(text) => escape_control_characters(text),
         None => "-".to_owned(),
     }
 }
 
-fn explained(explained: &Explained, shown: Shown) -> Vec<String> {
+fn explanation_row(explained: &AttributeExplanation, shown: ValueVisibility) -> Vec<String> {
     let source = explained.source.as_deref().unwrap_or("(source unknown)");
-    let value = mask::shown(explained, shown);
+    let value = mask::display_value(explained, shown);
     vec![
         short_name(&explained.attribute).to_owned(),
         // A value that is not masked is not cut either.
-        if shown == Shown::Whole { value } else { cut(&value, MAX_CELL_COLUMNS) },
-        format!("<- {}", plain(source)),
+        if shown == ValueVisibility::Full { value } else { truncate(&value, MAX_CELL_COLUMNS) },
+        format!("<- {}", escape_control_characters(source)),
     ]
 }
 
@@ -214,7 +214,7 @@ fn short_name(attribute: &str) -> &str {
 }
 
 /// Writes rows with aligned columns.
-fn table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
+fn write_table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);
@@ -233,15 +233,15 @@ fn table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Writes a text in lines that begin with `indent`.
-fn paragraph(text: &str, indent: &str, out: &mut impl Write) -> io::Result<()> {
-    for line in wrapped(text, COLUMNS - indent.len()) {
+fn write_paragraph(text: &str, indent: &str, out: &mut impl Write) -> io::Result<()> {
+    for line in wrap(text, COLUMNS - indent.len()) {
         writeln!(out, "{indent}{line}")?;
     }
     Ok(())
 }
 
 /// Splits a text into lines of at most `width` characters. A longer word is a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -259,7 +259,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Returns the text, shortened to at most `width` characters.
-fn cut(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -282,14 +282,14 @@ mod tests {
             ("https://long.example one", &["https://long.example", "one"]),
             ("äöü äöüß x", &["äöü äöüß", "x"]),
         ] {
-            assert_eq!(wrapped(text, 8), expected, "{text}");
+            assert_eq!(wrap(text, 8), expected, "{text}");
         }
     }
 
     #[test]
     fn long_text_is_truncated_between_characters() {
         for (text, expected) in [("Größe", "Größe"), ("Größen", "Größ…"), ("", "")] {
-            assert_eq!(cut(text, 5), expected);
+            assert_eq!(truncate(text, 5), expected);
         }
     }
 }

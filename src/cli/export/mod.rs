@@ -11,85 +11,85 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use tempfile::NamedTempFile;
 
-use crate::app::{Reader, Tuning};
-use crate::cli::export::table::Table;
-use crate::cli::stdout::unless_closed;
-use crate::cli::{Failure, start_logs};
+use crate::app::{OneShotReader, Tuning};
+use crate::cli::export::table::CsvTable;
+use crate::cli::stdout::ignore_broken_pipe;
+use crate::cli::{CommandError, start_logs};
 use crate::clock::SystemClock;
 use crate::config;
-use crate::config::{ExportArgs, Format, Reading};
-use crate::directory::Progress;
-use crate::scim::filter::Limits;
+use crate::config::{ExportArgs, ExportFormat, ReadingSettings};
+use crate::directory::LoadProgress;
+use crate::scim::filter::FilterLimits;
 use crate::scim::{
-    InvalidQuery, ListQuery, ListResponse, Listed, Paging, Projection, ResourceType, SearchRequest,
-    Selected,
+    InvalidQuery, ListQuery, ListResponse, ListItem, PageRequest, Projection, ResourceType, SearchRequest,
+    SelectedResource,
 };
 
 /// Limits on filters: the largest that a server can be configured with, because an export runs in
 /// its own process.
-const LIMITS: Limits = Limits { length: 100_000, depth: 250 };
+const MAX_FILTER_LIMITS: FilterLimits = FilterLimits { max_bytes: 100_000, max_depth: 250 };
 
-pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let reading = Reading::export(args, matches)?;
+pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), CommandError> {
+    let reading = ReadingSettings::for_export(args, matches)?;
     let _logs = start_logs(&args.logs)?;
-    let reader = Reader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
+    let reader = OneShotReader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
     let kind = &reader.types().user;
     // All arguments are checked before the first request, because a load can take long.
-    let request = request(args)?;
-    let paging = Paging::parse(None, request.count.as_deref(), usize::MAX).map_err(refused)?;
-    let query = ListQuery::new(&request, &[kind], LIMITS, paging).map_err(refused)?;
+    let request = search_request(args)?;
+    let paging = PageRequest::parse(None, request.count.as_deref(), usize::MAX).map_err(usage_error)?;
+    let query = ListQuery::new(&request, &[kind], MAX_FILTER_LIMITS, paging).map_err(usage_error)?;
     let table = match args.format {
-        Format::Csv => Some(Table::new(kind, &request).map_err(refused)?),
-        Format::Ndjson | Format::Json => None,
+        ExportFormat::Csv => Some(CsvTable::new(kind, &request).map_err(usage_error)?),
+        ExportFormat::Ndjson | ExportFormat::Json => None,
     };
     warn_of_unknown(kind, &request);
     let file = match &args.output {
-        Some(path) => Some(beside(path)?),
+        Some(path) => Some(create_temporary_file(path)?),
         None => None,
     };
 
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(LoadProgress::default());
     let bar = progress_bar::show(&progress);
     let snapshot = reader.read(&progress).await;
     bar.end().await;
-    let snapshot = snapshot.map_err(|error| Failure::Failed(error.to_string()))?;
+    let snapshot = snapshot.map_err(|error| CommandError::Failed(error.to_string()))?;
 
     let found = query.select(&[snapshot.users()]);
     let users = ExportedUsers { found, table, format: args.format };
     let (Some(file), Some(path)) = (file, &args.output) else {
-        return unless_closed(flushed(io::stdout().lock(), &users));
+        return ignore_broken_pipe(write_buffered(io::stdout().lock(), &users));
     };
-    put(file, path, &users)?;
+    write_file(file, path, &users)?;
     let users = match users.found.resources().len() {
         1 => "1 user".to_owned(),
         count => format!("{count} users"),
     };
     // Standard output holds users and nothing else.
-    unless_closed(writeln!(io::stderr(), "{users} written to {}", path.display()))
+    ignore_broken_pipe(writeln!(io::stderr(), "{users} written to {}", path.display()))
 }
 
 /// Users of an export, and the format in which they are written.
 struct ExportedUsers<'s> {
-    found: ListResponse<Selected<'s>>,
-    table: Option<Table>,
-    format: Format,
+    found: ListResponse<SelectedResource<'s>>,
+    table: Option<CsvTable>,
+    format: ExportFormat,
 }
 
 impl ExportedUsers<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         match (&self.table, self.format) {
             (Some(table), _) => table.write(self.found.resources(), out),
-            (None, Format::Json) => {
+            (None, ExportFormat::Json) => {
                 out.write_all(&self.found.to_json())?;
                 out.write_all(b"\n")
             }
-            (None, Format::Ndjson | Format::Csv) => lines(self.found.resources(), out),
+            (None, ExportFormat::Ndjson | ExportFormat::Csv) => write_ndjson(self.found.resources(), out),
         }
     }
 }
 
 /// Builds the search request from the query parameters of the server.
-fn request(args: &ExportArgs) -> Result<SearchRequest, Failure> {
+fn search_request(args: &ExportArgs) -> Result<SearchRequest, CommandError> {
     let parameters = [
         ("filter", &args.filter),
         ("attributes", &args.attributes),
@@ -104,13 +104,13 @@ fn request(args: &ExportArgs) -> Result<SearchRequest, Failure> {
             given.push((name, value.as_str()));
         }
     }
-    SearchRequest::from_parameters(given).map_err(refused)
+    SearchRequest::from_parameters(given).map_err(usage_error)
 }
 
 /// Returns the error that a server would respond with, as an error in the arguments.
-fn refused(error: InvalidQuery) -> Failure {
+fn usage_error(error: InvalidQuery) -> CommandError {
     let word = serde_json::to_value(error.scim_type).unwrap_or_default();
-    Failure::Usage(format!("{} ({})", error.detail, word.as_str().unwrap_or_default()))
+    CommandError::Usage(format!("{} ({})", error.detail, word.as_str().unwrap_or_default()))
 }
 
 /// Logs a warning for each unknown attribute. A server ignores such names (RFC 7644 §3.9), but a
@@ -121,7 +121,7 @@ fn warn_of_unknown(kind: &ResourceType, request: &SearchRequest) {
         let nothing = Projection::new(kind, &["none".to_owned()], &[]);
         if kind.attribute(name).is_none() && alone == nothing {
             let paths = kind.paths();
-            let meant = match config::nearest(name, &paths) {
+            let meant = match config::suggest_name(name, &paths) {
                 Some(path) => format!("; did you mean `{path}`?"),
                 None => String::new(),
             };
@@ -130,7 +130,7 @@ fn warn_of_unknown(kind: &ResourceType, request: &SearchRequest) {
     }
 }
 
-fn lines(users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
+fn write_ndjson(users: &[impl ListItem], out: &mut dyn Write) -> io::Result<()> {
     let mut line = Vec::new();
     for user in users {
         line.clear();
@@ -143,7 +143,7 @@ fn lines(users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
 
 /// Creates a temporary file that later replaces the file at `path`. Only its owner can read it,
 /// because it contains personal data.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+fn create_temporary_file(path: &Path) -> Result<NamedTempFile, CommandError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
@@ -164,24 +164,24 @@ fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
 }
 
 /// Returns the error of an output path that cannot be used.
-fn unusable(path: &Path, reason: &str) -> Failure {
-    Failure::Usage(format!("--output: {}: {reason}", path.display()))
+fn unusable(path: &Path, reason: &str) -> CommandError {
+    CommandError::Usage(format!("--output: {}: {reason}", path.display()))
 }
 
 /// Writes the users to the temporary file, and moves it to `path`.
-fn put(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> Result<(), Failure> {
+fn write_file(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> Result<(), CommandError> {
     try_put(file, path, users)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+        .map_err(|error| CommandError::Failed(format!("{}: {error}", path.display())))
 }
 
 fn try_put(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> io::Result<()> {
-    flushed(file.as_file(), users)?;
+    write_buffered(file.as_file(), users)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }
 
-fn flushed(out: impl Write, users: &ExportedUsers<'_>) -> io::Result<()> {
+fn write_buffered(out: impl Write, users: &ExportedUsers<'_>) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     users.write(&mut out)?;
     out.flush()

@@ -8,37 +8,37 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use crate::directory::Progress;
+use crate::directory::LoadProgress;
 
 /// Time between two updates.
-const EVERY: Duration = Duration::from_millis(100);
+const DRAW_INTERVAL: Duration = Duration::from_millis(100);
 /// Template while persons are listed and their number is unknown.
-const LISTING: &str = "{spinner} {msg}";
+const LISTING_TEMPLATE: &str = "{spinner} {msg}";
 /// Template while employments are read. They take most of the time, because each person needs a
 /// request.
-const READING: &str = "{msg}; employments {bar:30} {human_pos} of {human_len}, {rate}, {eta} left";
+const READING_TEMPLATE: &str = "{msg}; employments {bar:30} {human_pos} of {human_len}, {rate}, {eta} left";
 
 /// Progress bar that follows a load until it is ended.
-pub(super) struct Bar(Option<(ProgressBar, JoinHandle<()>)>);
+pub(super) struct LoadProgressBar(Option<(ProgressBar, JoinHandle<()>)>);
 
 /// Shows the progress, if standard error is a terminal.
-pub(super) fn show(progress: &Arc<Progress>) -> Bar {
+pub(super) fn show(progress: &Arc<LoadProgress>) -> LoadProgressBar {
     if !stderr().is_terminal() {
-        return Bar(None);
+        return LoadProgressBar(None);
     }
     let bar = ProgressBar::new_spinner();
-    bar.set_style(style(LISTING));
+    bar.set_style(style(LISTING_TEMPLATE));
     let (drawn, progress) = (bar.clone(), Arc::clone(progress));
     let follow = tokio::spawn(async move {
         loop {
             draw(&drawn, &progress);
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(DRAW_INTERVAL).await;
         }
     });
-    Bar(Some((bar, follow)))
+    LoadProgressBar(Some((bar, follow)))
 }
 
-impl Bar {
+impl LoadProgressBar {
     /// Removes the bar from the terminal, so that it does not mix with later output.
     pub(super) async fn end(self) {
         if let Some((bar, follow)) = self.0 {
@@ -50,9 +50,9 @@ impl Bar {
     }
 }
 
-fn draw(bar: &ProgressBar, progress: &Progress) {
-    let Some((done, total)) = progress.details() else {
-        bar.set_message(format!("{} persons listed", progress.persons()));
+fn draw(bar: &ProgressBar, progress: &LoadProgress) {
+    let Some((done, total)) = progress.enriched_of_total() else {
+        bar.set_message(format!("{} persons listed", progress.listed_persons()));
         bar.tick();
         return;
     };
@@ -61,7 +61,7 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
         // distort it.
         bar.reset();
         bar.set_length(total as u64);
-        bar.set_style(style(READING));
+        bar.set_style(style(READING_TEMPLATE));
         bar.set_message(format!("{total} persons"));
     }
     bar.set_position(done as u64);
@@ -85,19 +85,19 @@ mod tests {
 
     #[test]
     fn templates_are_valid() {
-        for template in [LISTING, READING] {
+        for template in [LISTING_TEMPLATE, READING_TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
 
     #[test]
     fn bar_shows_persons_and_then_employments() {
-        let (bar, progress) = (ProgressBar::hidden(), Progress::default());
-        progress.listed(50);
+        let (bar, progress) = (ProgressBar::hidden(), LoadProgress::default());
+        progress.add_listed(50);
         draw(&bar, &progress);
         assert_eq!((bar.message().as_str(), bar.length()), ("50 persons listed", None));
-        progress.complete(60);
-        (0..20).for_each(|_| progress.enriched());
+        progress.set_total(60);
+        (0..20).for_each(|_| progress.add_enriched());
         draw(&bar, &progress);
         assert_eq!(
             (bar.message().as_str(), bar.length(), bar.position()),

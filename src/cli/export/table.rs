@@ -6,34 +6,34 @@ use std::io::{self, Write};
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 use serde_json::Value;
 
-use crate::scim::{AttributeId, InvalidQuery, Listed, Projection, ResourceType, SearchRequest};
+use crate::scim::{AttributeId, InvalidQuery, ListItem, Projection, ResourceType, SearchRequest};
 
 /// Separator between several values of one attribute.
-const BETWEEN: &str = ";";
+const VALUE_SEPARATOR: &str = ";";
 /// Characters that begin a formula in a spreadsheet. A formula could read other cells and send them
 /// to a server.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+const FORMULA_PREFIXES: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 /// Sub-attributes without information about a person. They become columns only on request.
-const SILENT: [&str; 3] = ["$ref", "type", "primary"];
+const HIDDEN_SUB_ATTRIBUTES: [&str; 3] = ["$ref", "type", "primary"];
 /// The one sub-attribute of `meta` that is a column by default.
-const MODIFIED: &str = "lastModified";
+const LAST_MODIFIED: &str = "lastModified";
 
 /// Columns of a table.
-pub(super) struct Table(Vec<Column>);
+pub(super) struct CsvTable(Vec<CsvColumn>);
 
-struct Column {
+struct CsvColumn {
     heading: String,
     /// Attribute names from the resource down to the value.
     steps: Vec<String>,
 }
 
-impl Table {
+impl CsvTable {
     /// Selects the columns for the attributes in `request`.
     pub(super) fn new(kind: &ResourceType, request: &SearchRequest) -> Result<Self, InvalidQuery> {
         let SearchRequest { attributes, excluded_attributes, .. } = request;
-        let mut leaves = Projection::new(kind, attributes, excluded_attributes)?.leaves(kind);
+        let mut leaves = Projection::new(kind, attributes, excluded_attributes)?.leaf_attributes(kind);
         if attributes.is_empty() {
-            leaves.retain(|&id| speaks(kind, id));
+            leaves.retain(|&id| is_default_column(kind, id));
         } else {
             // The columns have the order of the requested attributes. `id`, which is always
             // returned, comes first.
@@ -41,33 +41,33 @@ impl Table {
             for name in attributes {
                 requested.extend(kind.attribute(name));
             }
-            leaves.retain(|&id| position(kind, id, &requested).is_some() || speaks(kind, id));
+            leaves.retain(|&id| position(kind, id, &requested).is_some() || is_default_column(kind, id));
             leaves.sort_by_key(|&id| position(kind, id, &requested));
         }
-        Ok(Self(leaves.into_iter().map(|id| Column::new(kind, id)).collect()))
+        Ok(Self(leaves.into_iter().map(|id| CsvColumn::new(kind, id)).collect()))
     }
 
     /// Writes a heading and one row for each user.
-    pub(super) fn write(&self, users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write(&self, users: &[impl ListItem], out: &mut dyn Write) -> io::Result<()> {
         let mut builder = WriterBuilder::new();
         builder.terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary);
         let mut rows = builder.from_writer(out);
-        rows.write_record(self.0.iter().map(|column| &column.heading)).map_err(cause)?;
+        rows.write_record(self.0.iter().map(|column| &column.heading)).map_err(io_error)?;
         let mut json = Vec::new();
         for user in users {
             json.clear();
             user.write(&mut json);
             let user: Value = serde_json::from_slice(&json)?;
-            rows.write_record(self.0.iter().map(|column| harmless(column.of(&user))))
-                .map_err(cause)?;
+            rows.write_record(self.0.iter().map(|column| escape_formulas(column.cell(&user))))
+                .map_err(io_error)?;
         }
         rows.flush()
     }
 }
 
-impl Column {
+impl CsvColumn {
     fn new(kind: &ResourceType, id: AttributeId) -> Self {
-        let steps: Vec<String> = kind.steps(id).map(str::to_owned).collect();
+        let steps: Vec<String> = kind.path_names(id).map(str::to_owned).collect();
         let (urn, names) = match steps.split_first() {
             Some((first, names)) if first.contains(':') => (Some(first), names),
             Some(_) | None => (None, steps.as_slice()),
@@ -81,10 +81,10 @@ impl Column {
         Self { heading, steps }
     }
 
-    fn of(&self, user: &Value) -> String {
+    fn cell(&self, user: &Value) -> String {
         let mut texts = Vec::new();
-        collect(user, &self.steps, &mut texts);
-        texts.join(BETWEEN)
+        collect_values(user, &self.steps, &mut texts);
+        texts.join(VALUE_SEPARATOR)
     }
 }
 
@@ -95,7 +95,7 @@ fn position(kind: &ResourceType, id: AttributeId, requested: &[AttributeId]) -> 
 
 /// Returns the I/O error within an error of the crate `csv`. The crate's own conversion hides the
 /// kind of the error, for example a closed pipe.
-fn cause(error: csv::Error) -> io::Error {
+fn io_error(error: csv::Error) -> io::Error {
     let csv::ErrorKind::Io(error) = error.into_kind() else {
         return io::Error::other("a row cannot be written");
     };
@@ -103,26 +103,26 @@ fn cause(error: csv::Error) -> io::Error {
 }
 
 /// Reports whether an attribute is a column by default.
-fn speaks(kind: &ResourceType, id: AttributeId) -> bool {
-    let steps: Vec<&str> = kind.steps(id).collect();
+fn is_default_column(kind: &ResourceType, id: AttributeId) -> bool {
+    let steps: Vec<&str> = kind.path_names(id).collect();
     match steps.as_slice() {
         ["schemas"] => false,
-        ["meta", name] => *name == MODIFIED,
-        [.., _, last] => !SILENT.contains(last),
+        ["meta", name] => *name == LAST_MODIFIED,
+        [.., _, last] => !HIDDEN_SUB_ATTRIBUTES.contains(last),
         _ => true,
     }
 }
 
-fn collect(value: &Value, steps: &[String], texts: &mut Vec<String>) {
+fn collect_values(value: &Value, steps: &[String], texts: &mut Vec<String>) {
     match (value, steps.split_first()) {
         (Value::Array(values), _) => {
             for value in values {
-                collect(value, steps, texts);
+                collect_values(value, steps, texts);
             }
         }
         (Value::Object(members), Some((step, rest))) => {
             if let Some(member) = members.get(step) {
-                collect(member, rest, texts);
+                collect_values(member, rest, texts);
             }
         }
         (Value::String(text), None) => texts.push(text.clone()),
@@ -133,11 +133,11 @@ fn collect(value: &Value, steps: &[String], texts: &mut Vec<String>) {
 
 /// Adds an apostrophe where a spreadsheet would begin to evaluate a formula: at the start, and
 /// after `;` and line breaks, which some spreadsheets take for the end of a cell.
-fn harmless(text: String) -> String {
+fn escape_formulas(text: String) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut begins = true;
     for char in text.chars() {
-        if begins && FORMULA.contains(&char) {
+        if begins && FORMULA_PREFIXES.contains(&char) {
             safe.push('\'');
         }
         begins = matches!(char, ';' | '\n');
@@ -165,7 +165,7 @@ mod tests {
             ("a\n=b", "a\n'=b"),
             ("", ""),
         ] {
-            assert_eq!(harmless(text.to_owned()), expected);
+            assert_eq!(escape_formulas(text.to_owned()), expected);
         }
     }
 }

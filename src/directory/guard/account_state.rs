@@ -8,9 +8,9 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use crate::directory::Loaded;
-use crate::directory::guard::losses::{Kind, Kinds};
-use crate::scim::{User, Vocabulary};
+use crate::directory::LoadedDirectory;
+use crate::directory::guard::losses::{ChangeKind, ChangeKinds};
+use crate::scim::{User, SchemaRegistry};
 
 /// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
 /// changes.
@@ -22,21 +22,21 @@ static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 const ABSENT: ValueHash = 0;
 
 /// Value that a user can lose, or that can be replaced by another.
-struct Watched {
-    lost: Kind,
-    changed: Kind,
+struct WatchedValue {
+    lost_kind: ChangeKind,
+    changed_kind: ChangeKind,
 }
 
 /// Watched values, in the order of [`AccountState::values`].
-const WATCHED: [Watched; 8] = [
-    Watched { lost: Kind::WithoutDepartment, changed: Kind::OtherDepartment },
-    Watched { lost: Kind::WithoutManager, changed: Kind::OtherManager },
-    Watched { lost: Kind::WithoutEmployeeNumber, changed: Kind::OtherEmployeeNumber },
-    Watched { lost: Kind::WithoutCostCenter, changed: Kind::OtherCostCenter },
-    Watched { lost: Kind::WithoutOrganization, changed: Kind::OtherOrganization },
-    Watched { lost: Kind::WithoutDivision, changed: Kind::OtherDivision },
-    Watched { lost: Kind::WithoutName, changed: Kind::OtherName },
-    Watched { lost: Kind::WithoutEmail, changed: Kind::OtherEmail },
+const WATCHED_VALUES: [WatchedValue; 8] = [
+    WatchedValue { lost_kind: ChangeKind::WithoutDepartment, changed_kind: ChangeKind::OtherDepartment },
+    WatchedValue { lost_kind: ChangeKind::WithoutManager, changed_kind: ChangeKind::OtherManager },
+    WatchedValue { lost_kind: ChangeKind::WithoutEmployeeNumber, changed_kind: ChangeKind::OtherEmployeeNumber },
+    WatchedValue { lost_kind: ChangeKind::WithoutCostCenter, changed_kind: ChangeKind::OtherCostCenter },
+    WatchedValue { lost_kind: ChangeKind::WithoutOrganization, changed_kind: ChangeKind::OtherOrganization },
+    WatchedValue { lost_kind: ChangeKind::WithoutDivision, changed_kind: ChangeKind::OtherDivision },
+    WatchedValue { lost_kind: ChangeKind::WithoutName, changed_kind: ChangeKind::OtherName },
+    WatchedValue { lost_kind: ChangeKind::WithoutEmail, changed_kind: ChangeKind::OtherEmail },
 ];
 
 /// Account state of one user, without the groups.
@@ -47,7 +47,7 @@ struct AccountState {
     /// Hash of the `userName` in lower case.
     user_name: ValueHash,
     /// Hashes of the values in [`WATCHED`].
-    values: [ValueHash; WATCHED.len()],
+    values: [ValueHash; WATCHED_VALUES.len()],
 }
 
 /// Account state of one user, with the groups.
@@ -83,27 +83,27 @@ impl AccountState {
 
 impl Account<'_> {
     /// Returns the kinds of change between this state and `later`.
-    fn changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>) -> Kinds {
+    fn changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>) -> ChangeKinds {
         let was = self.state;
         let is = later.state;
-        let mut kinds = Kinds::default();
+        let mut kinds = ChangeKinds::default();
         if was.active && !is.active {
-            kinds.add(Kind::Deactivated);
+            kinds.add(ChangeKind::Deactivated);
         }
         if !was.active && is.active {
-            kinds.add(Kind::Activated);
+            kinds.add(ChangeKind::Activated);
         }
         if was.user_name != is.user_name {
-            kinds.add(Kind::Renamed);
+            kinds.add(ChangeKind::Renamed);
         }
         if was.has_employment && !is.has_employment {
-            kinds.add(Kind::WithoutEmployment);
+            kinds.add(ChangeKind::WithoutEmployment);
         }
-        for (watched, (before, after)) in WATCHED.iter().zip(was.values.iter().zip(&is.values)) {
+        for (watched, (before, after)) in WATCHED_VALUES.iter().zip(was.values.iter().zip(&is.values)) {
             if *before == ABSENT || before == after {
                 continue;
             }
-            kinds.add(if *after == ABSENT { watched.lost } else { watched.changed });
+            kinds.add(if *after == ABSENT { watched.lost_kind } else { watched.changed_kind });
         }
         self.add_group_changes(later, renamed_groups, &mut kinds);
         kinds
@@ -114,17 +114,17 @@ impl Account<'_> {
         self,
         later: Account<'_>,
         renamed_groups: &HashSet<ValueHash>,
-        kinds: &mut Kinds,
+        kinds: &mut ChangeKinds,
     ) {
         for group in self.groups {
             if !later.groups.contains(group) {
-                kinds.add(Kind::FewerGroups);
+                kinds.add(ChangeKind::FewerGroups);
             } else if renamed_groups.contains(group) {
-                kinds.add(Kind::RenamedGroup);
+                kinds.add(ChangeKind::RenamedGroup);
             }
         }
         if later.groups.iter().any(|group| !self.groups.contains(group)) {
-            kinds.add(Kind::MoreGroups);
+            kinds.add(ChangeKind::MoreGroups);
         }
     }
 }
@@ -133,7 +133,7 @@ impl Account<'_> {
 /// so each user takes only about 60 bytes: all ids are one text, and users in the same groups share
 /// them.
 #[derive(Debug, Default)]
-struct Users {
+struct UserAccountStates {
     /// All ids in ascending order, one after the other.
     ids: String,
     /// End of each id in that text.
@@ -146,7 +146,7 @@ struct Users {
     group_sets: Vec<Box<[ValueHash]>>,
 }
 
-impl Users {
+impl UserAccountStates {
     fn of(users: &[User]) -> Self {
         let mut sorted: Vec<&User> = users.iter().collect();
         sorted.sort_unstable_by(|one, other| one.id.cmp(&other.id));
@@ -222,29 +222,29 @@ impl Users {
 
 /// Account states of all users of a load, and the names of all groups.
 #[derive(Debug)]
-pub(in crate::directory) struct Accounts {
-    users: Users,
+pub(in crate::directory) struct AccountStates {
+    users: UserAccountStates,
     /// Hashes of the display names of groups, by group id.
     groups: HashMap<Box<str>, ValueHash>,
     /// Ids of the unverified users.
-    unconfirmed: HashSet<Box<str>>,
+    unverified: HashSet<Box<str>>,
     /// Schema registry of the mapping that made the users. A different registry means a different
     /// mapping.
-    vocabulary: Arc<Vocabulary>,
+    schema_registry: Arc<SchemaRegistry>,
 }
 
 /// Harmful change of one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum GroupChange {
-    Gone,
+    Disappeared,
     Renamed,
 }
 
 /// All changes of account states between two loads.
 #[derive(Debug, Clone, Default)]
-pub(in crate::directory) struct Change {
+pub(in crate::directory) struct AccountChanges {
     /// Changed users, by id.
-    pub(in crate::directory) users: Vec<(Box<str>, Kinds)>,
+    pub(in crate::directory) users: Vec<(Box<str>, ChangeKinds)>,
     /// Ids of users who only gain a value, which counts for nothing but is part of the change's id.
     pub(super) gained: Vec<Box<str>>,
     pub(super) groups: Vec<(Box<str>, GroupChange)>,
@@ -258,44 +258,44 @@ pub(in crate::directory) struct Change {
     pub(super) groups_before: usize,
 }
 
-impl Accounts {
-    pub(super) fn of(loaded: &Loaded) -> Self {
+impl AccountStates {
+    pub(super) fn of(loaded: &LoadedDirectory) -> Self {
         let mut groups = HashMap::with_capacity(loaded.groups.len());
         for group in &loaded.groups {
             groups.insert(group.id.as_str().into(), hash(&group.display_name));
         }
         Self {
-            users: Users::of(&loaded.users),
+            users: UserAccountStates::of(&loaded.users),
             groups,
-            unconfirmed: loaded.unconfirmed.clone(),
-            vocabulary: Arc::clone(&loaded.vocabulary),
+            unverified: loaded.unverified.clone(),
+            schema_registry: Arc::clone(&loaded.schema_registry),
         }
     }
 
-    pub(super) fn unconfirmed(&self) -> &HashSet<Box<str>> {
-        &self.unconfirmed
+    pub(super) fn unverified(&self) -> &HashSet<Box<str>> {
+        &self.unverified
     }
 
     /// Returns the number of users, without the unverified ones whose deletion is approved.
-    fn counted(&self, approved: &HashSet<Box<str>>) -> usize {
-        let leaving = self.unconfirmed.iter().filter(|id| approved.contains(*id)).count();
+    fn counted_users(&self, approved: &HashSet<Box<str>>) -> usize {
+        let leaving = self.unverified.iter().filter(|id| approved.contains(*id)).count();
         self.users.len().saturating_sub(leaving)
     }
 
     /// Returns all changes from this state to `later`. The ids in `approved` are users whose
     /// deletion was approved while it was unverified.
-    pub(super) fn changes(&self, later: &Self, approved: &HashSet<Box<str>>) -> Change {
-        let mut change = Change {
-            has_new_mapping: !Arc::ptr_eq(&self.vocabulary, &later.vocabulary),
-            before: self.counted(approved),
-            after: later.counted(approved),
+    pub(super) fn changes(&self, later: &Self, approved: &HashSet<Box<str>>) -> AccountChanges {
+        let mut change = AccountChanges {
+            has_new_mapping: !Arc::ptr_eq(&self.schema_registry, &later.schema_registry),
+            before: self.counted_users(approved),
+            after: later.counted_users(approved),
             groups_before: self.groups.len(),
-            ..Change::default()
+            ..AccountChanges::default()
         };
         let mut renamed = HashSet::new();
         for (id, name) in &self.groups {
             match later.groups.get(id) {
-                None => change.groups.push((id.clone(), GroupChange::Gone)),
+                None => change.groups.push((id.clone(), GroupChange::Disappeared)),
                 Some(later) if later != name => {
                     change.groups.push((id.clone(), GroupChange::Renamed));
                     renamed.insert(hash(id));
@@ -305,8 +305,8 @@ impl Accounts {
         }
         for (id, before) in self.users.iter() {
             let kinds = match later.users.find(id) {
-                Some(now) if !later.unconfirmed.contains(id) => before.changes(now, &renamed),
-                Some(_) | None => self.disappears(id, later, approved),
+                Some(now) if !later.unverified.contains(id) => before.changes(now, &renamed),
+                Some(_) | None => self.missing_user_kinds(id, later, approved),
             };
             if !kinds.is_empty() {
                 change.users.push((id.into(), kinds));
@@ -316,8 +316,8 @@ impl Accounts {
         }
         for (id, _) in later.users.iter() {
             if self.users.find(id).is_none() {
-                let mut kinds = Kinds::default();
-                kinds.add(Kind::New);
+                let mut kinds = ChangeKinds::default();
+                kinds.add(ChangeKind::New);
                 change.users.push((id.into(), kinds));
             }
         }
@@ -329,17 +329,17 @@ impl Accounts {
     /// Returns the kinds to count for a user who is deleted or unverified. A user counts when
     /// becoming unverified, and again when the deletion is certain, unless it was approved before.
     /// Otherwise many users could become unverified in small steps and then disappear at once.
-    fn disappears(&self, id: &str, later: &Self, approved: &HashSet<Box<str>>) -> Kinds {
-        let mut kinds = Kinds::default();
-        let was_unconfirmed = self.unconfirmed.contains(id);
-        if !was_unconfirmed || !(later.unconfirmed.contains(id) || approved.contains(id)) {
-            kinds.add(Kind::Disappeared);
+    fn missing_user_kinds(&self, id: &str, later: &Self, approved: &HashSet<Box<str>>) -> ChangeKinds {
+        let mut kinds = ChangeKinds::default();
+        let was_unconfirmed = self.unverified.contains(id);
+        if !was_unconfirmed || !(later.unverified.contains(id) || approved.contains(id)) {
+            kinds.add(ChangeKind::Disappeared);
         }
         kinds
     }
 
     /// Returns the hash of a user's account state. A missing user has a hash as well.
-    pub(super) fn hash_of(&self, id: &str) -> u64 {
+    pub(super) fn user_hash(&self, id: &str) -> u64 {
         HASHER.hash_one(self.users.find(id))
     }
 
@@ -365,14 +365,14 @@ fn folded_hash(text: &str) -> ValueHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{EnterpriseUser, Extension, Locations, Membership, Meta, Name};
+    use crate::scim::{EnterpriseUser, ExtensionAttributes, ResourceUrls, GroupMembership, ResourceMeta, PersonName};
 
     fn whole() -> AccountState {
         AccountState {
             active: true,
             has_employment: true,
             user_name: folded_hash("Ann@x"),
-            values: [1; WATCHED.len()],
+            values: [1; WATCHED_VALUES.len()],
         }
     }
 
@@ -382,7 +382,7 @@ mod tests {
         groups: &[ValueHash],
         now: &AccountState,
         groups_now: &[ValueHash],
-    ) -> Vec<Kind> {
+    ) -> Vec<ChangeKind> {
         let now = Account { state: now, groups: groups_now };
         Account { state: was, groups }.changes(now, &HashSet::from([2])).iter().collect()
     }
@@ -393,12 +393,12 @@ mod tests {
             active: false,
             has_employment: false,
             user_name: folded_hash("personio-1"),
-            values: [ABSENT; WATCHED.len()],
+            values: [ABSENT; WATCHED_VALUES.len()],
         };
         let both = &[1, 2][..];
-        let lost: Vec<Kind> = WATCHED.iter().map(|watched| watched.lost).collect();
+        let lost: Vec<ChangeKind> = WATCHED_VALUES.iter().map(|watched| watched.lost_kind).collect();
         let mut all = [
-            &[Kind::Deactivated, Kind::Renamed, Kind::WithoutEmployment, Kind::FewerGroups],
+            &[ChangeKind::Deactivated, ChangeKind::Renamed, ChangeKind::WithoutEmployment, ChangeKind::FewerGroups],
             &lost[..],
         ]
         .concat();
@@ -406,25 +406,25 @@ mod tests {
         assert_eq!(kinds(&whole(), both, &bare, &[]), all);
         assert_eq!(
             kinds(&bare, &[], &whole(), both),
-            [Kind::Renamed, Kind::Activated, Kind::MoreGroups]
+            [ChangeKind::Renamed, ChangeKind::Activated, ChangeKind::MoreGroups]
         );
         let other_case = AccountState { user_name: folded_hash("ann@X"), ..whole() };
-        assert_eq!(kinds(&whole(), both, &other_case, both), [Kind::RenamedGroup]);
-        assert_eq!(kinds(&whole(), both, &whole(), &[1]), [Kind::FewerGroups]);
-        assert_eq!(kinds(&whole(), &[1], &whole(), both), [Kind::MoreGroups]);
-        for (place, watched) in WATCHED.iter().enumerate() {
+        assert_eq!(kinds(&whole(), both, &other_case, both), [ChangeKind::RenamedGroup]);
+        assert_eq!(kinds(&whole(), both, &whole(), &[1]), [ChangeKind::FewerGroups]);
+        assert_eq!(kinds(&whole(), &[1], &whole(), both), [ChangeKind::MoreGroups]);
+        for (place, watched) in WATCHED_VALUES.iter().enumerate() {
             let mut other = whole();
             other.values[place] = 2;
-            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.changed]);
+            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.changed_kind]);
             other.values[place] = ABSENT;
-            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.lost]);
+            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.lost_kind]);
             assert_eq!(kinds(&other, &[1], &whole(), &[1]), []);
         }
     }
 
     fn user(id: &str, groups: &[&str]) -> User {
-        let locations = Locations::new("https://scim.example.com/scim/v2");
-        let group = |value: &&str| Membership {
+        let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
+        let group = |value: &&str| GroupMembership {
             value: (*value).to_owned(),
             reference: locations.group(value),
             display: (*value).to_owned(),
@@ -434,7 +434,7 @@ mod tests {
             id: id.to_owned(),
             external_id: id.to_owned(),
             user_name: id.to_owned(),
-            name: Name::default(),
+            name: PersonName::default(),
             display_name: id.to_owned(),
             title: None,
             user_type: None,
@@ -442,8 +442,8 @@ mod tests {
             emails: Vec::new(),
             groups: groups.iter().map(group).collect(),
             enterprise: EnterpriseUser::default(),
-            extension: Extension::default(),
-            meta: Meta::of_user(locations.user(id), None, None),
+            extension: ExtensionAttributes::default(),
+            meta: ResourceMeta::of_user(locations.user(id), None, None),
         }
     }
 
@@ -451,7 +451,7 @@ mod tests {
     fn a_user_takes_less_than_100_bytes() {
         let all: Vec<User> =
             (0..10_000).map(|id| user(&(1_000_000 + id).to_string(), &["a", "b"])).collect();
-        let Users { ids, ends, states, memberships, group_sets } = Users::of(&all);
+        let UserAccountStates { ids, ends, states, memberships, group_sets } = UserAccountStates::of(&all);
         let bytes = ids.capacity()
             + ends.capacity() * size_of::<usize>()
             + states.capacity() * size_of::<AccountState>()
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_ids_with_their_groups() {
-        let users = Users::of(&[
+        let users = UserAccountStates::of(&[
             user("20", &["a", "b"]),
             user("3", &[]),
             user("100", &["a", "b"]),
@@ -484,6 +484,6 @@ mod tests {
         for id in ["", "1", "2", "200", "99"] {
             assert!(users.find(id).is_none(), "{id}");
         }
-        assert!(Users::default().find("1").is_none());
+        assert!(UserAccountStates::default().find("1").is_none());
     }
 }

@@ -7,31 +7,31 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::directory::guard::{Change, ChangeId, Kinds, Losses, Verdict};
-use crate::directory::publish::Reason;
-use crate::directory::{Directory, Loaded};
+use crate::directory::guard::{AccountChanges, ChangeId, ChangeKinds, Losses, Verdict};
+use crate::directory::publish::PublishReason;
+use crate::directory::{Directory, LoadedDirectory};
 
 /// Load that the guard refused.
 #[derive(Debug)]
-pub(in crate::directory) struct Held {
-    loaded: Loaded,
+pub(in crate::directory) struct HeldLoad {
+    loaded: LoadedDirectory,
     /// Start of the load, on the monotonic clock.
     started: SignedDuration,
     id: ChangeId,
-    change: Change,
+    change: AccountChanges,
     /// Losses of the change alone.
     own: Losses,
     /// Losses of the change together with those of the last hours.
     pub(in crate::directory) losses: Losses,
     /// Time since which loads have been held without a break, on the monotonic clock.
-    since: Duration,
+    held_since: Duration,
     /// Change that the log reported last.
-    reported: Option<Reported>,
+    reported: Option<ReportedChange>,
 }
 
 /// Change as the log reported it.
 #[derive(Debug, Clone, Copy)]
-struct Reported {
+struct ReportedChange {
     id: ChangeId,
     /// Number of affected users and groups.
     size: usize,
@@ -39,7 +39,7 @@ struct Reported {
 
 /// Description of a held change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeldBack {
+pub struct HeldChangeSummary {
     /// Id of the change, which an approval must name.
     pub id: ChangeId,
     /// Losses of the change alone.
@@ -47,7 +47,7 @@ pub struct HeldBack {
     /// Losses of the change together with those of the last hours. They decided.
     pub losses: Losses,
     /// Time for which changes have been held without a break.
-    pub since: Duration,
+    pub held_for: Duration,
 }
 
 /// User that a held change affects.
@@ -56,18 +56,18 @@ pub struct AffectedUser {
     /// SCIM `id` of the user.
     pub id: Box<str>,
     /// Kinds of change for the user.
-    pub kinds: Kinds,
+    pub kinds: ChangeKinds,
 }
 
 /// Outcome of an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approval {
+pub enum ApprovalOutcome {
     /// The change was published, with this number of users.
     Published(usize),
     /// No change is held.
     NothingHeld,
     /// Another change is held by now.
-    Another(ChangeId),
+    AnotherHeld(ChangeId),
     /// The change could not be published.
     Failed(String),
 }
@@ -76,48 +76,48 @@ impl Directory {
     /// Holds a load. The current snapshot stays, for as long as its age allows. The change is
     /// logged as an error if it is the first one, or at least twice as large as the one logged
     /// last.
-    pub(in crate::directory) fn hold_back(
+    pub(in crate::directory) fn hold(
         &self,
-        loaded: Loaded,
+        loaded: LoadedDirectory,
         started: SignedDuration,
         verdict: Verdict,
     ) {
-        let earlier = self.0.held.load_full();
+        let earlier = self.0.held_load.load_full();
         if earlier.is_none() {
-            self.0.counters.held_back.fetch_add(1, Relaxed);
+            self.0.metrics.held.fetch_add(1, Relaxed);
         }
         let (since, mut reported) = match &earlier {
-            Some(held) => (held.since, held.reported),
+            Some(held) => (held.held_since, held.reported),
             None => (self.0.clock.monotonic(), None),
         };
-        let Verdict { id, change, own, losses, .. } = verdict;
+        let Verdict { id, change, own_losses: own, losses, .. } = verdict;
         // An operator who knows of a small change must see when it grows.
         let known = match reported {
-            Some(Reported { size, .. }) => size,
+            Some(ReportedChange { size, .. }) => size,
             None => 0,
         };
-        if losses.size() >= known.saturating_mul(2) {
+        if losses.affected() >= known.saturating_mul(2) {
             report(id, &losses);
-            reported = Some(Reported { id, size: losses.size() });
+            reported = Some(ReportedChange { id, size: losses.affected() });
         } else {
             tracing::debug!("the change is still held back as {id}: {losses}");
         }
-        let held = Held { loaded, started, id, change, own, losses, since, reported };
-        self.0.held.store(Some(Arc::new(held)));
+        let held = HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
+        self.0.held_load.store(Some(Arc::new(held)));
     }
 
     /// Compares the held load with the current snapshot again.
     pub(in crate::directory) fn reassess_held_load(&self) {
-        let Some(held) = self.0.held.load_full() else { return };
-        let loaded = self.held_today(&held);
-        let verdict = self.judge(&loaded);
-        self.hold_back(loaded, held.started, verdict);
+        let Some(held) = self.0.held_load.load_full() else { return };
+        let loaded = self.remapped_held_load(&held);
+        let verdict = self.compare_with_current(&loaded);
+        self.hold(loaded, held.started, verdict);
     }
 
     /// Returns the held load, mapped for today: it may have been held for days.
-    fn held_today(&self, held: &Held) -> Loaded {
-        if !self.is_of_today(&held.loaded)
-            && let Some(again) = self.made_again(held.loaded.memory.as_ref())
+    fn remapped_held_load(&self, held: &HeldLoad) -> LoadedDirectory {
+        if !self.is_valid_today(&held.loaded)
+            && let Some(again) = self.remap(held.loaded.sync_state.as_ref())
         {
             return again;
         }
@@ -125,55 +125,55 @@ impl Directory {
     }
 
     /// Publishes the held load if its change has this id. Another change stays held.
-    pub async fn approve(&self, id: &str) -> Approval {
-        let _turn = self.0.publishing.lock().await;
-        let Some(held) = self.0.held.load_full() else {
+    pub async fn approve(&self, id: &str) -> ApprovalOutcome {
+        let _turn = self.0.publish_lock.lock().await;
+        let Some(held) = self.0.held_load.load_full() else {
             tracing::info!("nothing is held back");
-            return Approval::NothingHeld;
+            return ApprovalOutcome::NothingHeld;
         };
-        let loaded = self.held_today(&held);
-        let verdict = self.judge(&loaded);
+        let loaded = self.remapped_held_load(&held);
+        let verdict = self.compare_with_current(&loaded);
         if verdict.id.to_string() != id {
             let another = verdict.id;
             tracing::warn!(
                 "not approved: the change that is held back is {another} by now: {}",
-                verdict.own
+                verdict.own_losses
             );
-            self.hold_back(loaded, held.started, verdict);
-            return Approval::Another(another);
+            self.hold(loaded, held.started, verdict);
+            return ApprovalOutcome::AnotherHeld(another);
         }
-        tracing::warn!("the change {id} is approved and is published: {}", verdict.own);
-        let memory = loaded.memory.clone();
-        match self.publish(loaded, held.started, Reason::Approved(Box::new(verdict))).await {
+        tracing::warn!("the change {id} is approved and is published: {}", verdict.own_losses);
+        let memory = loaded.sync_state.clone();
+        match self.publish(loaded, held.started, PublishReason::Approved(Box::new(verdict))).await {
             Ok(snapshot) => {
-                self.0.held.store(None);
+                self.0.held_load.store(None);
                 self.0.approvals.fetch_add(1, Relaxed);
                 if let Some(approved) = memory {
-                    self.0.source.served(&approved);
+                    self.0.source.restore_current(&approved);
                 }
-                Approval::Published(snapshot.users().all().len())
+                ApprovalOutcome::Published(snapshot.users().all().len())
             }
             Err(reason) => {
                 tracing::error!("the approved change cannot be published: {reason}");
-                Approval::Failed(reason.to_string())
+                ApprovalOutcome::Failed(reason.to_string())
             }
         }
     }
 
     /// Publishes the held load if its change is the one that the log reported last. Otherwise the
     /// change is logged and stays held.
-    pub async fn approve_reported(&self) -> Approval {
+    pub async fn approve_reported(&self) -> ApprovalOutcome {
         let reported = {
-            let _turn = self.0.publishing.lock().await;
-            let Some(held) = self.0.held.load_full() else {
+            let _turn = self.0.publish_lock.lock().await;
+            let Some(held) = self.0.held_load.load_full() else {
                 tracing::info!("nothing is held back");
-                return Approval::NothingHeld;
+                return ApprovalOutcome::NothingHeld;
             };
             match held.reported {
                 Some(reported) if reported.id == held.id => reported.id,
                 Some(_) | None => {
-                    self.report_anew(&held);
-                    return Approval::Another(held.id);
+                    self.report_unseen_change(&held);
+                    return ApprovalOutcome::AnotherHeld(held.id);
                 }
             }
         };
@@ -181,32 +181,32 @@ impl Directory {
     }
 
     /// Logs a held change that is not the one the log reported last.
-    fn report_anew(&self, held: &Held) {
+    fn report_unseen_change(&self, held: &HeldLoad) {
         tracing::warn!(
             "not approved: the change that is held back is not the one that the log has reported; \
              the following line reports it"
         );
         report(held.id, &held.losses);
-        let &Held { started, id, own, losses, since, .. } = held;
-        let reported = Some(Reported { id, size: losses.size() });
+        let &HeldLoad { started, id, own, losses, held_since: since, .. } = held;
+        let reported = Some(ReportedChange { id, size: losses.affected() });
         let loaded = held.loaded.clone();
         let change = held.change.clone();
-        let held = Held { loaded, started, id, change, own, losses, since, reported };
-        self.0.held.store(Some(Arc::new(held)));
+        let held = HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
+        self.0.held_load.store(Some(Arc::new(held)));
     }
 
     /// Returns the held change, if any.
     #[must_use]
-    pub fn held_back(&self) -> Option<HeldBack> {
-        let held = self.0.held.load_full()?;
-        let since = self.0.clock.monotonic().saturating_sub(held.since);
-        Some(HeldBack { id: held.id, own: held.own, losses: held.losses, since })
+    pub fn held_change(&self) -> Option<HeldChangeSummary> {
+        let held = self.0.held_load.load_full()?;
+        let since = self.0.clock.monotonic().saturating_sub(held.held_since);
+        Some(HeldChangeSummary { id: held.id, own: held.own, losses: held.losses, held_for: since })
     }
 
     /// Returns all users that the held change affects, or `None` if another change is held by now.
     #[must_use]
     pub fn affected_users(&self, id: ChangeId) -> Option<Vec<AffectedUser>> {
-        let held = self.0.held.load_full()?;
+        let held = self.0.held_load.load_full()?;
         if held.id != id {
             return None;
         }

@@ -4,17 +4,17 @@ use std::fmt;
 
 /// Largest number of affected users that is always accepted, unless it is more than half of all
 /// users.
-const MAX_FEW: usize = 10;
+const MAX_ALWAYS_ACCEPTED_USERS: usize = 10;
 /// Smallest number of users at which a change of more than half of them can be refused.
 const MIN_USERS_FOR_MAJORITY_RULE: usize = 3;
 /// Largest number of new users that is always accepted, so that a small company can grow.
-const MAX_NEW: usize = 30;
-const KINDS: usize = Kind::ALL.len();
+const MAX_ALWAYS_ACCEPTED_NEW_USERS: usize = 30;
+const KIND_COUNT: usize = ChangeKind::ALL.len();
 
 /// Kind of change that takes something from a user, or gives something that may open access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "`Kind::words` says what each is")]
-pub enum Kind {
+pub enum ChangeKind {
     Disappeared,
     Deactivated,
     Renamed,
@@ -42,7 +42,7 @@ pub enum Kind {
     MoreGroups,
 }
 
-impl Kind {
+impl ChangeKind {
     /// All kinds, in the order of reports.
     pub const ALL: [Self; 25] = [
         Self::Disappeared,
@@ -119,7 +119,7 @@ impl Kind {
 
     /// Returns the change in words that follow a number of users.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Disappeared => "would disappear",
             Self::Deactivated => "would become inactive",
@@ -152,9 +152,9 @@ impl Kind {
 
 /// Set of kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Kinds(u32);
+pub struct ChangeKinds(u32);
 
-impl Kinds {
+impl ChangeKinds {
     /// Restores a set from [`Kinds::bits`].
     pub(super) fn from_bits(bits: u32) -> Self {
         Self(bits)
@@ -165,12 +165,12 @@ impl Kinds {
         self.0
     }
 
-    pub(super) fn add(&mut self, kind: Kind) {
+    pub(super) fn add(&mut self, kind: ChangeKind) {
         self.0 |= 1 << kind as u32;
     }
 
     /// Returns the union of both sets.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(super) fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -180,26 +180,26 @@ impl Kinds {
 
     /// Returns the set without the kinds that depend on the mapping.
     pub(super) fn without_mapped(self) -> Self {
-        Self(self.0 & !of(&Kind::OF_MAPPING).0)
+        Self(self.0 & !set_of(&ChangeKind::OF_MAPPING).0)
     }
 
     /// Reports whether the set contains a kind that takes something.
-    fn loses(self) -> bool {
-        !Self(self.0 & !of(&Kind::GAINS).0).is_empty()
+    fn has_loss(self) -> bool {
+        !Self(self.0 & !set_of(&ChangeKind::GAINS).0).is_empty()
     }
 
-    fn has(self, kind: Kind) -> bool {
+    fn contains(self, kind: ChangeKind) -> bool {
         self.0 & (1 << kind as u32) != 0
     }
 
     /// Returns the kinds in the set.
-    pub fn iter(self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(move |kind| self.has(*kind))
+    pub fn iter(self) -> impl Iterator<Item = ChangeKind> {
+        ChangeKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
 }
 
-fn of(kinds: &[Kind]) -> Kinds {
-    let mut all = Kinds::default();
+fn set_of(kinds: &[ChangeKind]) -> ChangeKinds {
+    let mut all = ChangeKinds::default();
     for kind in kinds {
         all.add(*kind);
     }
@@ -213,27 +213,27 @@ pub struct MaxChange(pub f64);
 
 impl MaxChange {
     /// Reports whether there is a limit.
-    pub(in crate::directory) fn is_bound(self) -> bool {
+    pub(in crate::directory) fn is_limited(self) -> bool {
         self.0 < 1.0
     }
 
     /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
-        let Losses { of, users, before, groups, .. } = *losses;
+        let Losses { largest_total: of, users, smallest_total: before, groups, .. } = *losses;
         let is_most = of >= MIN_USERS_FOR_MAJORITY_RULE && users * 2 > of && self.is_share_exceeded(users, of);
-        let new = losses.number(Kind::New);
-        self.is_bound()
+        let new = losses.users_with(ChangeKind::New);
+        self.is_limited()
             && (is_most
                 || self.is_many(users, of)
-                || self.is_many(losses.number(Kind::Activated), before)
-                || self.is_many(losses.number(Kind::MoreGroups), before)
-                || (new > MAX_NEW && self.is_share_exceeded(new, before))
-                || self.is_many(groups.gone + groups.renamed, groups.of))
+                || self.is_many(losses.users_with(ChangeKind::Activated), before)
+                || self.is_many(losses.users_with(ChangeKind::MoreGroups), before)
+                || (new > MAX_ALWAYS_ACCEPTED_NEW_USERS && self.is_share_exceeded(new, before))
+                || self.is_many(groups.disappeared + groups.renamed, groups.total))
     }
 
     /// Reports whether `count` is more than a few and more than the share of `of`.
     fn is_many(self, count: usize, of: usize) -> bool {
-        count > MAX_FEW && self.is_share_exceeded(count, of)
+        count > MAX_ALWAYS_ACCEPTED_USERS && self.is_share_exceeded(count, of)
     }
 
     fn is_share_exceeded(self, count: usize, of: usize) -> bool {
@@ -245,9 +245,9 @@ impl MaxChange {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GroupLosses {
     /// Number of groups before.
-    pub of: usize,
+    pub total: usize,
     /// Number of groups that would disappear.
-    pub gone: usize,
+    pub disappeared: usize,
     /// Number of groups that would have another name.
     pub renamed: usize,
 }
@@ -256,35 +256,35 @@ pub struct GroupLosses {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {
     /// Largest number of users in the window; losses are compared with it.
-    pub of: usize,
+    pub largest_total: usize,
     /// Smallest number of users in the window; gains are compared with it.
-    pub before: usize,
+    pub smallest_total: usize,
     /// Number of users who would lose something.
     pub users: usize,
     /// Harmed groups.
     pub groups: GroupLosses,
     /// Number of users for each kind, in the order of [`Kind::ALL`].
-    kinds: [usize; KINDS],
+    kinds: [usize; KIND_COUNT],
 }
 
 impl Losses {
     /// Returns zero losses, among this number of users and groups.
-    pub(super) fn among(of: usize, groups: usize) -> Self {
-        let groups = GroupLosses { of: groups, ..GroupLosses::default() };
-        Self { of, before: of, groups, ..Self::default() }
+    pub(super) fn zero(of: usize, groups: usize) -> Self {
+        let groups = GroupLosses { total: groups, ..GroupLosses::default() };
+        Self { largest_total: of, smallest_total: of, groups, ..Self::default() }
     }
 
     /// Counts one user with these kinds.
-    pub(super) fn count(&mut self, kinds: Kinds) {
-        self.users += usize::from(kinds.loses());
-        for (number, kind) in self.kinds.iter_mut().zip(Kind::ALL) {
-            *number += usize::from(kinds.has(kind));
+    pub(super) fn count(&mut self, kinds: ChangeKinds) {
+        self.users += usize::from(kinds.has_loss());
+        for (number, kind) in self.kinds.iter_mut().zip(ChangeKind::ALL) {
+            *number += usize::from(kinds.contains(kind));
         }
     }
 
     /// Returns the number of users with this kind.
     #[must_use]
-    pub fn number(&self, kind: Kind) -> usize {
+    pub fn users_with(&self, kind: ChangeKind) -> usize {
         let found = self.kinds().find(|(known, _)| *known == kind);
         match found {
             Some((_, number)) => number,
@@ -293,16 +293,16 @@ impl Losses {
     }
 
     /// Returns all kinds with a number above zero.
-    pub fn kinds(&self) -> impl Iterator<Item = (Kind, usize)> {
-        Kind::ALL.into_iter().zip(self.kinds).filter(|(_, number)| *number > 0)
+    pub fn kinds(&self) -> impl Iterator<Item = (ChangeKind, usize)> {
+        ChangeKind::ALL.into_iter().zip(self.kinds).filter(|(_, number)| *number > 0)
     }
 
     /// Returns the number of affected users and groups. A user who loses something and also gains
     /// something counts for each.
-    pub(in crate::directory) fn size(&self) -> usize {
-        let mut size = self.users + self.groups.gone + self.groups.renamed;
-        for kind in Kind::GAINS {
-            size += self.number(kind);
+    pub(in crate::directory) fn affected(&self) -> usize {
+        let mut size = self.users + self.groups.disappeared + self.groups.renamed;
+        for kind in ChangeKind::GAINS {
+            size += self.users_with(kind);
         }
         size
     }
@@ -310,12 +310,12 @@ impl Losses {
 
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} users would lose something", self.users, self.of)?;
+        write!(f, "{} of {} users would lose something", self.users, self.largest_total)?;
         for (place, (kind, number)) in self.kinds().enumerate() {
             let mark = if place == 0 { ':' } else { ',' };
-            write!(f, "{mark} {number} {}", kind.words())?;
+            write!(f, "{mark} {number} {}", kind.description())?;
         }
-        let GroupLosses { of, gone, renamed } = self.groups;
+        let GroupLosses { total: of, disappeared: gone, renamed } = self.groups;
         if gone + renamed > 0 {
             write!(f, "; of {of} groups {gone} would disappear and {renamed} would have ")?;
             f.write_str("another name")?;
@@ -328,9 +328,9 @@ impl fmt::Display for Losses {
 mod tests {
     use super::*;
 
-    fn losses(of: usize, count: usize, kind: Kind) -> Losses {
-        let mut losses = Losses { of, before: of, ..Losses::default() };
-        (0..count).for_each(|_| losses.count(super::of(&[kind])));
+    fn losses(of: usize, count: usize, kind: ChangeKind) -> Losses {
+        let mut losses = Losses { largest_total: of, smallest_total: of, ..Losses::default() };
+        (0..count).for_each(|_| losses.count(super::set_of(&[kind])));
         losses
     }
 
@@ -357,7 +357,7 @@ mod tests {
             (10, 1000, 0.0, false),
             (1000, 1000, 1.0, false),
         ] {
-            let exceeded = MaxChange(share).is_exceeded_by(&losses(of, count, Kind::Deactivated));
+            let exceeded = MaxChange(share).is_exceeded_by(&losses(of, count, ChangeKind::Deactivated));
             assert_eq!(exceeded, expected, "{count} of {of}");
         }
     }
@@ -365,19 +365,19 @@ mod tests {
     #[test]
     fn gains_exceed_the_limit_beyond_the_share_of_earlier_users() {
         for (kind, count, of, expected) in [
-            (Kind::New, 27, 3, false),
-            (Kind::New, 30, 3, false),
-            (Kind::New, 31, 3, true),
-            (Kind::New, 200, 1000, false),
-            (Kind::New, 201, 1000, true),
-            (Kind::Activated, 3, 5, false),
-            (Kind::Activated, 10, 12, false),
-            (Kind::Activated, 11, 12, true),
-            (Kind::Activated, 201, 1000, true),
-            (Kind::MoreGroups, 10, 12, false),
-            (Kind::MoreGroups, 11, 12, true),
-            (Kind::MoreGroups, 200, 1000, false),
-            (Kind::MoreGroups, 201, 1000, true),
+            (ChangeKind::New, 27, 3, false),
+            (ChangeKind::New, 30, 3, false),
+            (ChangeKind::New, 31, 3, true),
+            (ChangeKind::New, 200, 1000, false),
+            (ChangeKind::New, 201, 1000, true),
+            (ChangeKind::Activated, 3, 5, false),
+            (ChangeKind::Activated, 10, 12, false),
+            (ChangeKind::Activated, 11, 12, true),
+            (ChangeKind::Activated, 201, 1000, true),
+            (ChangeKind::MoreGroups, 10, 12, false),
+            (ChangeKind::MoreGroups, 11, 12, true),
+            (ChangeKind::MoreGroups, 200, 1000, false),
+            (ChangeKind::MoreGroups, 201, 1000, true),
         ] {
             let found = losses(of, count, kind);
             assert_eq!(
@@ -398,25 +398,25 @@ mod tests {
             (8, 0, 8, false),
             (11, 0, 100, false),
         ] {
-            let groups = GroupLosses { of, gone, renamed };
-            let losses = Losses { of: 1000, before: 1000, groups, ..Losses::default() };
+            let groups = GroupLosses { total: of, disappeared: gone, renamed };
+            let losses = Losses { largest_total: 1000, smallest_total: 1000, groups, ..Losses::default() };
             assert_eq!(MaxChange(0.2).is_exceeded_by(&losses), expected, "{groups:?}");
         }
     }
 
     #[test]
     fn display_lists_the_kinds_with_a_number_above_zero() {
-        let mut found = losses(60, 40, Kind::Disappeared);
-        let mut both = of(&[Kind::WithoutDepartment]);
-        both.add(Kind::FewerGroups);
+        let mut found = losses(60, 40, ChangeKind::Disappeared);
+        let mut both = set_of(&[ChangeKind::WithoutDepartment]);
+        both.add(ChangeKind::FewerGroups);
         found.count(both);
-        found.groups = GroupLosses { of: 4, gone: 1, renamed: 0 };
+        found.groups = GroupLosses { total: 4, disappeared: 1, renamed: 0 };
         assert_eq!(
             found.to_string(),
             "41 of 60 users would lose something: 40 would disappear, 1 would have no department, \
              1 would leave a group; of 4 groups 1 would disappear and 0 would have another name"
         );
-        let kinds: Vec<usize> = Kind::ALL.iter().map(|kind| *kind as usize).collect();
-        assert_eq!(kinds, (0..KINDS).collect::<Vec<_>>(), "each has its place");
+        let kinds: Vec<usize> = ChangeKind::ALL.iter().map(|kind| *kind as usize).collect();
+        assert_eq!(kinds, (0..KIND_COUNT).collect::<Vec<_>>(), "each has its place");
     }
 }

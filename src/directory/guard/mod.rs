@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-pub(super) use crate::directory::guard::account_state::{Accounts, Change};
-pub use crate::directory::guard::losses::{GroupLosses, Kind, Kinds, Losses, MaxChange};
-use crate::directory::guard::window::Window;
+pub(super) use crate::directory::guard::account_state::{AccountStates, AccountChanges};
+pub use crate::directory::guard::losses::{GroupLosses, ChangeKind, ChangeKinds, Losses, MaxChange};
+use crate::directory::guard::window::LossWindow;
 
-use crate::directory::{Loaded, lock};
+use crate::directory::{LoadedDirectory, lock};
 use crate::scim;
 
 /// Number of bytes of a digest that serve as id of a change.
@@ -32,13 +32,13 @@ const CHANGE_ID_BYTES: usize = 6;
 pub struct ChangeId([u8; CHANGE_ID_BYTES]);
 
 impl ChangeId {
-    fn of(change: &Change, later: &Accounts) -> Self {
+    fn of(change: &AccountChanges, later: &AccountStates) -> Self {
         let mut bytes = Vec::new();
         append_number(&mut bytes, change.users.len());
         for (id, kinds) in &change.users {
             append_id(&mut bytes, id);
             bytes.extend_from_slice(&kinds.bits().to_be_bytes());
-            bytes.extend_from_slice(&later.hash_of(id).to_be_bytes());
+            bytes.extend_from_slice(&later.user_hash(id).to_be_bytes());
         }
         append_number(&mut bytes, change.groups.len());
         for (id, _) in &change.groups {
@@ -47,7 +47,7 @@ impl ChangeId {
         }
         for id in &change.gained {
             append_id(&mut bytes, id);
-            bytes.extend_from_slice(&later.hash_of(id).to_be_bytes());
+            bytes.extend_from_slice(&later.user_hash(id).to_be_bytes());
         }
         let digest = scim::digest([&bytes]);
         let mut id = [0; CHANGE_ID_BYTES];
@@ -81,92 +81,92 @@ impl fmt::Display for ChangeId {
 /// Verdict of the guard on a load.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    accounts: Accounts,
+    accounts: AccountStates,
     pub(super) id: ChangeId,
-    pub(super) change: Change,
+    pub(super) change: AccountChanges,
     /// Losses of the change alone.
-    pub(super) own: Losses,
+    pub(super) own_losses: Losses,
     /// Losses of the change together with those within the window.
     pub(super) losses: Losses,
-    pub(super) is_too_much: bool,
+    pub(super) exceeds_limit: bool,
 }
 
 /// Guard with the state it compares with.
 #[derive(Debug, Default)]
-pub(super) struct Guard(Mutex<State>);
+pub(super) struct MassChangeGuard(Mutex<GuardState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct GuardState {
     /// Account states of the current snapshot; `None` before the first one.
-    served: Option<Accounts>,
-    window: Window,
+    current: Option<AccountStates>,
+    window: LossWindow,
 }
 
-impl Guard {
+impl MassChangeGuard {
     /// Compares a load with the current snapshot. While a load `is_held`, no loss in the window
     /// expires.
-    pub(super) fn judge(
+    pub(super) fn compare(
         &self,
         bound: MaxChange,
-        loaded: &Loaded,
+        loaded: &LoadedDirectory,
         now: Duration,
         is_held: bool,
     ) -> Verdict {
-        let accounts = Accounts::of(loaded);
+        let accounts = AccountStates::of(loaded);
         let state = self.state();
-        let change = match &state.served {
+        let change = match &state.current {
             Some(served) => served.changes(&accounts, &state.window.approved),
-            None => Change::default(),
+            None => AccountChanges::default(),
         };
-        let losses = state.window.losses(&change, signed(now), is_held);
+        let losses = state.window.losses(&change, to_signed(now), is_held);
         // A change that takes nothing passes, whatever was lost before.
         let is_too_much = change.counts() && bound.is_exceeded_by(&losses);
         let id = ChangeId::of(&change, &accounts);
-        Verdict { accounts, id, own: change.losses(), change, losses, is_too_much }
+        Verdict { accounts, id, own_losses: change.losses(), change, losses, exceeds_limit: is_too_much }
     }
 
     /// Records that a load within the limit was published.
-    pub(super) fn published(&self, verdict: Verdict, now: Duration, is_held: bool) {
+    pub(super) fn record_published(&self, verdict: Verdict, now: Duration, is_held: bool) {
         let mut state = self.state();
-        if state.served.is_some() {
-            state.window.note(&verdict.change, signed(now), is_held);
+        if state.current.is_some() {
+            state.window.add(&verdict.change, to_signed(now), is_held);
         }
-        let unconfirmed = verdict.accounts.unconfirmed();
+        let unconfirmed = verdict.accounts.unverified();
         state.window.approved.retain(|id| unconfirmed.contains(id));
-        state.served = Some(verdict.accounts);
+        state.current = Some(verdict.accounts);
     }
 
     /// Records that a load was published because an operator approved it.
-    pub(super) fn approved(&self, verdict: Verdict) {
+    pub(super) fn record_approved(&self, verdict: Verdict) {
         let mut state = self.state();
-        state.window.approve(verdict.accounts.unconfirmed());
-        state.served = Some(verdict.accounts);
+        state.window.reset_on_approval(verdict.accounts.unverified());
+        state.current = Some(verdict.accounts);
     }
 
     /// Restores the account states and the window of the state file, which was written `elapsed`
     /// ago. Returns `None` if the window cannot be decoded.
-    pub(super) fn recall(
+    pub(super) fn restore(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedDirectory,
         window: &[u8],
         now: Duration,
         elapsed: SignedDuration,
     ) -> Option<()> {
-        let window = Window::from_bytes(window, signed(now), elapsed)?;
-        *self.state() = State { served: Some(Accounts::of(loaded)), window };
+        let window = LossWindow::from_bytes(window, to_signed(now), elapsed)?;
+        *self.state() = GuardState { current: Some(AccountStates::of(loaded)), window };
         Some(())
     }
 
     /// Encodes the window.
     pub(super) fn window_bytes(&self, now: Duration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        self.state().window.to_bytes(signed(now))
+        self.state().window.to_bytes(to_signed(now))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GuardState> {
         lock(&self.0)
     }
 }
 
-fn signed(moment: Duration) -> SignedDuration {
+fn to_signed(moment: Duration) -> SignedDuration {
     SignedDuration::try_from(moment).unwrap_or(SignedDuration::MAX)
 }

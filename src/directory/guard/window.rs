@@ -7,52 +7,52 @@ use std::collections::{HashMap, HashSet};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::directory::guard::account_state::{Change, GroupChange};
-use crate::directory::guard::losses::{GroupLosses, Kinds, Losses};
+use crate::directory::guard::account_state::{AccountChanges, GroupChange};
+use crate::directory::guard::losses::{GroupLosses, ChangeKinds, Losses};
 
 /// Time within which losses add up.
-const WINDOW: SignedDuration = SignedDuration::from_hours(2);
+const WINDOW_LENGTH: SignedDuration = SignedDuration::from_hours(2);
 /// Time span whose losses are stored together.
-const STEP: SignedDuration = SignedDuration::from_mins(30);
+const STEP_LENGTH: SignedDuration = SignedDuration::from_mins(30);
 
 /// Losses within one [`STEP`].
 #[derive(Debug, Default)]
-struct Step {
+struct WindowStep {
     /// Start on the monotonic clock; negative for a step before a restart.
     since: SignedDuration,
     /// Largest number of users in a snapshot.
-    most: usize,
+    max_users: usize,
     /// Smallest number of users in a snapshot.
-    least: usize,
+    min_users: usize,
     /// Largest number of groups in a snapshot.
-    most_groups: usize,
-    users: HashMap<Box<str>, Kinds>,
+    max_groups: usize,
+    users: HashMap<Box<str>, ChangeKinds>,
     groups: HashMap<Box<str>, GroupChange>,
 }
 
 /// Losses within the last hours.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(super) struct LossWindow {
     /// Steps, the newest last.
-    steps: Vec<Step>,
+    steps: Vec<WindowStep>,
     /// Ids of unverified users whose deletion an operator has approved, for as long as they are
     /// served.
     pub(super) approved: HashSet<Box<str>>,
     /// Flag set from a restart until the first snapshot is published. Until then no loss expires:
     /// time alone approves nothing.
-    is_recalled: bool,
+    is_restored: bool,
 }
 
 /// Encoded form of a window.
 #[derive(Serialize, Deserialize)]
-struct Written {
-    steps: Vec<WrittenStep>,
+struct EncodedWindow {
+    steps: Vec<EncodedStep>,
     approved: Vec<Box<str>>,
 }
 
 /// Encoded form of a step.
 #[derive(Serialize, Deserialize)]
-struct WrittenStep {
+struct EncodedStep {
     /// Age at the time of writing, in milliseconds.
     age: i64,
     most: usize,
@@ -63,23 +63,23 @@ struct WrittenStep {
     renamed: Vec<Box<str>>,
 }
 
-impl Window {
+impl LossWindow {
     /// Returns the losses within the window together with those of `change`. While a load
     /// `is_held`, no loss expires.
-    pub(super) fn losses(&self, change: &Change, now: SignedDuration, is_held: bool) -> Losses {
-        let mut losses = Losses::among(change.before, change.groups_before);
-        let mut users: HashMap<&str, Kinds> = HashMap::new();
+    pub(super) fn losses(&self, change: &AccountChanges, now: SignedDuration, is_held: bool) -> Losses {
+        let mut losses = Losses::zero(change.before, change.groups_before);
+        let mut users: HashMap<&str, ChangeKinds> = HashMap::new();
         let mut groups: HashMap<&str, GroupChange> = HashMap::new();
         for step in &self.steps {
-            if !(is_held || self.is_recalled || step.counts(now)) {
+            if !(is_held || self.is_restored || step.is_within_window(now)) {
                 continue;
             }
-            losses.of = losses.of.max(step.most);
-            losses.before = losses.before.min(step.least);
-            losses.groups.of = losses.groups.of.max(step.most_groups);
+            losses.largest_total = losses.largest_total.max(step.max_users);
+            losses.smallest_total = losses.smallest_total.min(step.min_users);
+            losses.groups.total = losses.groups.total.max(step.max_groups);
             for (id, kinds) in &step.users {
                 let known = users.entry(id).or_default();
-                *known = known.and(*kinds);
+                *known = known.union(*kinds);
             }
             for (id, change) in &step.groups {
                 groups.insert(id, *change);
@@ -87,7 +87,7 @@ impl Window {
         }
         for (id, kinds) in change.counted_users() {
             let known = users.entry(id).or_default();
-            *known = known.and(kinds);
+            *known = known.union(kinds);
         }
         groups.extend(change.counted_groups());
         for kinds in users.values() {
@@ -100,27 +100,27 @@ impl Window {
     }
 
     /// Adds a published change.
-    pub(super) fn note(&mut self, change: &Change, now: SignedDuration, is_held: bool) {
+    pub(super) fn add(&mut self, change: &AccountChanges, now: SignedDuration, is_held: bool) {
         if !is_held {
-            self.steps.retain(|step| step.counts(now));
+            self.steps.retain(|step| step.is_within_window(now));
         }
-        self.is_recalled = false;
-        if self.steps.last().is_none_or(|newest| now - newest.since >= STEP) {
-            self.steps.push(Step {
+        self.is_restored = false;
+        if self.steps.last().is_none_or(|newest| now - newest.since >= STEP_LENGTH) {
+            self.steps.push(WindowStep {
                 since: now,
-                most: change.before,
-                least: change.before,
-                most_groups: change.groups_before,
-                ..Step::default()
+                max_users: change.before,
+                min_users: change.before,
+                max_groups: change.groups_before,
+                ..WindowStep::default()
             });
         }
         let Some(step) = self.steps.last_mut() else { return };
-        step.most = step.most.max(change.after);
-        step.least = step.least.min(change.after);
-        step.most_groups = step.most_groups.max(change.groups_before);
+        step.max_users = step.max_users.max(change.after);
+        step.min_users = step.min_users.min(change.after);
+        step.max_groups = step.max_groups.max(change.groups_before);
         for (id, kinds) in change.counted_users() {
             let known = step.users.entry(id.into()).or_default();
-            *known = known.and(kinds);
+            *known = known.union(kinds);
         }
         for (id, change) in change.counted_groups() {
             step.groups.insert(id.into(), change);
@@ -129,7 +129,7 @@ impl Window {
 
     /// Clears the window, because an operator has approved the snapshot, and stores the ids of its
     /// unverified users.
-    pub(super) fn approve(&mut self, unconfirmed: &HashSet<Box<str>>) {
+    pub(super) fn reset_on_approval(&mut self, unconfirmed: &HashSet<Box<str>>) {
         *self = Self { approved: unconfirmed.clone(), ..Self::default() };
     }
 
@@ -138,8 +138,8 @@ impl Window {
         &self,
         now: SignedDuration,
     ) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        let steps = self.steps.iter().map(|step| step.written(now)).collect();
-        rmp_serde::to_vec(&Written { steps, approved: self.approved.iter().cloned().collect() })
+        let steps = self.steps.iter().map(|step| step.encode(now)).collect();
+        rmp_serde::to_vec(&EncodedWindow { steps, approved: self.approved.iter().cloned().collect() })
     }
 
     /// Decodes a window that was written `elapsed` before `now`.
@@ -148,22 +148,22 @@ impl Window {
         now: SignedDuration,
         elapsed: SignedDuration,
     ) -> Option<Self> {
-        let Written { steps, approved } = rmp_serde::from_slice(bytes).ok()?;
+        let EncodedWindow { steps, approved } = rmp_serde::from_slice(bytes).ok()?;
         // A system clock that was set back does not make a loss younger.
         let elapsed = elapsed.max(SignedDuration::ZERO);
-        let steps = steps.into_iter().map(|step| step.read(now, elapsed)).collect();
-        Some(Self { steps, approved: approved.into_iter().collect(), is_recalled: true })
+        let steps = steps.into_iter().map(|step| step.decode(now, elapsed)).collect();
+        Some(Self { steps, approved: approved.into_iter().collect(), is_restored: true })
     }
 }
 
-impl Step {
+impl WindowStep {
     /// Reports whether the step is young enough. Its last losses may be younger than its start by
     /// the length of a step.
-    fn counts(&self, now: SignedDuration) -> bool {
-        now.saturating_sub(self.since) <= WINDOW + STEP
+    fn is_within_window(&self, now: SignedDuration) -> bool {
+        now.saturating_sub(self.since) <= WINDOW_LENGTH + STEP_LENGTH
     }
 
-    fn written(&self, now: SignedDuration) -> WrittenStep {
+    fn encode(&self, now: SignedDuration) -> EncodedStep {
         let age = now.saturating_sub(self.since).as_millis();
         let mut users = Vec::with_capacity(self.users.len());
         for (id, kinds) in &self.users {
@@ -173,15 +173,15 @@ impl Step {
         let mut renamed = Vec::new();
         for (id, change) in &self.groups {
             match change {
-                GroupChange::Gone => gone.push(id.clone()),
+                GroupChange::Disappeared => gone.push(id.clone()),
                 GroupChange::Renamed => renamed.push(id.clone()),
             }
         }
-        WrittenStep {
+        EncodedStep {
             age: i64::try_from(age).unwrap_or(i64::MAX),
-            most: self.most,
-            least: self.least,
-            most_groups: self.most_groups,
+            most: self.max_users,
+            least: self.min_users,
+            most_groups: self.max_groups,
             users,
             gone,
             renamed,
@@ -189,39 +189,39 @@ impl Step {
     }
 }
 
-impl WrittenStep {
-    fn read(self, now: SignedDuration, elapsed: SignedDuration) -> Step {
+impl EncodedStep {
+    fn decode(self, now: SignedDuration, elapsed: SignedDuration) -> WindowStep {
         let age = SignedDuration::from_millis(self.age.max(0)).saturating_add(elapsed);
         let mut users = HashMap::with_capacity(self.users.len());
         for (id, bits) in self.users {
-            users.insert(id, Kinds::from_bits(bits));
+            users.insert(id, ChangeKinds::from_bits(bits));
         }
         let mut groups = HashMap::with_capacity(self.gone.len() + self.renamed.len());
         for id in self.gone {
-            groups.insert(id, GroupChange::Gone);
+            groups.insert(id, GroupChange::Disappeared);
         }
         for id in self.renamed {
             groups.insert(id, GroupChange::Renamed);
         }
-        Step {
+        WindowStep {
             since: now.saturating_sub(age),
-            most: self.most,
-            least: self.least,
-            most_groups: self.most_groups,
+            max_users: self.most,
+            min_users: self.least,
+            max_groups: self.most_groups,
             users,
             groups,
         }
     }
 }
 
-impl Change {
+impl AccountChanges {
     /// Reports whether any part of this change counts towards the limit.
     pub(super) fn counts(&self) -> bool {
         self.counted_users().next().is_some() || self.counted_groups().next().is_some()
     }
 
     /// Returns the users who count towards the limit, with the kinds that do.
-    fn counted_users(&self) -> impl Iterator<Item = (&str, Kinds)> {
+    fn counted_users(&self) -> impl Iterator<Item = (&str, ChangeKinds)> {
         self.users.iter().filter_map(|(id, kinds)| {
             let kinds = if self.has_new_mapping { kinds.without_mapped() } else { *kinds };
             if kinds.is_empty() { None } else { Some((&**id, kinds)) }
@@ -238,7 +238,7 @@ impl Change {
 
     /// Returns the losses of this change alone.
     pub(super) fn losses(&self) -> Losses {
-        let mut losses = Losses::among(self.before, self.groups_before);
+        let mut losses = Losses::zero(self.before, self.groups_before);
         for (_, kinds) in &self.users {
             losses.count(*kinds);
         }
@@ -252,7 +252,7 @@ impl Change {
 impl GroupLosses {
     fn count(&mut self, change: GroupChange) {
         match change {
-            GroupChange::Gone => self.gone += 1,
+            GroupChange::Disappeared => self.disappeared += 1,
             GroupChange::Renamed => self.renamed += 1,
         }
     }

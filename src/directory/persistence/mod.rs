@@ -12,23 +12,23 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::directory::guard::Guard;
+use crate::directory::guard::MassChangeGuard;
 use crate::directory::persistence::state_file::StateFile;
-use crate::directory::snapshot::{Earlier, Snapshot};
-use crate::directory::{Directory, Inner, Memory, SourceError, lock};
-use crate::scim::Stamps;
+use crate::directory::snapshot::{PreviousState, Snapshot};
+use crate::directory::{Directory, DirectoryInner, SyncState, SourceError, lock};
+use crate::scim::VersionStamps;
 
 /// Version of the encoded content.
-const VERSION: u8 = 3;
+const CONTENT_VERSION: u8 = 3;
 /// Largest difference by which a state file may be newer than the system clock. A file from further
 /// in the future has no known age.
 const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// State to write.
 #[derive(Debug, Clone)]
-pub(super) struct Keepsake {
+pub(super) struct PendingState {
     snapshot: Arc<Snapshot>,
-    memory: Option<Arc<dyn Memory>>,
+    memory: Option<Arc<dyn SyncState>>,
     /// Start of its load.
     loaded: Timestamp,
     /// Time of publication.
@@ -37,11 +37,11 @@ pub(super) struct Keepsake {
     window: Vec<u8>,
 }
 
-impl Keepsake {
+impl PendingState {
     pub(super) fn new(
         snapshot: Arc<Snapshot>,
-        memory: Option<Arc<dyn Memory>>,
-        guard: &Guard,
+        memory: Option<Arc<dyn SyncState>>,
+        guard: &MassChangeGuard,
         clock: &dyn Clock,
     ) -> Self {
         let published = clock.now();
@@ -66,14 +66,14 @@ impl Keepsake {
     /// state.
     fn to_bytes(&self) -> Result<Option<Vec<u8>>, SourceError> {
         let Some(memory) = &self.memory else { return Ok(None) };
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![CONTENT_VERSION];
         for moment in [self.loaded, self.published] {
             bytes.extend_from_slice(&moment.as_millisecond().to_be_bytes());
         }
         bytes.extend_from_slice(&(self.window.len() as u64).to_be_bytes());
         bytes.extend_from_slice(&self.window);
         for resources in [self.snapshot.users(), self.snapshot.groups()] {
-            let stamps = Stamps::of(resources).to_json();
+            let stamps = VersionStamps::of(resources).to_json();
             bytes.extend_from_slice(&(stamps.len() as u64).to_be_bytes());
             bytes.extend_from_slice(&stamps);
         }
@@ -83,26 +83,26 @@ impl Keepsake {
 }
 
 /// Decoded content of a state file.
-struct Kept<'b> {
+struct DecodedState<'b> {
     loaded: Timestamp,
     published: Timestamp,
     window: &'b [u8],
-    users: Stamps,
-    groups: Stamps,
+    users: VersionStamps,
+    groups: VersionStamps,
     memory: &'b [u8],
 }
 
-impl<'b> Kept<'b> {
+impl<'b> DecodedState<'b> {
     fn from_bytes(bytes: &'b [u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first()?;
-        let (loaded, rest) = moment(rest)?;
-        let (published, rest) = moment(rest)?;
-        let (window, rest) = part(rest)?;
-        let (users, rest) = part(rest)?;
-        let (groups, memory) = part(rest)?;
-        let users = Stamps::from_json(users)?;
-        let groups = Stamps::from_json(groups)?;
-        if *version != VERSION {
+        let (loaded, rest) = split_time(rest)?;
+        let (published, rest) = split_time(rest)?;
+        let (window, rest) = split_part(rest)?;
+        let (users, rest) = split_part(rest)?;
+        let (groups, memory) = split_part(rest)?;
+        let users = VersionStamps::from_json(users)?;
+        let groups = VersionStamps::from_json(groups)?;
+        if *version != CONTENT_VERSION {
             return None;
         }
         Some(Self { loaded, published, window, users, groups, memory })
@@ -110,13 +110,13 @@ impl<'b> Kept<'b> {
 }
 
 /// Splits off a time in milliseconds.
-fn moment(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+fn split_time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
     let (moment, rest) = bytes.split_first_chunk()?;
     Some((Timestamp::from_millisecond(i64::from_be_bytes(*moment)).ok()?, rest))
 }
 
 /// Splits off a part that follows its length.
-fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
 }
@@ -128,17 +128,17 @@ fn other_version() -> SourceError {
 }
 
 /// State file, and the state to write next.
-pub(super) struct State {
+pub(super) struct Persistence {
     file: Arc<StateFile>,
     /// Newest state to write. A newer one replaces it.
-    next: watch::Sender<Option<Keepsake>>,
+    pending: watch::Sender<Option<PendingState>>,
     /// Outcome of the last write. `since` is a time on the monotonic clock.
-    keeping: ArcSwap<Keeping>,
+    last_write: ArcSwap<WriteStatus>,
 }
 
 /// State of persistence, as health reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Keeping {
+pub enum WriteStatus {
     /// Nothing had to be written since the start.
     #[default]
     Unwritten,
@@ -153,9 +153,9 @@ pub enum Keeping {
     },
 }
 
-impl State {
+impl Persistence {
     pub(super) fn new(file: StateFile) -> Self {
-        Self { file: Arc::new(file), next: watch::Sender::new(None), keeping: ArcSwap::default() }
+        Self { file: Arc::new(file), pending: watch::Sender::new(None), last_write: ArcSwap::default() }
     }
 }
 
@@ -163,10 +163,10 @@ impl Directory {
     /// Restores the snapshot from the state file, if there is one, and starts the task that writes
     /// later snapshots to it. A restored snapshot that is too old is not served, but the
     /// mass-change guard compares the first load with it.
-    pub fn recall(&self) {
-        let Some(state) = &self.0.state else { return };
+    pub fn restore(&self) {
+        let Some(state) = &self.0.persistence else { return };
         if let Some(content) = state.file.read() {
-            match self.recalled(&content) {
+            match self.restored_snapshot(&content) {
                 Ok(snapshot) => {
                     let age = snapshot.age(self.0.clock.monotonic());
                     let users = snapshot.users().all().len();
@@ -176,27 +176,27 @@ impl Directory {
                         age,
                         "the state file holds {users} users, as they were {age} s ago"
                     );
-                    self.0.last_good.store(Some(snapshot));
+                    self.0.current.store(Some(snapshot));
                 }
                 Err(reason) => state.file.set_aside(&reason.to_string()),
             }
         }
-        self.0.runtime.spawn(write(
+        self.0.runtime.spawn(write_pending_states(
             Arc::downgrade(&self.0),
             Arc::clone(&state.file),
-            state.next.subscribe(),
+            state.pending.subscribe(),
         ));
     }
 
-    fn recalled(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
-        let kept = Kept::from_bytes(content).ok_or_else(other_version)?;
-        let Kept { loaded, published, window, users, groups, memory } = kept;
-        let recalled = self.0.source.recall(memory)?;
-        *lock(&self.0.memory) = recalled.memory.clone();
+    fn restored_snapshot(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
+        let kept = DecodedState::from_bytes(content).ok_or_else(other_version)?;
+        let DecodedState { loaded, published, window, users, groups, memory } = kept;
+        let recalled = self.0.source.decode_state(memory)?;
+        *lock(&self.0.sync_state) = recalled.sync_state.clone();
         let clock = &*self.0.clock;
         let elapsed = clock.now().duration_since(published);
         let guard = &self.0.guard;
-        guard.recall(&recalled, window, clock.monotonic(), elapsed).ok_or_else(other_version)?;
+        guard.restore(&recalled, window, clock.monotonic(), elapsed).ok_or_else(other_version)?;
         let mut age = clock.now().duration_since(loaded);
         if age < -MAX_CLOCK_DIFFERENCE {
             tracing::warn!(
@@ -207,60 +207,60 @@ impl Directory {
             age = SignedDuration::MAX / 2;
         }
         let started = SignedDuration::try_from(clock.monotonic()).unwrap_or_default() - age;
-        let earlier = Earlier::Stamped { users: &users, groups: &groups };
+        let earlier = PreviousState::Stamped { users: &users, groups: &groups };
         Snapshot::new(recalled, earlier, started, clock).map(Arc::new)
     }
 
     /// Returns the state of persistence, or `None` if no state file is configured.
     #[must_use]
-    pub fn keeping(&self) -> Option<Keeping> {
-        let keeping = Keeping::clone(&self.0.state.as_ref()?.keeping.load());
+    pub fn state_write_status(&self) -> Option<WriteStatus> {
+        let keeping = WriteStatus::clone(&self.0.persistence.as_ref()?.last_write.load());
         let now = self.0.clock.monotonic();
         Some(match keeping {
-            Keeping::Failed { reason, since } => {
-                Keeping::Failed { reason, since: now.saturating_sub(since) }
+            WriteStatus::Failed { reason, since } => {
+                WriteStatus::Failed { reason, since: now.saturating_sub(since) }
             }
-            keeping @ (Keeping::Unwritten | Keeping::Written) => keeping,
+            keeping @ (WriteStatus::Unwritten | WriteStatus::Written) => keeping,
         })
     }
 
     /// Schedules a write of the state. It replaces a state that still waits to be written.
-    pub(super) fn write_down(&self, keepsake: Keepsake) {
-        if let Some(state) = &self.0.state {
-            state.next.send_replace(Some(keepsake));
+    pub(super) fn schedule_write(&self, keepsake: PendingState) {
+        if let Some(state) = &self.0.persistence {
+            state.pending.send_replace(Some(keepsake));
         }
     }
 }
 
-impl Inner {
+impl DirectoryInner {
     /// Counts a write and stores its outcome.
-    fn state_ended(&self, written: &Result<(), String>) {
-        self.counters.state_ended(written);
-        if let Some(state) = &self.state {
-            let since = match &**state.keeping.load() {
-                Keeping::Failed { since, .. } => *since,
-                Keeping::Unwritten | Keeping::Written => self.clock.monotonic(),
+    fn record_write(&self, written: &Result<(), String>) {
+        self.metrics.count_state_write(written);
+        if let Some(state) = &self.persistence {
+            let since = match &**state.last_write.load() {
+                WriteStatus::Failed { since, .. } => *since,
+                WriteStatus::Unwritten | WriteStatus::Written => self.clock.monotonic(),
             };
             let keeping = match written {
-                Ok(()) => Keeping::Written,
-                Err(reason) => Keeping::Failed { reason: reason.clone(), since },
+                Ok(()) => WriteStatus::Written,
+                Err(reason) => WriteStatus::Failed { reason: reason.clone(), since },
             };
-            state.keeping.store(Arc::new(keeping));
+            state.last_write.store(Arc::new(keeping));
         }
     }
 }
 
 /// Writes the newest state, one write after the other, until the directory is dropped.
-async fn write(
-    directory: Weak<Inner>,
+async fn write_pending_states(
+    directory: Weak<DirectoryInner>,
     file: Arc<StateFile>,
-    mut next: watch::Receiver<Option<Keepsake>>,
+    mut next: watch::Receiver<Option<PendingState>>,
 ) {
     let mut has_failed = false;
     while next.changed().await.is_ok() {
         let Some(keepsake) = next.borrow_and_update().clone() else { continue };
         let file = Arc::clone(&file);
-        let written = match tokio::task::spawn_blocking(move || put(&file, &keepsake)).await {
+        let written = match tokio::task::spawn_blocking(move || write_state(&file, &keepsake)).await {
             Ok(written) => written,
             Err(_) => Err("internal error of this program".to_owned()),
         };
@@ -270,7 +270,7 @@ async fn write(
             Err(reason) => Some(Err(reason.clone())),
         };
         if let (Some(directory), Some(ended)) = (directory.upgrade(), ended) {
-            directory.state_ended(&ended);
+            directory.record_write(&ended);
         }
         if let Err(reason) = &written
             && !has_failed
@@ -285,7 +285,7 @@ async fn write(
 }
 
 /// Writes the state. Returns `false` if there was nothing to write or another server is writing.
-fn put(file: &StateFile, keepsake: &Keepsake) -> Result<bool, String> {
+fn write_state(file: &StateFile, keepsake: &PendingState) -> Result<bool, String> {
     let bytes = match keepsake.to_bytes() {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(false),

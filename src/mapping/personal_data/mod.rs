@@ -11,7 +11,7 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_EXPRESSIONS, LANGUAGES, Language};
+use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_EXPRESSIONS, LANGUAGES, LanguageWords};
 use crate::personio::model::CustomAttribute;
 
 /// Maximum length in bytes of a stem that must lie within one word. Across words, short stems match
@@ -24,29 +24,29 @@ const MAX_EXPRESSION_WORDS: usize = 3;
 /// Reports whether an id, a global id or a label names personal data.
 #[must_use]
 pub fn is_personal(text: &str) -> bool {
-    let plain = plain(text);
+    let plain = strip_accents(text);
     // `dateOfBirth` is split at its capital letters in a second attempt.
     let as_written = words(&plain, |_, _| false);
     let by_case = words(&plain, |last, next| last.is_lowercase() && next.is_uppercase());
-    VOCABULARY.names_personal(&as_written)
-        || (by_case != as_written && VOCABULARY.names_personal(&by_case))
+    WORD_INDEX.names_personal(&as_written)
+        || (by_case != as_written && WORD_INDEX.names_personal(&by_case))
 }
 
 /// Words of all languages, indexed because each custom attribute of each person is checked.
-struct Vocabulary {
+struct WordIndex {
     words: HashSet<&'static str>,
     texts: HashSet<&'static str>,
     /// Stems by first letter.
     stems: HashMap<char, Vec<&'static str>>,
 }
 
-static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
+static WORD_INDEX: LazyLock<WordIndex> = LazyLock::new(WordIndex::new);
 
-impl Vocabulary {
+impl WordIndex {
     fn new() -> Self {
         let mut vocabulary =
             Self { words: HashSet::new(), texts: HashSet::new(), stems: HashMap::new() };
-        for Language { words, stems, texts } in LANGUAGES {
+        for LanguageWords { words, stems, texts } in LANGUAGES {
             vocabulary.words.extend(*words);
             vocabulary.texts.extend(*texts);
             for stem in *stems {
@@ -60,19 +60,19 @@ impl Vocabulary {
 
     /// Reports whether `words`, in this order, name personal data.
     fn names_personal(&self, words: &[String]) -> bool {
-        let words = without_harmless(words);
+        let words = strip_harmless_expressions(words);
         let squeezed = strip_harmless_stems(words.concat());
         self.texts.contains(squeezed.as_str())
             || words.iter().any(|word| self.words.contains(word))
-            || self.has_stem(&squeezed, |stem| stem.len() > MAX_SHORT_STEM_BYTES)
+            || self.contains_stem(&squeezed, |stem| stem.len() > MAX_SHORT_STEM_BYTES)
             || words.iter().any(|word| {
                 let word = strip_harmless_stems((*word).to_owned());
-                self.has_stem(&word, |stem| stem.len() <= MAX_SHORT_STEM_BYTES)
+                self.contains_stem(&word, |stem| stem.len() <= MAX_SHORT_STEM_BYTES)
             })
     }
 
     /// Reports whether `text` contains a stem for which `counts` returns true.
-    fn has_stem(&self, text: &str, counts: fn(&str) -> bool) -> bool {
+    fn contains_stem(&self, text: &str, counts: fn(&str) -> bool) -> bool {
         for (start, letter) in text.char_indices() {
             let (Some(stems), Some(rest)) = (self.stems.get(&letter), text.get(start..)) else {
                 continue;
@@ -97,7 +97,7 @@ fn strip_harmless_stems(mut text: String) -> String {
 
 /// Returns the words that are not part of a harmless expression. An expression has up to
 /// [`MAX_EXPRESSION_WORDS`] consecutive words.
-fn without_harmless(words: &[String]) -> Vec<&str> {
+fn strip_harmless_expressions(words: &[String]) -> Vec<&str> {
     let mut left = Vec::with_capacity(words.len());
     let mut rest = words;
     while let Some((first, others)) = rest.split_first() {
@@ -123,7 +123,7 @@ fn harmless_words_at_start(words: &[String]) -> Option<usize> {
 }
 
 /// Accented letters of Personio's languages, and their replacements.
-const ACCENTS: &[(&str, &str)] = &[
+const ACCENTED_LETTERS: &[(&str, &str)] = &[
     ("áàâãäåą", "a"),
     ("ÁÀÂÃÄÅĄ", "A"),
     ("çćč", "c"),
@@ -154,13 +154,13 @@ const ACCENTS: &[(&str, &str)] = &[
 ];
 
 /// Returns the text without accents, both in precomposed letters and as combining characters.
-fn plain(text: &str) -> String {
+fn strip_accents(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }
     let mut plain = String::with_capacity(text.len());
     for char in text.chars() {
-        match ACCENTS.iter().find(|(letters, _)| letters.contains(char)) {
+        match ACCENTED_LETTERS.iter().find(|(letters, _)| letters.contains(char)) {
             Some((_, letter)) => plain.push_str(letter),
             // A combining accent.
             None if matches!(char, '\u{300}'..='\u{36f}') => {}

@@ -3,7 +3,7 @@
 //! and `ue`, because both spellings are common.
 
 /// Words of one language, or of two languages that share many words.
-pub(crate) struct Language {
+pub(crate) struct LanguageWords {
     /// Words that name personal data only as a whole word.
     pub(crate) words: &'static [&'static str],
     /// Stems that name personal data anywhere in a text without separators. They match compounds,
@@ -15,9 +15,9 @@ pub(crate) struct Language {
 }
 
 /// Words of the languages of Personio's interface.
-pub(crate) const LANGUAGES: &[Language] = &[
+pub(crate) const LANGUAGES: &[LanguageWords] = &[
     // English and German.
-    Language {
+    LanguageWords {
         words: &[
             "street",
             "zip",
@@ -229,7 +229,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         texts: &[],
     },
     // Spanish.
-    Language {
+    LanguageWords {
         words: &[
             "sexo",
             "edad",
@@ -326,7 +326,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         texts: &["direccion", "direcciones", "genero", "nie", "aniversario", "parentesco"],
     },
     // French.
-    Language {
+    LanguageWords {
         words: &[
             "naissance",
             "sexe",
@@ -435,7 +435,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         texts: &["genre", "portable", "domicile"],
     },
     // Italian.
-    Language {
+    LanguageWords {
         words: &[
             "sesso",
             "figlio",
@@ -516,7 +516,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         texts: &["genere", "eta", "cap", "ral", "patente", "nomina"],
     },
     // Dutch.
-    Language {
+    LanguageWords {
         words: &[
             "mobiel",
             "gsm",
@@ -617,7 +617,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         texts: &[],
     },
     // Polish.
-    Language {
+    LanguageWords {
         words: &[
             "plec",
             "wiek",
@@ -729,7 +729,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         texts: &[],
     },
     // Portuguese.
-    Language {
+    LanguageWords {
         words: &[
             "sexo",
             "idade",

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-use crate::personio::limits::Limits;
+use crate::personio::limits::ReadLimits;
 use crate::personio::model::Status;
 use crate::personio::model::json;
 use crate::personio::model::json::{JsonMembers, JsonType};
@@ -56,7 +56,7 @@ pub(in crate::personio) struct EntryReader<'r> {
 }
 
 impl<'r> EntryReader<'r> {
-    pub(in crate::personio) fn new(limits: &Limits, wanted: Option<&'r [String]>) -> Self {
+    pub(in crate::personio) fn new(limits: &ReadLimits, wanted: Option<&'r [String]>) -> Self {
         Self { max_text_bytes: limits.text_bytes, wanted, malformed: Vec::new() }
     }
 
@@ -195,7 +195,7 @@ impl<'a> JsonObject<'a> {
     ) -> ReadResult<Option<Status>> {
         match self.text_field(name, reader, text::address) {
             TextField::Absent => Ok(None),
-            TextField::Intact(word) => Ok(Some(Status::from_word(&word))),
+            TextField::Intact(word) => Ok(Some(Status::from_value(&word))),
             TextField::Malformed | TextField::Repaired(_) => Err(UnreadableAttribute(name)),
         }
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::personio::limits::Limits;
+use crate::personio::limits::ReadLimits;
 use crate::personio::model::lenient::{
     EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute, custom_attribute_name,
 };
@@ -77,7 +77,7 @@ pub struct Employment {
     pub status: Option<Status>,
     /// Type: `INTERNAL` or `EXTERNAL`.
     #[serde(rename = "type")]
-    pub kind: Option<String>,
+    pub employment_type: Option<String>,
     /// Position of the person.
     pub position: Option<Position>,
     /// Supervisor, by the id of the person.
@@ -123,7 +123,7 @@ pub enum Status {
 impl Status {
     /// Parses a value without regard to case.
     #[must_use]
-    pub fn from_word(word: &str) -> Self {
+    pub fn from_value(word: &str) -> Self {
         let word = word.to_ascii_uppercase();
         match word.as_str() {
             "ACTIVE" => Self::Active,
@@ -136,7 +136,7 @@ impl Status {
 
     /// Returns Personio's value, in upper case.
     #[must_use]
-    pub fn word(&self) -> &str {
+    pub fn value(&self) -> &str {
         match self {
             Self::Active => "ACTIVE",
             Self::Inactive => "INACTIVE",
@@ -149,14 +149,14 @@ impl Status {
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.word())
+        serializer.serialize_str(self.value())
     }
 }
 
 impl<'de> Deserialize<'de> for Status {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
-        Ok(Self::from_word(&word))
+        Ok(Self::from_value(&word))
     }
 }
 
@@ -181,7 +181,7 @@ pub struct OrgUnit {
     pub id: String,
     /// Type: `DEPARTMENT` or `TEAM`, converted to upper case.
     #[serde(rename = "type")]
-    pub kind: Option<String>,
+    pub unit_type: Option<String>,
 }
 
 /// Cost centre of an employment, with its share.
@@ -305,7 +305,7 @@ impl FromObject for ListedEmployment {
         let employment = Employment {
             id: object.id("id", reader)?,
             status: object.status("status", reader)?,
-            kind: object.word("type", reader),
+            employment_type: object.word("type", reader),
             position: object.object("position", reader),
             supervisor: object.object("supervisor", reader),
             office: object.object("office", reader),
@@ -358,7 +358,7 @@ impl FromObject for Reference {
 
 impl FromObject for OrgUnit {
     fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
-        Ok(Self { id: object.id("id", reader)?, kind: object.word("type", reader) })
+        Ok(Self { id: object.id("id", reader)?, unit_type: object.word("type", reader) })
     }
 }
 
@@ -387,7 +387,7 @@ impl FromObject for LookupEntry {
 /// Parses a value from JSON with the default limits and all custom attributes.
 fn from_json<'de, D: Deserializer<'de>, T: FromObject>(deserializer: D) -> Result<T, D::Error> {
     let text = Box::<RawValue>::deserialize(deserializer)?;
-    match EntryReader::new(&Limits::default(), None).entry(text.get()) {
+    match EntryReader::new(&ReadLimits::default(), None).entry(text.get()) {
         Ok(value) => Ok(value),
         Err(UnreadableAttribute(attribute)) => {
             Err(de::Error::custom(format!("`{attribute}` cannot be read")))
@@ -496,8 +496,8 @@ mod tests {
         ] {
             let employment = serde_json::json!({"id": "e", "status": json, "type": "internal"});
             let employment: Employment = serde_json::from_value(employment).unwrap();
-            assert_eq!(employment.status.unwrap().word(), word);
-            assert_eq!(employment.kind.unwrap(), "INTERNAL");
+            assert_eq!(employment.status.unwrap().value(), word);
+            assert_eq!(employment.employment_type.unwrap(), "INTERNAL");
         }
     }
 

@@ -3,14 +3,14 @@
 
 use crate::scim::filter::parse::{FilterResult, LocatedError};
 use crate::scim::filter::predicate::Predicate;
-use crate::scim::filter::{Filter, FilterError, Path, Test};
-use crate::scim::resource::Value;
+use crate::scim::filter::{Filter, FilterError, AttrPath, AttrTest};
+use crate::scim::resource::ResourceValue;
 use crate::scim::schema::{standard_attributes, suggestion};
 use crate::scim::{AttributeId, ResourceType};
 
 /// Filter bound to one resource type.
 #[derive(Debug)]
-pub(in crate::scim) enum Condition {
+pub(in crate::scim) enum BoundFilter {
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
@@ -36,7 +36,7 @@ pub(in crate::scim) struct BoundAttribute {
     pub(super) predicate: Predicate,
 }
 
-impl Condition {
+impl BoundFilter {
     /// Binds `filter`, which was parsed from `text`, to `resource_type`.
     ///
     /// `resource_types` are all types of the query. An attribute that only another type has is
@@ -52,7 +52,7 @@ impl Condition {
     }
 
     /// Reports whether the filter matches a resource, or an element of a value path.
-    pub(in crate::scim) fn holds(&self, value: Value<'_>) -> bool {
+    pub(in crate::scim) fn holds(&self, value: ResourceValue<'_>) -> bool {
         match self {
             Self::And(operands) => all_hold(operands, value),
             Self::Or(operands) => operands.iter().any(|operand| operand.holds(value)),
@@ -75,30 +75,30 @@ impl Condition {
     }
 }
 
-fn all_hold(filters: &[Condition], value: Value<'_>) -> bool {
+fn all_hold(filters: &[BoundFilter], value: ResourceValue<'_>) -> bool {
     filters.iter().all(|filter| filter.holds(value))
 }
 
 /// Reports whether one value that `path` leads to matches every filter.
-fn any_element_matches(value: Value<'_>, path: &[AttributeId], filters: &[Condition]) -> bool {
+fn any_element_matches(value: ResourceValue<'_>, path: &[AttributeId], filters: &[BoundFilter]) -> bool {
     any_value(value, path, &mut |element| all_hold(filters, element))
 }
 
-fn total_predicates(filters: &[Condition]) -> usize {
-    filters.iter().map(Condition::predicate_count).sum()
+fn total_predicates(filters: &[BoundFilter]) -> usize {
+    filters.iter().map(BoundFilter::predicate_count).sum()
 }
 
 impl BoundAttribute {
     /// Reports whether any value passes the test: "If any of the values matches" (RFC 7644
     /// §3.4.2.2). Without a value, only the tests that hold for an absent value pass, such as `ne`.
-    fn holds(&self, value: Value<'_>) -> bool {
+    fn holds(&self, value: ResourceValue<'_>) -> bool {
         let mut has_value = false;
         let is_match = any_value(value, &self.path, &mut |value| {
             if value.is_empty() {
                 return false;
             }
             has_value = true;
-            self.predicate.holds(&value.content())
+            self.predicate.holds(&value.decode())
         });
         is_match || (!has_value && self.predicate.holds_without_value())
     }
@@ -106,16 +106,16 @@ impl BoundAttribute {
 
 /// Reports whether `matches` returns true for any value that `path` leads to from `value`. A path
 /// through an array leads to all its elements.
-fn any_value<'a, F>(value: Value<'a>, path: &[AttributeId], matches: &mut F) -> bool
+fn any_value<'a, F>(value: ResourceValue<'a>, path: &[AttributeId], matches: &mut F) -> bool
 where
-    F: FnMut(Value<'a>) -> bool,
+    F: FnMut(ResourceValue<'a>) -> bool,
 {
     if value.is_array() {
-        return value.parts().any(|element| any_value(element, path, matches));
+        return value.children().any(|element| any_value(element, path, matches));
     }
     match path {
         [] => matches(value),
-        [first, rest @ ..] => match value.get(*first) {
+        [first, rest @ ..] => match value.member(*first) {
             Some(value) => any_value(value, rest, matches),
             None => false,
         },
@@ -125,9 +125,9 @@ where
 /// Parts of a value path: `path[inner].last`.
 #[derive(Clone, Copy)]
 struct ValuePathParts<'f> {
-    path: &'f Path,
+    path: &'f AttrPath,
     inner: &'f Filter,
-    last: Option<&'f (Path, Test)>,
+    last: Option<&'f (AttrPath, AttrTest)>,
 }
 
 /// Resolver of names for one resource type.
@@ -140,42 +140,42 @@ struct Binder<'k> {
 }
 
 impl Binder<'_> {
-    fn bind(&self, filter: &Filter) -> FilterResult<Condition> {
+    fn bind(&self, filter: &Filter) -> FilterResult<BoundFilter> {
         match filter {
-            Filter::And(operands) => Ok(Condition::And(self.bind_all(operands)?)),
-            Filter::Or(operands) => Ok(Condition::Or(self.bind_all(operands)?)),
-            Filter::Not(operand) => Ok(Condition::Not(Box::new(self.bind(operand)?))),
-            Filter::Test(path, test) => self.bind_attribute(path, test),
-            Filter::Element(path, inner, last) => {
+            Filter::And(operands) => Ok(BoundFilter::And(self.bind_all(operands)?)),
+            Filter::Or(operands) => Ok(BoundFilter::Or(self.bind_all(operands)?)),
+            Filter::Not(operand) => Ok(BoundFilter::Not(Box::new(self.bind(operand)?))),
+            Filter::AttrExp(path, test) => self.bind_attribute(path, test),
+            Filter::ValuePath(path, inner, last) => {
                 let last = last.as_ref();
                 self.bind_value_path(ValuePathParts { path, inner, last })
             }
         }
     }
 
-    fn bind_all(&self, filters: &[Filter]) -> FilterResult<Vec<Condition>> {
+    fn bind_all(&self, filters: &[Filter]) -> FilterResult<Vec<BoundFilter>> {
         filters.iter().map(|filter| self.bind(filter)).collect()
     }
 
-    fn bind_attribute(&self, path: &Path, test: &Test) -> FilterResult<Condition> {
+    fn bind_attribute(&self, path: &AttrPath, test: &AttrTest) -> FilterResult<BoundFilter> {
         let Some(id) = self.resolve(path)? else {
-            return Ok(Condition::Constant(Predicate::without_attribute(test)?));
+            return Ok(BoundFilter::Constant(Predicate::without_attribute(test)?));
         };
         let (predicate, id) = Predicate::new(self.resource_type, id, path, test)?;
-        let steps = self.resource_type.way(id);
+        let steps = self.resource_type.path_ids(id);
         let holder_length = match self.holder {
-            Some(holder) => self.resource_type.way(holder).len(),
+            Some(holder) => self.resource_type.path_ids(holder).len(),
             None => 0,
         };
         let path = steps.get(holder_length..).unwrap_or_default().into();
-        Ok(Condition::Attribute(BoundAttribute { id, path, predicate }))
+        Ok(BoundFilter::Attribute(BoundAttribute { id, path, predicate }))
     }
 
-    fn bind_value_path(&self, parts: ValuePathParts<'_>) -> FilterResult<Condition> {
+    fn bind_value_path(&self, parts: ValuePathParts<'_>) -> FilterResult<BoundFilter> {
         let ValuePathParts { path, inner, last } = parts;
         let Some(id) = self.resolve(path)? else {
             self.check_unserved(parts)?;
-            return Ok(Condition::Constant(false));
+            return Ok(BoundFilter::Constant(false));
         };
         if self.resource_type.get(id).sub_attributes.is_empty() {
             return Err(without_sub_attributes(path));
@@ -185,26 +185,26 @@ impl Binder<'_> {
         if !self.resource_type.get(id).multi_valued {
             // An object without members is not present (RFC 7643 §2.5), so no filter matches it.
             let (path, predicate) = (Box::default(), Predicate::Present);
-            filters.push(Condition::Attribute(BoundAttribute { id, path, predicate }));
+            filters.push(BoundFilter::Attribute(BoundAttribute { id, path, predicate }));
         }
         filters.push(within.bind(inner)?);
         if let Some((path, test)) = last {
             filters.push(within.bind_attribute(path, test)?);
         }
-        let path = self.resource_type.way(id);
-        Ok(Condition::ValuePath { attribute: id, path, filters })
+        let path = self.resource_type.path_ids(id);
+        Ok(BoundFilter::ValuePath { attribute: id, path, filters })
     }
 
     /// Returns the attribute that `path` names. Returns none for a known attribute without a value
     /// in this type: another type of the query has it, or RFC 7643 defines it and it is not served.
-    fn resolve(&self, path: &Path) -> FilterResult<Option<AttributeId>> {
+    fn resolve(&self, path: &AttrPath) -> FilterResult<Option<AttributeId>> {
         match self.holder {
             Some(holder) => self.resolve_sub(holder, path),
             None => self.resolve_attribute(path),
         }
     }
 
-    fn resolve_sub(&self, holder: AttributeId, path: &Path) -> FilterResult<Option<AttributeId>> {
+    fn resolve_sub(&self, holder: AttributeId, path: &AttrPath) -> FilterResult<Option<AttributeId>> {
         let resource_type = self.resource_type;
         if let Some(id) = resource_type.sub_attribute(holder, &path.text) {
             return Ok(Some(id));
@@ -217,13 +217,13 @@ impl Binder<'_> {
         Err(unknown_sub_attribute(path, &holder.name, names))
     }
 
-    fn resolve_attribute(&self, path: &Path) -> FilterResult<Option<AttributeId>> {
+    fn resolve_attribute(&self, path: &AttrPath) -> FilterResult<Option<AttributeId>> {
         if let Some(id) = self.resource_type.attribute(&path.text) {
             return Ok(Some(id));
         }
         for resource_type in self.resource_types {
             let is_served = resource_type.attribute(&path.text).is_some();
-            if is_served || standard_attributes::has(resource_type, &path.text) {
+            if is_served || standard_attributes::has_attribute(resource_type, &path.text) {
                 return Ok(None);
             }
         }
@@ -257,7 +257,7 @@ impl Binder<'_> {
 
 /// Attribute that RFC 7643 defines and this server does not serve.
 struct UnservedAttribute<'a> {
-    path: &'a Path,
+    path: &'a AttrPath,
     sub_attributes: &'static [&'static str],
 }
 
@@ -271,13 +271,13 @@ impl UnservedAttribute<'_> {
                 Ok(())
             }
             Filter::Not(operand) => self.check(operand),
-            Filter::Test(path, test) => self.check_test(path, test),
+            Filter::AttrExp(path, test) => self.check_test(path, test),
             // The parser refuses brackets within brackets.
-            Filter::Element(..) => Ok(()),
+            Filter::ValuePath(..) => Ok(()),
         }
     }
 
-    fn check_test(&self, path: &Path, test: &Test) -> FilterResult<()> {
+    fn check_test(&self, path: &AttrPath, test: &AttrTest) -> FilterResult<()> {
         if !self.sub_attributes.iter().any(|name| name.eq_ignore_ascii_case(&path.text)) {
             let names = self.sub_attributes.iter().copied();
             return Err(unknown_sub_attribute(path, &self.path.shown(), names));
@@ -287,13 +287,13 @@ impl UnservedAttribute<'_> {
     }
 }
 
-fn without_sub_attributes(path: &Path) -> LocatedError {
+fn without_sub_attributes(path: &AttrPath) -> LocatedError {
     let name = path.shown();
     let message = format!("{name} has no sub-attributes, so brackets cannot follow it");
     LocatedError::new(path.offset, message)
 }
 
-fn unknown_sub_attribute<'n, N>(path: &Path, holder: &str, names: N) -> LocatedError
+fn unknown_sub_attribute<'n, N>(path: &AttrPath, holder: &str, names: N) -> LocatedError
 where
     N: Iterator<Item = &'n str>,
 {

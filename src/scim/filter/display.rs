@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::scim::filter::{Filter, Path, Test};
+use crate::scim::filter::{Filter, AttrPath, AttrTest};
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -10,9 +10,9 @@ impl fmt::Display for Filter {
             Self::And(operands) => write_joined(f, operands, " and "),
             Self::Or(operands) => write_joined(f, operands, " or "),
             Self::Not(operand) => write!(f, "not ({operand})"),
-            Self::Test(path, test) => write!(f, "{path} {test}"),
-            Self::Element(path, inner, None) => write!(f, "{path}[{inner}]"),
-            Self::Element(path, inner, Some((sub_attribute, test))) => {
+            Self::AttrExp(path, test) => write!(f, "{path} {test}"),
+            Self::ValuePath(path, inner, None) => write!(f, "{path}[{inner}]"),
+            Self::ValuePath(path, inner, Some((sub_attribute, test))) => {
                 write!(f, "{path}[{inner}].{sub_attribute} {test}")
             }
         }
@@ -28,13 +28,13 @@ fn write_joined(f: &mut fmt::Formatter<'_>, operands: &[Filter], separator: &str
         }
         match operand {
             Filter::And(_) | Filter::Or(_) => write!(f, "({operand})")?,
-            Filter::Not(_) | Filter::Test(..) | Filter::Element(..) => write!(f, "{operand}")?,
+            Filter::Not(_) | Filter::AttrExp(..) | Filter::ValuePath(..) => write!(f, "{operand}")?,
         }
     }
     Ok(())
 }
 
-impl fmt::Display for Test {
+impl fmt::Display for AttrTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Present => f.write_str("pr"),
@@ -45,7 +45,7 @@ impl fmt::Display for Test {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for AttrPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }

@@ -37,10 +37,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub(super) use crate::scim::filter::bind::Condition;
+pub(super) use crate::scim::filter::bind::BoundFilter;
 pub(super) use crate::scim::filter::evaluate::{candidates, matches};
 pub use crate::scim::filter::operator::CompareOp;
-pub use crate::scim::filter::parse::{FilterError, Limits};
+pub use crate::scim::filter::parse::{FilterError, FilterLimits};
 
 /// Syntax tree of a filter.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,24 +52,24 @@ pub enum Filter {
     /// Negation of a filter.
     Not(Box<Self>),
     /// Test of an attribute (`attrExp`).
-    Test(Path, Test),
+    AttrExp(AttrPath, AttrTest),
     /// Filter of the elements of an attribute (`valuePath`). With a last part, one and the same
     /// element must match the filter and pass the test of its sub-attribute.
-    Element(Path, Box<Self>, Option<(Path, Test)>),
+    ValuePath(AttrPath, Box<Self>, Option<(AttrPath, AttrTest)>),
 }
 
 /// Operator of an attribute expression, with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Test {
+pub enum AttrTest {
     /// `pr`: the attribute has a value.
     Present,
     /// Comparison of the attribute with a value.
-    Compare(CompareOp, Literal),
+    Compare(CompareOp, CompValue),
 }
 
 /// Value in a filter (`compValue`).
 #[derive(Debug, Clone)]
-pub struct Literal {
+pub struct CompValue {
     /// String, number, boolean or null.
     pub value: Value,
     /// Offset of the value in the text of the filter, in bytes.
@@ -80,14 +80,14 @@ pub struct Literal {
 
 /// Name of an attribute in a filter (`attrPath`).
 #[derive(Debug, Clone)]
-pub struct Path {
+pub struct AttrPath {
     /// Name as the client wrote it.
     pub text: String,
     /// Offset of the name in the text of the filter, in bytes.
     offset: usize,
 }
 
-impl Path {
+impl AttrPath {
     /// Creates a path that has no position in a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -100,7 +100,7 @@ impl Path {
     }
 }
 
-impl Literal {
+impl CompValue {
     /// Creates a value that has no position in a text.
     #[must_use]
     pub fn new(value: Value) -> Self {
@@ -122,14 +122,14 @@ pub(super) fn shortened(name: &str) -> Cow<'_, str> {
 }
 
 /// Equality of the names; the positions in the text are ignored.
-impl PartialEq for Path {
+impl PartialEq for AttrPath {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
 /// Equality of the values; the positions in the text are ignored.
-impl PartialEq for Literal {
+impl PartialEq for CompValue {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
     }

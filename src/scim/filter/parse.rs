@@ -6,20 +6,20 @@
 use serde::de::IgnoredAny;
 use serde_json::{Number, Value};
 
-use crate::scim::filter::{CompareOp, Filter, Literal, Path, Test, shortened};
+use crate::scim::filter::{CompareOp, Filter, CompValue, AttrPath, AttrTest, shortened};
 
 /// Limits of the parser, which bound its time and its recursion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct FilterLimits {
     /// Maximum length of a filter in bytes.
-    pub length: usize,
+    pub max_bytes: usize,
     /// Maximum number of parentheses and brackets that are open at the same time.
-    pub depth: usize,
+    pub max_depth: usize,
 }
 
-impl Default for Limits {
+impl Default for FilterLimits {
     fn default() -> Self {
-        Self { length: 10 * 1024, depth: 50 }
+        Self { max_bytes: 10 * 1024, max_depth: 50 }
     }
 }
 
@@ -70,9 +70,9 @@ impl Filter {
     ///
     /// # Errors
     /// If the text is too long, nested too deeply, or violates the grammar.
-    pub fn parse(text: &str, limits: Limits) -> Result<Self, FilterError> {
-        if text.len() > limits.length {
-            return Err(FilterError::TooLong { length: text.len(), limit: limits.length });
+    pub fn parse(text: &str, limits: FilterLimits) -> Result<Self, FilterError> {
+        if text.len() > limits.max_bytes {
+            return Err(FilterError::TooLong { length: text.len(), limit: limits.max_bytes });
         }
         let mut parser = Parser { text, offset: 0, depth: 0, limits };
         parser.parse_whole().map_err(|error| error.into_filter_error(text))
@@ -85,7 +85,7 @@ struct Parser<'t> {
     offset: usize,
     /// Number of open parentheses and brackets.
     depth: usize,
-    limits: Limits,
+    limits: FilterLimits,
 }
 
 /// Method of the parser for one rule of the grammar.
@@ -151,16 +151,16 @@ impl<'t> Parser<'t> {
         let path = self.parse_path(ATTRIBUTE)?;
         if !self.rest().starts_with('[') {
             let test = self.parse_test()?;
-            return Ok(Filter::Test(path, test));
+            return Ok(Filter::AttrExp(path, test));
         }
         let inner = Box::new(self.parse_enclosed(']', Self::parse_element_filter)?);
         if !self.rest().starts_with('.') {
-            return Ok(Filter::Element(path, inner, None));
+            return Ok(Filter::ValuePath(path, inner, None));
         }
         self.offset += 1;
         let sub_attribute = self.parse_path("the name of a sub-attribute")?;
         let test = self.parse_test()?;
-        Ok(Filter::Element(path, inner, Some((sub_attribute, test))))
+        Ok(Filter::ValuePath(path, inner, Some((sub_attribute, test))))
     }
 
     /// Reports whether an operator follows the next word. Then the word is the name of an
@@ -181,18 +181,18 @@ impl<'t> Parser<'t> {
         Ok(filter)
     }
 
-    fn parse_path(&mut self, expected: &str) -> FilterResult<Path> {
+    fn parse_path(&mut self, expected: &str) -> FilterResult<AttrPath> {
         let word = self.next_word();
         if !word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '$') {
             return Err(self.expected(expected));
         }
-        let path = Path { text: word.to_owned(), offset: self.offset };
+        let path = AttrPath { text: word.to_owned(), offset: self.offset };
         self.offset += word.len();
         Ok(path)
     }
 
     /// Parses a space, the operator and, unless the operator is `pr`, a space and the value.
-    fn parse_test(&mut self) -> FilterResult<Test> {
+    fn parse_test(&mut self) -> FilterResult<AttrTest> {
         self.skip_space(OPERATOR)?;
         let operator_offset = self.offset;
         let word = self.next_word();
@@ -201,13 +201,13 @@ impl<'t> Parser<'t> {
         };
         self.offset += word.len();
         let operator = match operator {
-            Operator::Present => return Ok(Test::Present),
+            Operator::Present => return Ok(AttrTest::Present),
             Operator::Compare(operator) => operator,
         };
         self.skip_space(VALUE)?;
         let offset = self.offset;
         let value = self.parse_value()?;
-        Ok(Test::Compare(operator, Literal { value, offset, operator_offset }))
+        Ok(AttrTest::Compare(operator, CompValue { value, offset, operator_offset }))
     }
 
     fn parse_value(&mut self) -> FilterResult<Value> {
@@ -263,8 +263,8 @@ impl<'t> Parser<'t> {
 
     /// Parses the text between the next character and `close` by the rule `inside`.
     fn parse_enclosed(&mut self, close: char, inside: FilterRule<'t>) -> FilterResult<Filter> {
-        if self.depth == self.limits.depth {
-            let message = format!("the filter is nested deeper than {}", self.limits.depth);
+        if self.depth == self.limits.max_depth {
+            let message = format!("the filter is nested deeper than {}", self.limits.max_depth);
             return Err(LocatedError::new(self.offset, message));
         }
         self.depth += 1;
@@ -399,11 +399,11 @@ fn combine(operands: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Filter {
 }
 
 /// Returns the attribute of the first value path in `filter`.
-fn first_value_path(filter: &Filter) -> Option<&Path> {
+fn first_value_path(filter: &Filter) -> Option<&AttrPath> {
     match filter {
         Filter::And(operands) | Filter::Or(operands) => operands.iter().find_map(first_value_path),
         Filter::Not(operand) => first_value_path(operand),
-        Filter::Test(..) => None,
-        Filter::Element(path, ..) => Some(path),
+        Filter::AttrExp(..) => None,
+        Filter::ValuePath(path, ..) => Some(path),
     }
 }

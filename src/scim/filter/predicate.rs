@@ -7,10 +7,10 @@ use serde_json::{Number, Value as Json};
 
 use crate::scim::filter::datetime::{DateTimeLiteral, EndOfDay};
 use crate::scim::filter::parse::{FilterResult, LocatedError};
-use crate::scim::filter::{CompareOp, Literal, Path, Test};
-use crate::scim::resource::Content;
+use crate::scim::filter::{CompareOp, CompValue, AttrPath, AttrTest};
+use crate::scim::resource::DecodedValue;
 use crate::scim::resource::number;
-use crate::scim::store::case_fold::{Case, composed, without_invisible};
+use crate::scim::store::case_fold::{CaseSensitivity, to_nfc, strip_invisible};
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 
 /// Test of one value.
@@ -26,7 +26,7 @@ pub(super) enum Predicate {
     Number(CompareOp, Number),
     DateTime(CompareOp, DateTimeLiteral),
     /// Comparison with a text that is already case-folded.
-    Text(CompareOp, Case, Box<str>),
+    Text(CompareOp, CaseSensitivity, Box<str>),
 }
 
 impl Predicate {
@@ -36,22 +36,22 @@ impl Predicate {
     pub(super) fn new(
         resource_type: &ResourceType,
         id: AttributeId,
-        path: &Path,
-        test: &Test,
+        path: &AttrPath,
+        test: &AttrTest,
     ) -> FilterResult<(Self, AttributeId)> {
-        let Test::Compare(operator, literal) = test else { return Ok((Self::Present, id)) };
+        let AttrTest::Compare(operator, literal) = test else { return Ok((Self::Present, id)) };
         if literal.value.is_null() {
             return Ok((Self::of_null(*operator, literal)?, id));
         }
-        let Some(id) = resource_type.valued(id) else {
+        let Some(id) = resource_type.comparable_attribute(id) else {
             let message = format!("{} is complex: name one of its sub-attributes", path.shown());
             return Err(LocatedError::new(path.offset, message));
         };
         let attribute = resource_type.get(id);
         let comparison = TypedComparison {
-            attribute_type: attribute.kind,
-            case: Case::of(attribute.case_exact),
-            holds_addresses: resource_type.holds_addresses(id),
+            attribute_type: attribute.attribute_type,
+            case: CaseSensitivity::from_case_exact(attribute.case_exact),
+            holds_addresses: resource_type.holds_email_addresses(id),
             path,
             literal,
         };
@@ -60,7 +60,7 @@ impl Predicate {
 
     /// Creates the predicate of a comparison with null, which equals "unassigned" (RFC 7643 §2.5).
     /// Null has no order and no text, so only `eq` and `ne` apply.
-    fn of_null(operator: CompareOp, literal: &Literal) -> FilterResult<Self> {
+    fn of_null(operator: CompareOp, literal: &CompValue) -> FilterResult<Self> {
         if operator == CompareOp::Eq {
             return Ok(Self::Absent);
         }
@@ -74,21 +74,21 @@ impl Predicate {
 
     /// Returns the result of `test` for every resource whose type has no such attribute, or does
     /// not serve it.
-    pub(super) fn without_attribute(test: &Test) -> FilterResult<bool> {
+    pub(super) fn without_attribute(test: &AttrTest) -> FilterResult<bool> {
         match test {
-            Test::Present => Ok(false),
-            Test::Compare(operator, literal) if literal.value.is_null() => {
+            AttrTest::Present => Ok(false),
+            AttrTest::Compare(operator, literal) if literal.value.is_null() => {
                 Ok(Self::of_null(*operator, literal)?.holds_without_value())
             }
-            Test::Compare(operator, _) => Ok(*operator == CompareOp::Ne),
+            AttrTest::Compare(operator, _) => Ok(*operator == CompareOp::Ne),
         }
     }
 
     /// Reports whether the predicate holds for a value that is present.
-    pub(super) fn holds(&self, value: &Content<'_>) -> bool {
+    pub(super) fn holds(&self, value: &DecodedValue<'_>) -> bool {
         match (self, value) {
-            (Self::Text(_, case, _), Content::Text(text)) => self.holds_text(&case.fold(text)),
-            (Self::Text(_, case, _), Content::DateTime(_, text)) => {
+            (Self::Text(_, case, _), DecodedValue::Text(text)) => self.holds_text(&case.fold(text)),
+            (Self::Text(_, case, _), DecodedValue::DateTime(_, text)) => {
                 let folded = case.fold(text);
                 self.holds_text(&folded)
             }
@@ -97,19 +97,19 @@ impl Predicate {
     }
 
     /// Reports whether the predicate holds for a value that is present and already case-folded.
-    pub(super) fn holds_folded(&self, value: &Content<'_>) -> bool {
+    pub(super) fn holds_folded(&self, value: &DecodedValue<'_>) -> bool {
         match (self, value) {
             (Self::Present, _) => true,
-            (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == to) == *equal,
-            (Self::Number(operator, to), Content::Number(value)) => {
+            (Self::Boolean { equal, to }, DecodedValue::Boolean(value)) => (value == to) == *equal,
+            (Self::Number(operator, to), DecodedValue::Number(value)) => {
                 let Some(ordering) = number::compare(value, to) else { return false };
                 meets(*operator, ordering)
             }
-            (Self::DateTime(operator, to), Content::DateTime(value, _)) => {
+            (Self::DateTime(operator, to), DecodedValue::DateTime(value, _)) => {
                 meets(*operator, DateTimeLiteral::from(*value).cmp(to))
             }
-            (Self::Text(..), Content::Text(text)) => self.holds_text(text),
-            (Self::Text(..), Content::DateTime(_, text)) => self.holds_text(text),
+            (Self::Text(..), DecodedValue::Text(text)) => self.holds_text(text),
+            (Self::Text(..), DecodedValue::DateTime(_, text)) => self.holds_text(text),
             (Self::Absent | Self::Boolean { .. } | Self::Number(..), _) => false,
             (Self::DateTime(..) | Self::Text(..), _) => false,
         }
@@ -156,11 +156,11 @@ impl Predicate {
 /// Comparison of an attribute of a known type with a value.
 struct TypedComparison<'a> {
     attribute_type: AttributeType,
-    case: Case,
+    case: CaseSensitivity,
     /// True for e-mail addresses and user names.
     holds_addresses: bool,
-    path: &'a Path,
-    literal: &'a Literal,
+    path: &'a AttrPath,
+    literal: &'a CompValue,
 }
 
 impl TypedComparison<'_> {
@@ -217,11 +217,11 @@ impl TypedComparison<'_> {
     /// zero-width space or a byte order mark. Ids and references stay unchanged.
     fn normalized<'t>(&self, operator: CompareOp, text: &'t str) -> Cow<'t, str> {
         let text = match self.case {
-            Case::Exact => Cow::Borrowed(text),
-            Case::Ignored => composed(text),
+            CaseSensitivity::Exact => Cow::Borrowed(text),
+            CaseSensitivity::Ignored => to_nfc(text),
         };
         let is_equality = matches!(operator, CompareOp::Eq | CompareOp::Ne);
-        if is_equality && self.holds_addresses { without_invisible(text) } else { text }
+        if is_equality && self.holds_addresses { strip_invisible(text) } else { text }
     }
 
     /// Returns the boolean. Some clients put it in quotes.
@@ -237,7 +237,7 @@ impl TypedComparison<'_> {
     }
 
     fn inapplicable(&self, operator: CompareOp) -> LocatedError {
-        let (name, described) = (self.path.shown(), self.attribute_type.described());
+        let (name, described) = (self.path.shown(), self.attribute_type.with_article());
         let operator = operator.keyword();
         let message = format!("{name} is {described}: {operator} does not apply");
         LocatedError::new(self.literal.operator_offset, message)
@@ -247,7 +247,7 @@ impl TypedComparison<'_> {
         let value = &self.literal.value;
         // Text is not repeated, because it may be the name of a person.
         let found = if value.is_string() { "other text".to_owned() } else { format!("`{value}`") };
-        let (name, described) = (self.path.shown(), self.attribute_type.described());
+        let (name, described) = (self.path.shown(), self.attribute_type.with_article());
         let message = format!("{name} is {described}: expected {expected}, found {found}");
         LocatedError::new(self.literal.offset, message)
     }

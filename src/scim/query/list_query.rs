@@ -14,12 +14,12 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::scim::filter;
-use crate::scim::filter::{Condition, Filter};
+use crate::scim::filter::{BoundFilter, Filter};
 use crate::scim::query::sort;
 use crate::scim::query::sort::{SortKey, SortKeyExtractor};
 use crate::scim::schema::{standard_attributes, suggestion};
 use crate::scim::{
-    AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources,
+    AttributeId, InvalidQuery, PageRequest, Projection, Resource, ResourceType, ResourceSet,
 };
 use crate::scim::{ScimType, SearchRequest};
 
@@ -29,13 +29,13 @@ pub struct ListQuery {
     /// Queries of the types, in the order of the types.
     type_queries: Vec<TypeQuery>,
     direction: SortDirection,
-    paging: Paging,
+    paging: PageRequest,
 }
 
 /// Part of a list query that is bound to one resource type.
 #[derive(Debug)]
 struct TypeQuery {
-    filter: Option<Condition>,
+    filter: Option<BoundFilter>,
     /// Attribute to sort by. None if the query does not sort, or this type does not have it.
     sort_by: Option<AttributeId>,
     projection: Projection,
@@ -68,8 +68,8 @@ impl ListQuery {
     pub fn new(
         request: &SearchRequest,
         resource_types: &[&ResourceType],
-        limits: filter::Limits,
-        paging: Paging,
+        limits: filter::FilterLimits,
+        paging: PageRequest,
     ) -> Result<Self, InvalidQuery> {
         let filter = match &request.filter {
             Some(text) => Some((text.as_str(), Filter::parse(text, limits)?)),
@@ -80,7 +80,7 @@ impl ListQuery {
         for (resource_type, sort_by) in resource_types.iter().zip(sort_by) {
             let mut bound = None;
             if let Some((text, filter)) = &filter {
-                bound = Some(Condition::new(filter, text, resource_type, resource_types)?);
+                bound = Some(BoundFilter::new(filter, text, resource_type, resource_types)?);
             }
             let (attributes, excluded) = (&request.attributes, &request.excluded_attributes);
             let projection = Projection::new(resource_type, attributes, excluded)?;
@@ -92,8 +92,8 @@ impl ListQuery {
 
     /// Runs the query over `sets`, one for each type.
     #[must_use]
-    pub fn select<'a>(&'a self, sets: &[&'a Resources]) -> ListResponse<Selected<'a>> {
-        let Ok(response) = self.select_while(sets, &|| Ok::<(), Infallible>(()));
+    pub fn select<'a>(&'a self, sets: &[&'a ResourceSet]) -> ListResponse<SelectedResource<'a>> {
+        let Ok(response) = self.select_with_deadline(sets, &|| Ok::<(), Infallible>(()));
         response
     }
 
@@ -102,11 +102,11 @@ impl ListQuery {
     ///
     /// # Errors
     /// Errors of `check_deadline`.
-    pub fn select_while<'a, E>(
+    pub fn select_with_deadline<'a, E>(
         &'a self,
-        sets: &[&'a Resources],
+        sets: &[&'a ResourceSet],
         check_deadline: &impl Fn() -> Result<(), E>,
-    ) -> Result<ListResponse<Selected<'a>>, E> {
+    ) -> Result<ListResponse<SelectedResource<'a>>, E> {
         let mut lists = Vec::with_capacity(sets.len());
         for (query, resources) in self.type_queries.iter().zip(sets) {
             lists.push(query.matches(resources, self.direction, check_deadline)?);
@@ -124,7 +124,7 @@ impl ListQuery {
                 && let Some(resources) = sets.get(set)
                 && let Some(resource) = resources.all().get(index as usize)
             {
-                selected.push(Selected { resource, projection: &query.projection });
+                selected.push(SelectedResource { resource, projection: &query.projection });
             }
         }
         Ok(ListResponse::new(total_results, self.paging.start_index(), selected))
@@ -133,7 +133,7 @@ impl ListQuery {
     /// Reports whether the query can take so long that it must not delay other requests. A query is
     /// expensive if it sorts, filters many resources without an index, or writes a large page.
     #[must_use]
-    pub fn may_take_long(&self, sets: &[&Resources]) -> bool {
+    pub fn is_expensive(&self, sets: &[&ResourceSet]) -> bool {
         let ([query], [resources]) = (self.type_queries.as_slice(), sets) else { return true };
         if query.sort_by.is_some() {
             return true;
@@ -150,7 +150,7 @@ impl TypeQuery {
     /// Returns the matches in the requested order.
     fn matches<'a, E>(
         &self,
-        resources: &'a Resources,
+        resources: &'a ResourceSet,
         direction: SortDirection,
         check_deadline: &impl Fn() -> Result<(), E>,
     ) -> Result<MatchList<'a>, E> {
@@ -159,7 +159,7 @@ impl TypeQuery {
             None => None,
         };
         let order = match self.sort_by {
-            Some(id) => resources.order(id),
+            Some(id) => resources.sort_index(id),
             None => None,
         };
         let indexes = match (matches, order) {
@@ -217,7 +217,7 @@ struct Merge<'a> {
 
 /// Sorted matches of one type.
 struct MergeInput<'a> {
-    resources: &'a Resources,
+    resources: &'a ResourceSet,
     matches: &'a MatchList<'a>,
     /// Extractor of the sort keys. None if the type does not have the attribute.
     extractor: Option<SortKeyExtractor>,
@@ -233,7 +233,7 @@ struct MergeHead<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn new(query: &ListQuery, lists: &'a [MatchList<'a>], sets: &[&'a Resources]) -> Self {
+    fn new(query: &ListQuery, lists: &'a [MatchList<'a>], sets: &[&'a ResourceSet]) -> Self {
         let mut inputs = Vec::with_capacity(sets.len());
         for ((query, resources), matches) in query.type_queries.iter().zip(sets).zip(lists) {
             inputs.push(MergeInput::new(query, resources, matches));
@@ -274,7 +274,7 @@ impl<'a> Merge<'a> {
 }
 
 impl<'a> MergeInput<'a> {
-    fn new(query: &TypeQuery, resources: &'a Resources, matches: &'a MatchList<'a>) -> Self {
+    fn new(query: &TypeQuery, resources: &'a ResourceSet, matches: &'a MatchList<'a>) -> Self {
         let resource_type = resources.resource_type();
         let extractor = query.sort_by.map(|id| SortKeyExtractor::new(resource_type, id));
         let mut input = Self { resources, matches, extractor, next_position: 0, head: None };
@@ -342,7 +342,7 @@ fn resolve_sort_by(
     for resource_type in resource_types {
         let attribute = resource_type.attribute(name);
         let valued = match attribute {
-            Some(id) => resource_type.valued(id),
+            Some(id) => resource_type.comparable_attribute(id),
             None => None,
         };
         is_served |= attribute.is_some();
@@ -358,7 +358,7 @@ fn resolve_sort_by(
         return Err(InvalidQuery { scim_type: ScimType::InvalidPath, detail });
     }
     // No resource has a value of an attribute that is not served, so the list keeps its order.
-    if resource_types.iter().any(|it| standard_attributes::has(it, name)) {
+    if resource_types.iter().any(|it| standard_attributes::has_attribute(it, name)) {
         return Ok(sort_by);
     }
     let type_names: Vec<_> = resource_types.iter().map(|it| it.name()).collect();
@@ -385,24 +385,24 @@ fn parse_sort_order(text: Option<&str>) -> Result<SortDirection, InvalidQuery> {
 
 /// Resource on a page, with its projection.
 #[derive(Debug, Clone, Copy)]
-pub struct Selected<'a> {
+pub struct SelectedResource<'a> {
     resource: &'a Arc<Resource>,
     projection: &'a Projection,
 }
 
 /// Item of a list response.
-pub trait Listed {
+pub trait ListItem {
     /// Appends the item to `json`.
     fn write(&self, json: &mut Vec<u8>);
 }
 
-impl Listed for Selected<'_> {
+impl ListItem for SelectedResource<'_> {
     fn write(&self, json: &mut Vec<u8>) {
         self.projection.write(self.resource, json);
     }
 }
 
-impl Listed for &Json {
+impl ListItem for &Json {
     fn write(&self, json: &mut Vec<u8>) {
         json.extend_from_slice(self.to_string().as_bytes());
     }
@@ -420,7 +420,7 @@ pub struct ListResponse<T> {
     resources: Vec<T>,
 }
 
-impl<T: Listed> ListResponse<T> {
+impl<T: ListItem> ListResponse<T> {
     /// Creates the page `resources`, which begins at the 1-based `start_index` of `total_results`
     /// matches.
     #[must_use]
@@ -436,27 +436,27 @@ impl<T: Listed> ListResponse<T> {
 
     /// Returns the number of matches.
     #[must_use]
-    pub fn total(&self) -> usize {
+    pub fn total_results(&self) -> usize {
         self.total_results
     }
 
     /// Returns the number of resources on the page.
     #[must_use]
-    pub fn rows(&self) -> usize {
+    pub fn items_per_page(&self) -> usize {
         self.resources.len()
     }
 
     /// Returns the offset of the next page: the number of matches on this page and those before it.
     /// Returns none on the last page.
     #[must_use]
-    pub fn ends_before_the_last(&self) -> Option<usize> {
+    pub fn next_offset(&self) -> Option<usize> {
         let end = self.start_index - 1 + self.resources.len();
         if end < self.total_results { Some(end) } else { None }
     }
 
     /// Returns the page with a cursor to the next one (RFC 9865 §2).
     #[must_use]
-    pub fn followed_by(self, next_cursor: Option<String>) -> Self {
+    pub fn with_next_cursor(self, next_cursor: Option<String>) -> Self {
         Self { next_cursor, ..self }
     }
 

@@ -7,13 +7,13 @@ use crate::scim::{InvalidQuery, ScimType};
 
 /// Page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paging {
+pub struct PageRequest {
     /// Index of the first resource, counted from 1.
     start_index: usize,
     count: usize,
 }
 
-impl Paging {
+impl PageRequest {
     /// Parses `startIndex` and `count`.
     ///
     /// "A value less than 1 SHALL be interpreted as 1", "a negative value SHALL be interpreted as
@@ -40,7 +40,7 @@ impl Paging {
 
     /// Returns the page of `count` resources that follows the first `offset` resources.
     #[must_use]
-    pub fn after(offset: usize, count: usize) -> Self {
+    pub fn at_offset(offset: usize, count: usize) -> Self {
         Self { start_index: offset.saturating_add(1), count }
     }
 
@@ -50,7 +50,7 @@ impl Paging {
     ///
     /// # Errors
     /// If it is not a whole number, or greater than `max_results`.
-    pub fn page_size(count: &str, max_results: usize) -> Result<usize, InvalidQuery> {
+    pub fn parse_count_with_cursor(count: &str, max_results: usize) -> Result<usize, InvalidQuery> {
         match parse_number("count", count) {
             Ok(size) if size <= max_results => Ok(size),
             Ok(_) | Err(_) => {
@@ -110,7 +110,7 @@ mod tests {
 
     /// Returns the page of a list of 250 resources, with pages of at most 1000.
     fn page(start: Option<&str>, count: Option<&str>) -> Result<Range<usize>, InvalidQuery> {
-        Ok(Paging::parse(start, count, 1000)?.range(250))
+        Ok(PageRequest::parse(start, count, 1000)?.range(250))
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn page_is_never_larger_than_max_results() {
-        let paging = Paging::parse(None, Some("5000"), 1000).unwrap();
+        let paging = PageRequest::parse(None, Some("5000"), 1000).unwrap();
         assert_eq!(paging.range(5000), 0..1000);
     }
 
@@ -155,7 +155,7 @@ mod tests {
             let size = size.to_string();
             loop {
                 let start = (seen.len() + 1).to_string();
-                let paging = Paging::parse(Some(&start), Some(&size), 1000).unwrap();
+                let paging = PageRequest::parse(Some(&start), Some(&size), 1000).unwrap();
                 let page = paging.range(total);
                 if page.is_empty() {
                     break;
@@ -167,7 +167,7 @@ mod tests {
 
         #[test]
         fn no_text_panics(start in ".{0,12}", count in ".{0,12}", total in 0usize..50) {
-            if let Ok(paging) = Paging::parse(Some(&start), Some(&count), 1000) {
+            if let Ok(paging) = PageRequest::parse(Some(&start), Some(&count), 1000) {
                 let range = paging.range(total);
                 prop_assert!(range.start <= range.end && range.end <= total);
             }

@@ -1,7 +1,7 @@
 //! Projection: the attributes of a resource that a response contains (RFC 7644 §3.4.2.5, §3.9).
 
-use crate::scim::resource::{Resource, Value};
-use crate::scim::schema::resource_type::RESOURCE;
+use crate::scim::resource::{Resource, ResourceValue};
+use crate::scim::schema::resource_type::ROOT_ATTRIBUTE;
 use crate::scim::{AttributeId, InvalidQuery, ResourceType, Returned, ScimType};
 
 /// Attributes that a response contains.
@@ -46,7 +46,7 @@ impl Projection {
             excluded: resolve_names(resource_type, excluded_attributes),
         };
         let mut parts = vec![IncludedPart::Nothing; resource_type.len()];
-        match selection.mark(RESOURCE, is_default, &mut parts) {
+        match selection.mark(ROOT_ATTRIBUTE, is_default, &mut parts) {
             IncludedPart::Whole => Ok(Self { parts: None }),
             IncludedPart::Partial | IncludedPart::Nothing => Ok(Self { parts: Some(parts.into()) }),
         }
@@ -54,11 +54,11 @@ impl Projection {
 
     /// Returns the included attributes that have no sub-attributes, in the order of their schemas.
     #[must_use]
-    pub fn leaves(&self, resource_type: &ResourceType) -> Vec<AttributeId> {
+    pub fn leaf_attributes(&self, resource_type: &ResourceType) -> Vec<AttributeId> {
         let mut leaves = Vec::new();
         for id in resource_type.ids() {
             let attribute = resource_type.get(id);
-            if id == RESOURCE || !attribute.sub_attributes.is_empty() {
+            if id == ROOT_ATTRIBUTE || !attribute.sub_attributes.is_empty() {
                 continue;
             }
             let is_included = match &self.parts {
@@ -176,7 +176,7 @@ fn is_core_schema(resource_type: &ResourceType, name: &str) -> bool {
 /// Appends the attributes of the core schema, without the extensions. The common attributes "are
 /// considered to be part of every base resource schema" (RFC 7643 §3.1).
 fn push_core_attributes(resource_type: &ResourceType, ids: &mut Vec<AttributeId>) {
-    for &id in &resource_type.get(RESOURCE).sub_attributes {
+    for &id in &resource_type.get(ROOT_ATTRIBUTE).sub_attributes {
         let attribute = resource_type.get(id);
         let is_extension = attribute.name.contains(':');
         if !is_extension && attribute.returned == Returned::Default {
@@ -193,7 +193,7 @@ struct PartWriter<'a> {
 
 impl PartWriter<'_> {
     /// Appends the included part of a value to `json`, and reports whether there is any.
-    fn write(&self, value: Value<'_>, json: &mut Vec<u8>) -> bool {
+    fn write(&self, value: ResourceValue<'_>, json: &mut Vec<u8>) -> bool {
         match part_of(self.parts, value.attribute()) {
             IncludedPart::Nothing => false,
             IncludedPart::Whole => {
@@ -205,11 +205,11 @@ impl PartWriter<'_> {
     }
 
     /// Appends an object or an array with only the included members.
-    fn write_members(&self, value: Value<'_>, json: &mut Vec<u8>) -> bool {
+    fn write_members(&self, value: ResourceValue<'_>, json: &mut Vec<u8>) -> bool {
         let (open, close) = if value.is_object() { (b'{', b'}') } else { (b'[', b']') };
         json.push(open);
         let start = json.len();
-        for member in value.parts() {
+        for member in value.children() {
             let before = json.len();
             if before > start {
                 json.push(b',');

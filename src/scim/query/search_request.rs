@@ -129,7 +129,7 @@ impl SearchRequest {
     /// Returns the key of the query over the endpoint `endpoint`: everything that stays the same
     /// from page to page. Pages with the same key belong to the same list.
     #[must_use]
-    pub fn walk(&self, endpoint: &str) -> String {
+    pub fn query_key(&self, endpoint: &str) -> String {
         let Self { filter, sort_by, sort_order, attributes, excluded_attributes, .. } = self;
         let mut key = String::with_capacity(64 + filter.as_ref().map_or(0, String::len));
         key.push_str(endpoint);
@@ -324,9 +324,9 @@ mod tests {
             SearchRequest { attributes: names(&["a1:b"]), ..none.clone() },
             SearchRequest { excluded_attributes: names(&["a"]), ..none.clone() },
         ];
-        let keys: HashSet<String> = requests.iter().map(|request| request.walk("Users")).collect();
+        let keys: HashSet<String> = requests.iter().map(|request| request.query_key("Users")).collect();
         assert_eq!(keys.len(), requests.len(), "{keys:?}");
-        assert_ne!(none.walk("Users"), none.walk("Groups"));
+        assert_ne!(none.query_key("Users"), none.query_key("Groups"));
     }
 
     #[test]
@@ -336,6 +336,6 @@ mod tests {
         page.start_index = some("2");
         page.count = some("3");
         page.cursor = some("c");
-        assert_eq!(page.walk("Users"), first.walk("Users"));
+        assert_eq!(page.query_key("Users"), first.query_key("Users"));
     }
 }

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use serde_json::Number;
 
 use crate::scim::resource::number;
-use crate::scim::resource::{Resource, Value};
-use crate::scim::store::case_fold::Case;
+use crate::scim::resource::{Resource, ResourceValue};
+use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 
 /// Sort index of a set of resources by one attribute.
 #[derive(Debug)]
-pub(in crate::scim) struct Order {
+pub(in crate::scim) struct SortIndex {
     /// Indexes of the resources in ascending order. Resources with equal keys keep the order of the
     /// set, and resources without a value come last (RFC 7644 §3.4.2.3).
     ascending: Box<[u32]>,
@@ -23,7 +23,7 @@ pub(in crate::scim) struct Order {
     ranks: Box<[u32]>,
 }
 
-impl Order {
+impl SortIndex {
     pub(in crate::scim) fn new(
         resource_type: &ResourceType,
         attribute: AttributeId,
@@ -79,7 +79,7 @@ pub(in crate::scim) struct SortKeyExtractor {
     /// Attributes from the resource down to the attribute.
     path: Box<[AttributeId]>,
     attribute_type: AttributeType,
-    case: Case,
+    case: CaseSensitivity,
     /// Boolean sub-attribute that marks the element to sort by. None if the attribute is not within
     /// elements, or they have no such sub-attribute.
     primary: Option<AttributeId>,
@@ -103,9 +103,9 @@ impl SortKeyExtractor {
             None => None,
         };
         Self {
-            path: resource_type.way(id),
-            attribute_type: attribute.kind,
-            case: Case::of(attribute.case_exact),
+            path: resource_type.path_ids(id),
+            attribute_type: attribute.attribute_type,
+            case: CaseSensitivity::from_case_exact(attribute.case_exact),
             primary,
         }
     }
@@ -115,7 +115,7 @@ impl SortKeyExtractor {
     pub(in crate::scim) fn key<'a>(&self, resource: &'a Resource) -> Option<SortKey<'a>> {
         let mut value = resource.value();
         for id in &self.path {
-            value = self.element(value)?.get(*id)?;
+            value = self.element(value)?.member(*id)?;
         }
         let value = self.element(value)?;
         if value.is_empty() {
@@ -134,7 +134,7 @@ impl SortKeyExtractor {
         })
     }
 
-    fn folded_text<'a>(&self, value: Value<'a>) -> Cow<'a, str> {
+    fn folded_text<'a>(&self, value: ResourceValue<'a>) -> Cow<'a, str> {
         match value.text() {
             Some(Cow::Borrowed(text)) => self.case.fold(text),
             Some(Cow::Owned(text)) => Cow::Owned(self.case.fold(&text).into_owned()),
@@ -144,16 +144,16 @@ impl SortKeyExtractor {
 
     /// Returns the primary element of an array, or else the first. Any other value is returned
     /// unchanged.
-    fn element<'a>(&self, value: Value<'a>) -> Option<Value<'a>> {
+    fn element<'a>(&self, value: ResourceValue<'a>) -> Option<ResourceValue<'a>> {
         if !value.is_array() {
             return Some(value);
         }
-        value.parts().find(|element| self.is_primary(element)).or_else(|| value.parts().next())
+        value.children().find(|element| self.is_primary(element)).or_else(|| value.children().next())
     }
 
-    fn is_primary(&self, element: &Value<'_>) -> bool {
+    fn is_primary(&self, element: &ResourceValue<'_>) -> bool {
         if let Some(id) = self.primary
-            && let Some(primary) = element.get(id)
+            && let Some(primary) = element.member(id)
         {
             return primary.boolean().unwrap_or_default();
         }

@@ -8,8 +8,8 @@ use serde::ser::Error as _;
 
 use crate::scim::resource::saturating_u32;
 use crate::scim::resource::shape::{Node, ValueKind};
-use crate::scim::schema::resource_type::RESOURCE;
-use crate::scim::{AttributeId, AttributeType, ResourceType, Unwritable};
+use crate::scim::schema::resource_type::ROOT_ATTRIBUTE;
+use crate::scim::{AttributeId, AttributeType, ResourceType, SerializationError};
 
 /// Encoded resource, before its shape is shared with other resources.
 pub(in crate::scim) struct EncodedResource {
@@ -32,14 +32,14 @@ const INITIAL_NODES: usize = 96;
 pub(in crate::scim) fn encode(
     resource_type: &ResourceType,
     content: &impl Serialize,
-) -> Result<EncodedResource, Unwritable> {
+) -> Result<EncodedResource, SerializationError> {
     let json = to_json_bytes(content)?;
     let text = std::str::from_utf8(&json).map_err(serde_json::Error::custom)?;
     if !text.starts_with('{') {
         return Err(serde_json::Error::custom("expected a JSON object").into());
     }
     let mut scanner = JsonScanner::new(resource_type, text);
-    scanner.scan_object(RESOURCE);
+    scanner.scan_object(ROOT_ATTRIBUTE);
     Ok(scanner.finish())
 }
 
@@ -47,7 +47,7 @@ pub(in crate::scim) fn encode(
 ///
 /// # Errors
 /// Returns an error if the content cannot be written as JSON.
-pub(in crate::scim) fn to_json_bytes(content: &impl Serialize) -> Result<Vec<u8>, Unwritable> {
+pub(in crate::scim) fn to_json_bytes(content: &impl Serialize) -> Result<Vec<u8>, SerializationError> {
     let mut json = Vec::with_capacity(INITIAL_JSON_BYTES);
     serde_json::to_writer(&mut json, content)?;
     Ok(json)
@@ -139,7 +139,7 @@ impl<'t> JsonScanner<'t> {
                 let (_, is_escaped) = self.scan_string();
                 if is_escaped {
                     ValueKind::EscapedText
-                } else if self.resource_type.get(id).kind == AttributeType::DateTime {
+                } else if self.resource_type.get(id).attribute_type == AttributeType::DateTime {
                     ValueKind::DateTime
                 } else {
                     ValueKind::Text

@@ -35,13 +35,13 @@ pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Digest {
 
 /// Returns the weak entity tag of a digest: `W/"…"` around its hexadecimal digits.
 #[must_use]
-pub fn version(digest: &Digest) -> String {
+pub fn weak_etag(digest: &Digest) -> String {
     let mut version = String::with_capacity(2 * digest.len() + 4);
-    version.push_str("W/\"");
+    weak_etag.push_str("W/\"");
     for byte in digest {
-        version.extend(char::from_digit((byte >> 4).into(), 16));
-        version.extend(char::from_digit((byte & 15).into(), 16));
+        weak_etag.extend(char::from_digit((byte >> 4).into(), 16));
+        weak_etag.extend(char::from_digit((byte & 15).into(), 16));
     }
-    version.push('"');
-    version
+    weak_etag.push('"');
+    weak_etag
 }

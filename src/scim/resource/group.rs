@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::scim::{Content, Meta};
+use crate::scim::{ResourceContent, ResourceMeta};
 
 /// Group of users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,14 +14,14 @@ pub struct Group {
     /// Name for display.
     pub display_name: String,
     /// Users in the group.
-    pub members: Vec<Member>,
+    pub members: Vec<GroupMember>,
     /// Metadata (RFC 7643 §3.1).
-    pub meta: Meta,
+    pub meta: ResourceMeta,
 }
 
 /// Member of a group: a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Member {
+pub struct GroupMember {
     /// `id` of the user.
     pub value: String,
     /// Address of the user.
@@ -36,7 +36,7 @@ pub struct Member {
 
 /// Group in the resource of one of its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Membership {
+pub struct GroupMembership {
     /// `id` of the group.
     pub value: String,
     /// Address of the group.
@@ -49,12 +49,12 @@ pub struct Membership {
     pub kind: &'static str,
 }
 
-impl Content for Group {
+impl ResourceContent for Group {
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn meta_mut(&mut self) -> &mut Meta {
+    fn meta_mut(&mut self) -> &mut ResourceMeta {
         &mut self.meta
     }
 
@@ -72,11 +72,11 @@ impl Serialize for Group {
             id: &'a str,
             external_id: &'a str,
             display_name: &'a str,
-            members: &'a [Member],
-            meta: &'a Meta,
+            members: &'a [GroupMember],
+            meta: &'a ResourceMeta,
         }
         let json = GroupJson {
-            schemas: [crate::scim::GROUP],
+            schemas: [crate::scim::GROUP_SCHEMA],
             id: &self.id,
             external_id: &self.external_id,
             display_name: &self.display_name,

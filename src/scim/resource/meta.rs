@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::scim::Unwritable;
+use crate::scim::SerializationError;
 use crate::scim::resource::encode::to_json_bytes;
-use crate::scim::resource::etag::{digest, version};
+use crate::scim::resource::etag::{digest, weak_etag};
 
 /// Metadata of a resource (RFC 7643 §3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Meta {
+pub struct ResourceMeta {
     resource_type: &'static str,
     /// Creation of the person in Personio, or the first load that found the group.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_timestamp")]
@@ -25,13 +25,13 @@ pub struct Meta {
     pub version: String,
 }
 
-impl Meta {
+impl ResourceMeta {
     /// Returns the metadata of a Group that has no version and no dates yet. Personio does not
     /// report when an org unit was created.
     #[must_use]
     pub fn of_group(location: String) -> Self {
         let version = String::new();
-        Self { resource_type: "Group", created: None, last_modified: None, location, version }
+        Self { resource_type: "Group", created: None, last_modified: None, location, weak_etag }
     }
 
     /// Returns the metadata of a User that has no version yet.
@@ -49,7 +49,7 @@ impl Meta {
 /// all fractional digits as a number of milliseconds, so that six or nine digits would add minutes
 /// or days.
 #[must_use]
-pub fn written_moment(moment: Timestamp) -> String {
+pub fn format_timestamp(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
 
@@ -58,18 +58,18 @@ fn serialize_timestamp<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match timestamp {
-        Some(timestamp) => serializer.serialize_str(&written_moment(*timestamp)),
+        Some(timestamp) => serializer.serialize_str(&format_timestamp(*timestamp)),
         None => serializer.serialize_none(),
     }
 }
 
 /// Content of a resource: a [`User`](crate::scim::User) or a [`Group`](crate::scim::Group).
-pub trait Content: Serialize + Sized {
+pub trait ResourceContent: Serialize + Sized {
     /// Returns the `id`.
     fn id(&self) -> &str;
 
     /// Returns the `meta`.
-    fn meta_mut(&mut self) -> &mut Meta;
+    fn meta_mut(&mut self) -> &mut ResourceMeta;
 
     /// Reports whether this server sets `meta.created`, to the time at which it first saw the
     /// resource.
@@ -82,12 +82,12 @@ pub trait Content: Serialize + Sized {
     ///
     /// # Errors
     /// Returns an error if the content cannot be written as JSON.
-    fn versioned(mut self) -> Result<Self, Unwritable> {
+    fn with_version(mut self) -> Result<Self, SerializationError> {
         let last_modified = self.meta_mut().last_modified.take();
         self.meta_mut().version = String::new();
         let content = to_json_bytes(&self)?;
         let meta = self.meta_mut();
-        meta.version = version(&digest([content.as_slice()]));
+        meta.version = weak_etag(&digest([content.as_slice()]));
         meta.last_modified = last_modified;
         Ok(self)
     }

@@ -29,7 +29,7 @@ use serde_json::Number;
 
 use crate::scim::resource::encode::{EncodedResource, encode};
 use crate::scim::resource::shape::{Node, ResourceShape, ValueKind};
-use crate::scim::{AttributeId, ResourceType, Unwritable};
+use crate::scim::{AttributeId, ResourceType, SerializationError};
 
 /// Encoded resource. It contains only attributes that a schema of its type defines.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Resource {
     pub fn new(
         resource_type: &Arc<ResourceType>,
         content: &impl Serialize,
-    ) -> Result<Self, Unwritable> {
+    ) -> Result<Self, SerializationError> {
         let EncodedResource { json, nodes, starts } = encode(resource_type, content)?;
         let starts = ValueStarts::new(starts, json.len());
         Ok(Self { shape: resource_type.shapes().intern(resource_type, &nodes), json, starts })
@@ -135,7 +135,7 @@ impl Resource {
     }
 
     /// Returns the value of an attribute that is not within a multi-valued one.
-    pub(super) fn single_value(&self, id: AttributeId) -> Option<Value<'_>> {
+    pub(super) fn single_value(&self, id: AttributeId) -> Option<ResourceValue<'_>> {
         let node_index = self.shape.node_index(id)?;
         Some(self.value_at(node_index))
     }
@@ -147,11 +147,11 @@ impl Resource {
     pub(super) fn single_value_on_path(
         &self,
         path: &[AttributeId],
-    ) -> Result<Option<Value<'_>>, Several> {
+    ) -> Result<Option<ResourceValue<'_>>, Several> {
         let mut found = None;
         for id in path {
             found = self.single_value(*id);
-            if found.is_some_and(Value::is_array) {
+            if found.is_some_and(ResourceValue::is_array) {
                 return Err(Several);
             }
         }
@@ -164,13 +164,13 @@ impl Resource {
     }
 
     /// Returns the resource itself as a value.
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(super) fn value(&self) -> ResourceValue<'_> {
         self.value_at(0)
     }
 
     /// Returns the value of a node, whose index must come from a value of this resource.
-    pub(super) fn value_at(&self, node_index: u32) -> Value<'_> {
-        Value { resource: self, node_index }
+    pub(super) fn value_at(&self, node_index: u32) -> ResourceValue<'_> {
+        ResourceValue { resource: self, node_index }
     }
 
     /// Returns the byte offset at which the value of a node begins, or the length of the JSON for
@@ -193,7 +193,7 @@ pub(super) struct Several;
 
 /// Decoded value, for comparisons.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Content<'a> {
+pub(super) enum DecodedValue<'a> {
     Text(Cow<'a, str>),
     Boolean(bool),
     Number(Number),
@@ -205,12 +205,12 @@ pub(super) enum Content<'a> {
 
 /// Value in a resource, still encoded.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Value<'a> {
+pub(super) struct ResourceValue<'a> {
     resource: &'a Resource,
     node_index: u32,
 }
 
-impl<'a> Value<'a> {
+impl<'a> ResourceValue<'a> {
     fn node(self) -> &'a Node {
         self.resource.shape.node(self.node_index)
     }
@@ -240,45 +240,45 @@ impl<'a> Value<'a> {
     }
 
     /// Returns the members of an object, or the elements of an array.
-    pub(super) fn parts(self) -> impl Iterator<Item = Value<'a>> {
+    pub(super) fn children(self) -> impl Iterator<Item = ResourceValue<'a>> {
         let end = self.node().next_sibling;
         let mut next = self.node_index + 1;
         std::iter::from_fn(move || {
             if next >= end {
                 return None;
             }
-            let part = Value { node_index: next, ..self };
+            let part = ResourceValue { node_index: next, ..self };
             next = part.node().next_sibling;
             Some(part)
         })
     }
 
     /// Returns the member of an object with this attribute id.
-    pub(super) fn get(self, id: AttributeId) -> Option<Value<'a>> {
-        self.parts().find(|part| part.attribute() == id)
+    pub(super) fn member(self, id: AttributeId) -> Option<ResourceValue<'a>> {
+        self.children().find(|part| part.attribute() == id)
     }
 
     /// Decodes the value.
-    pub(super) fn content(self) -> Content<'a> {
+    pub(super) fn decode(self) -> DecodedValue<'a> {
         match self.node().kind {
-            ValueKind::Text => Content::Text(Cow::Borrowed(self.quoted())),
+            ValueKind::Text => DecodedValue::Text(Cow::Borrowed(self.quoted())),
             ValueKind::EscapedText => match self.unescaped() {
-                Some(text) => Content::Text(Cow::Owned(text)),
-                None => Content::Nested,
+                Some(text) => DecodedValue::Text(Cow::Owned(text)),
+                None => DecodedValue::Nested,
             },
             ValueKind::DateTime => {
                 let text = self.quoted();
                 match text.parse() {
-                    Ok(timestamp) => Content::DateTime(timestamp, text),
-                    Err(_) => Content::Text(Cow::Borrowed(text)),
+                    Ok(timestamp) => DecodedValue::DateTime(timestamp, text),
+                    Err(_) => DecodedValue::Text(Cow::Borrowed(text)),
                 }
             }
-            ValueKind::Boolean => Content::Boolean(self.json() == "true"),
+            ValueKind::Boolean => DecodedValue::Boolean(self.json() == "true"),
             ValueKind::Number => match self.json().parse() {
-                Ok(number) => Content::Number(number),
-                Err(_) => Content::Nested,
+                Ok(number) => DecodedValue::Number(number),
+                Err(_) => DecodedValue::Nested,
             },
-            ValueKind::Object | ValueKind::Array => Content::Nested,
+            ValueKind::Object | ValueKind::Array => DecodedValue::Nested,
         }
     }
 
@@ -306,7 +306,7 @@ impl<'a> Value<'a> {
     /// or array of such values only.
     pub(super) fn is_empty(self) -> bool {
         match self.node().kind {
-            ValueKind::Object | ValueKind::Array => self.parts().all(Value::is_empty),
+            ValueKind::Object | ValueKind::Array => self.children().all(ResourceValue::is_empty),
             ValueKind::Text | ValueKind::DateTime => self.json() == "\"\"",
             ValueKind::EscapedText | ValueKind::Boolean | ValueKind::Number => false,
         }

@@ -164,11 +164,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::scim::{Discovery, Locations, Resource};
+    use crate::scim::{Discovery, ResourceUrls, Resource};
 
     fn user_type() -> Arc<ResourceType> {
-        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
-        discovery.unwrap().compiled().unwrap().user
+        let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compile_types().unwrap().user
     }
 
     fn user_with_emails(user_type: &Arc<ResourceType>, count: usize) -> Resource {
@@ -257,8 +257,8 @@ mod tests {
         shapes.dedup();
         assert_eq!(shapes.len(), 100);
         for resource in &all {
-            let schemas = resource.value().parts().next().unwrap();
-            assert!(schemas.parts().all(|schema| schema.json() == "\"a\""));
+            let schemas = resource.value().children().next().unwrap();
+            assert!(schemas.children().all(|schema| schema.json() == "\"a\""));
         }
     }
 }

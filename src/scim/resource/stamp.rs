@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::scim::{GROUP, Resource, Resources};
+use crate::scim::{GROUP_SCHEMA, Resource, ResourceSet};
 
 /// `meta.version` and `meta.lastModified` of a resource. The stamp of a group also has
 /// `meta.created`, because Personio does not report it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct VersionStamp {
     /// `meta.version`.
     pub version: String,
     /// `meta.created`, if this server sets it.
@@ -21,11 +21,11 @@ pub struct Stamp {
     pub last_modified: Option<Timestamp>,
 }
 
-impl Stamp {
+impl VersionStamp {
     /// Returns the stamp of a resource. A resource without a version has none.
     #[must_use]
     pub fn of(resource: &Resource) -> Option<Self> {
-        let is_group = resource.resource_type().schema() == GROUP;
+        let is_group = resource.resource_type().schema() == GROUP_SCHEMA;
         Some(Self {
             version: resource.version()?.into_owned(),
             created: if is_group { resource.created() } else { None },
@@ -36,15 +36,15 @@ impl Stamp {
 
 /// Stamps by the ids of their resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamps(HashMap<String, Stamp>);
+pub struct VersionStamps(HashMap<String, VersionStamp>);
 
-impl Stamps {
+impl VersionStamps {
     /// Returns the stamps of all `resources`.
     #[must_use]
-    pub fn of(resources: &Resources) -> Self {
+    pub fn of(resources: &ResourceSet) -> Self {
         let mut stamps = HashMap::new();
         for resource in resources.all() {
-            if let Some(stamp) = Stamp::of(resource) {
+            if let Some(stamp) = VersionStamp::of(resource) {
                 stamps.insert(resource.id().into_owned(), stamp);
             }
         }
@@ -53,7 +53,7 @@ impl Stamps {
 
     /// Returns the stamp of the resource with this `id`.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Stamp> {
+    pub fn get(&self, id: &str) -> Option<&VersionStamp> {
         self.0.get(id)
     }
 

@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
 use crate::scim::resource::*;
-use crate::scim::schema::resource_type::RESOURCE;
-use crate::scim::{AttributeType, CustomAttribute, Discovery, PERSONIO_USER_SCHEMA, Locations};
+use crate::scim::schema::resource_type::ROOT_ATTRIBUTE;
+use crate::scim::{AttributeType, CustomAttributeDefinition, Discovery, PERSONIO_USER_SCHEMA, ResourceUrls};
 
 static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
     let (name, kind) = ("badge".to_owned(), AttributeType::Decimal);
-    let badge = CustomAttribute { name, kind, multi_valued: false };
-    let locations = Locations::new("https://scim.example.com");
-    Discovery::new(&locations, 1000, &[badge]).unwrap().compiled().unwrap().user
+    let badge = CustomAttributeDefinition { name, attribute_type: kind, multi_valued: false };
+    let locations = ResourceUrls::new("https://scim.example.com");
+    Discovery::new(&locations, 1000, &[badge]).unwrap().compile_types().unwrap().user
 });
 
 /// Returns the content without the members that a resource does not have.
@@ -40,10 +40,10 @@ fn without_cut_members(resource_type: &ResourceType, id: AttributeId, content: &
 }
 
 /// Checks that a value of the attribute `id` reads as `expected`.
-fn check(resource_type: &ResourceType, value: Value<'_>, id: AttributeId, expected: &Json) {
+fn check(resource_type: &ResourceType, value: ResourceValue<'_>, id: AttributeId, expected: &Json) {
     assert_eq!(value.json(), expected.to_string());
     assert_eq!(value.attribute(), id);
-    let parts: Vec<_> = value.parts().collect();
+    let parts: Vec<_> = value.children().collect();
     match expected {
         Json::Object(members) => {
             assert!(value.is_object());
@@ -62,23 +62,23 @@ fn check(resource_type: &ResourceType, value: Value<'_>, id: AttributeId, expect
             }
         }
         Json::Bool(expected) => {
-            assert_eq!(value.content(), Content::Boolean(*expected));
+            assert_eq!(value.decode(), DecodedValue::Boolean(*expected));
             assert_eq!(value.boolean(), Some(*expected));
         }
         Json::Number(expected) => {
-            assert_eq!(value.content(), Content::Number(expected.clone()));
+            assert_eq!(value.decode(), DecodedValue::Number(expected.clone()));
             assert_eq!(value.number().as_ref(), Some(expected));
         }
         Json::String(expected) => {
             assert_eq!(value.text().as_deref(), Some(&**expected));
             assert_eq!(value.is_empty(), expected.is_empty());
-            let is_date_time = resource_type.get(id).kind == AttributeType::DateTime;
+            let is_date_time = resource_type.get(id).attribute_type == AttributeType::DateTime;
             let timestamp = if is_date_time { expected.parse().ok() } else { None };
             let content = match timestamp {
-                Some(timestamp) => Content::DateTime(timestamp, expected),
-                None => Content::Text(expected.as_str().into()),
+                Some(timestamp) => DecodedValue::DateTime(timestamp, expected),
+                None => DecodedValue::Text(expected.as_str().into()),
             };
-            assert_eq!(value.content(), content);
+            assert_eq!(value.decode(), content);
             assert_eq!(value.date_time(), timestamp);
         }
         Json::Null => panic!("null is not a value"),
@@ -145,19 +145,19 @@ proptest! {
             PERSONIO_USER_SCHEMA: content,
         });
         let resource = Resource::new(&USER_TYPE, &content).unwrap();
-        let expected = without_cut_members(&USER_TYPE, RESOURCE, &content);
+        let expected = without_cut_members(&USER_TYPE, ROOT_ATTRIBUTE, &content);
         prop_assert_eq!(resource.json(), expected.to_string());
-        check(&USER_TYPE, resource.value(), RESOURCE, &expected);
+        check(&USER_TYPE, resource.value(), ROOT_ATTRIBUTE, &expected);
         for id in USER_TYPE.ids().skip(1) {
             let mut found = Some(resource.value());
-            for step in USER_TYPE.way(id) {
+            for step in USER_TYPE.path_ids(id) {
                 found = match found {
-                    Some(value) if value.is_object() => value.get(step),
+                    Some(value) if value.is_object() => value.member(step),
                     _ => None,
                 };
             }
             let read = resource.single_value(id);
-            prop_assert_eq!(read.map(Value::node_index), found.map(Value::node_index));
+            prop_assert_eq!(read.map(ResourceValue::node_index), found.map(ResourceValue::node_index));
         }
     }
 }

@@ -10,11 +10,11 @@ const ENCODED_CHARACTERS: &AsciiSet =
 
 /// Addresses of the SCIM endpoints, as clients see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Locations {
+pub struct ResourceUrls {
     base: Arc<str>,
 }
 
-impl Locations {
+impl ResourceUrls {
     /// Returns the addresses below the SCIM base URL `base`, such as
     /// `https://scim.example.com/scim/v2`. A trailing slash is removed.
     #[must_use]

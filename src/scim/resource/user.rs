@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::scim::{Content, Membership, Meta};
+use crate::scim::{ResourceContent, GroupMembership, ResourceMeta};
 
 /// User: a person in Personio.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct User {
     pub user_name: String,
     /// Components of the name. The JSON has this object even if it is empty, because clients read
     /// its members without a check.
-    pub name: Name,
+    pub name: PersonName,
     /// Name for display.
     pub display_name: String,
     /// Name of the position.
@@ -34,19 +34,19 @@ pub struct User {
     /// Work e-mail address: at most one.
     pub emails: Vec<Email>,
     /// Groups that the user is in.
-    pub groups: Vec<Membership>,
+    pub groups: Vec<GroupMembership>,
     /// Enterprise extension (RFC 7643 §4.3).
     pub enterprise: EnterpriseUser,
     /// Personio extension.
-    pub extension: Extension,
+    pub extension: ExtensionAttributes,
     /// Metadata (RFC 7643 §3.1).
-    pub meta: Meta,
+    pub meta: ResourceMeta,
 }
 
 /// Components of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Name {
+pub struct PersonName {
     /// Given name and family name in one text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formatted: Option<String>,
@@ -110,11 +110,11 @@ pub struct Manager {
 
 /// Attributes of an extension schema (RFC 7643 §3.3), in the order of the JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Extension {
+pub struct ExtensionAttributes {
     attributes: Vec<(Arc<str>, Value)>,
 }
 
-impl Extension {
+impl ExtensionAttributes {
     /// Reports whether the extension has an attribute of this name.
     fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|(known, _)| &**known == name)
@@ -126,7 +126,7 @@ impl Extension {
     }
 }
 
-impl FromIterator<(Arc<str>, Value)> for Extension {
+impl FromIterator<(Arc<str>, Value)> for ExtensionAttributes {
     /// Collects attributes that have a value. The list has no spare capacity, because every user
     /// has one.
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(attributes: I) -> Self {
@@ -137,7 +137,7 @@ impl FromIterator<(Arc<str>, Value)> for Extension {
     }
 }
 
-impl Serialize for Extension {
+impl Serialize for ExtensionAttributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.attributes.len()))?;
         for (name, value) in &self.attributes {
@@ -165,19 +165,19 @@ impl User {
     }
 }
 
-impl Content for User {
+impl ResourceContent for User {
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn meta_mut(&mut self) -> &mut Meta {
+    fn meta_mut(&mut self) -> &mut ResourceMeta {
         &mut self.meta
     }
 }
 
 /// Compares two users, each given by creation and id, in the order of [`User::list_key`].
 #[must_use]
-pub fn list_order(one: (Option<Timestamp>, &str), other: (Option<Timestamp>, &str)) -> Ordering {
+pub fn compare_list_keys(one: (Option<Timestamp>, &str), other: (Option<Timestamp>, &str)) -> Ordering {
     let one_key = creation_and_number(one.0, one.1);
     let other_key = creation_and_number(other.0, other.1);
     one_key.cmp(&other_key).then_with(|| one.1.cmp(other.1))
@@ -193,7 +193,7 @@ impl Serialize for User {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let has_enterprise = self.enterprise != EnterpriseUser::default();
         let has_extension = !self.extension.attributes.is_empty();
-        let mut schemas = vec![crate::scim::USER];
+        let mut schemas = vec![crate::scim::USER_SCHEMA];
         if has_enterprise {
             schemas.push(crate::scim::ENTERPRISE_USER_SCHEMA);
         }

@@ -39,7 +39,7 @@ impl AttributeType {
     }
 
     /// Returns the type as an error text names it, with its article.
-    pub(in crate::scim) fn described(self) -> &'static str {
+    pub(in crate::scim) fn with_article(self) -> &'static str {
         match self {
             Self::String => "a string",
             Self::Boolean => "a boolean",
@@ -76,7 +76,7 @@ pub struct AttributeId(pub(in crate::scim) u16);
 pub(in crate::scim) struct SchemaAttribute {
     /// Name in the spelling of the schema.
     pub(in crate::scim) name: Box<str>,
-    pub(in crate::scim) kind: AttributeType,
+    pub(in crate::scim) attribute_type: AttributeType,
     pub(in crate::scim) multi_valued: bool,
     pub(in crate::scim) case_exact: bool,
     pub(in crate::scim) returned: Returned,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::schema::attribute::AttributeDefinition;
 use crate::scim::schema::resource_type::{ExtensionDefinition, TypeDefinition};
-use crate::scim::{AttributeType, BrokenDocument, Returned};
+use crate::scim::{AttributeType, InvalidSchemaDocument, Returned};
 
 /// Returns the JSON Schema of the resource type that `document` describes and whose schemas are
 /// among `schemas`.
@@ -15,7 +15,7 @@ use crate::scim::{AttributeType, BrokenDocument, Returned};
 pub(in crate::scim) fn for_resource_type(
     document: &Value,
     schemas: &[Value],
-) -> Result<Value, BrokenDocument> {
+) -> Result<Value, InvalidSchemaDocument> {
     let definition = TypeDefinition::parse(document, schemas)?;
     let mut schema = object_schema(&definition.core, &definition.extensions);
     schema.insert("title".to_owned(), json!(definition.name));

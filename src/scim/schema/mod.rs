@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::schema::resource_type::SchemaDocument;
 use crate::scim::{
-    AttributeType, BrokenDocument, PERSONIO_USER_SCHEMA, Locations, ResourceType, ResourceTypes,
+    AttributeType, InvalidSchemaDocument, PERSONIO_USER_SCHEMA, ResourceUrls, ResourceType, ResourceTypes,
 };
 
 const EXTENSION_SCHEMA: &str = include_str!("../../../scim-schemas/personio-user.json");
@@ -41,21 +41,21 @@ const SERVICE_PROVIDER_CONFIG: &str =
 
 /// Attribute that a company added to the Personio extension schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomAttribute {
+pub struct CustomAttributeDefinition {
     /// Name in the resource.
     pub name: String,
     /// Type of the value, or of each value if there are several.
-    pub kind: AttributeType,
+    pub attribute_type: AttributeType,
     /// True if the attribute has a list of values.
     pub multi_valued: bool,
 }
 
-impl CustomAttribute {
+impl CustomAttributeDefinition {
     /// Returns the definition in `/Schemas`, with every characteristic written out (RFC 7643 §7).
     fn schema_document(&self) -> Value {
         json!({
             "name": self.name,
-            "type": self.kind.name(),
+            "type": self.attribute_type.name(),
             "multiValued": self.multi_valued,
             "description": "An attribute that this company chose to serve.",
             "required": false,
@@ -71,7 +71,7 @@ impl CustomAttribute {
 ///
 /// # Errors
 /// Returns an error if the document is invalid, which a test rules out.
-pub fn extension_attributes() -> Result<Vec<String>, serde_json::Error> {
+pub fn extension_attribute_names() -> Result<Vec<String>, serde_json::Error> {
     let schema: SchemaDocument = serde_json::from_str(EXTENSION_SCHEMA)?;
     Ok(schema.attributes.into_iter().map(|attribute| attribute.name.into()).collect())
 }
@@ -93,7 +93,7 @@ pub struct Discovery {
     /// Documents of `/Schemas` (RFC 7643 §7).
     pub schemas: Vec<Value>,
     /// Addresses of the SCIM endpoints.
-    pub locations: Locations,
+    pub urls: ResourceUrls,
 }
 
 impl Discovery {
@@ -104,9 +104,9 @@ impl Discovery {
     /// Returns an error if a document in `scim-schemas/` is not a JSON object, which a test rules
     /// out.
     pub fn new(
-        locations: &Locations,
+        locations: &ResourceUrls,
         max_results: usize,
-        custom: &[CustomAttribute],
+        custom: &[CustomAttributeDefinition],
     ) -> Result<Self, serde_json::Error> {
         let mut schemas = parse_documents(&SCHEMAS, "Schemas", locations)?;
         for schema in &mut schemas {
@@ -114,14 +114,14 @@ impl Discovery {
                 continue;
             }
             if let Some(Value::Array(attributes)) = schema.get_mut("attributes") {
-                attributes.extend(custom.iter().map(CustomAttribute::schema_document));
+                attributes.extend(custom.iter().map(CustomAttributeDefinition::schema_document));
             }
         }
         Ok(Self {
             service_provider_config: service_provider_config(max_results, locations)?,
             resource_types: parse_documents(&RESOURCE_TYPES, "ResourceTypes", locations)?,
             schemas,
-            locations: locations.clone(),
+            urls: locations.clone(),
         })
     }
 
@@ -129,7 +129,7 @@ impl Discovery {
     ///
     /// # Errors
     /// Returns an error if a document is missing or invalid, which a test rules out.
-    pub fn compiled(&self) -> Result<ResourceTypes, BrokenDocument> {
+    pub fn compile_types(&self) -> Result<ResourceTypes, InvalidSchemaDocument> {
         let user = ResourceType::new(self.type_document("User")?, &self.schemas)?;
         let group = ResourceType::new(self.type_document("Group")?, &self.schemas)?;
         Ok(ResourceTypes { user: Arc::new(user), group: Arc::new(group) })
@@ -139,7 +139,7 @@ impl Discovery {
     ///
     /// # Errors
     /// Returns an error if a document is missing or invalid, which a test rules out.
-    pub fn json_schema(&self, id: &str) -> Result<Value, BrokenDocument> {
+    pub fn json_schema(&self, id: &str) -> Result<Value, InvalidSchemaDocument> {
         json_schema::for_resource_type(self.type_document(id)?, &self.schemas)
     }
 
@@ -157,8 +157,8 @@ impl Discovery {
         self.resource_types.iter().find(|document| document_id(document) == Some(id))
     }
 
-    fn type_document(&self, id: &str) -> Result<&Value, BrokenDocument> {
-        self.resource_type(id).ok_or_else(|| BrokenDocument::UnknownSchema(id.into()))
+    fn type_document(&self, id: &str) -> Result<&Value, InvalidSchemaDocument> {
+        self.resource_type(id).ok_or_else(|| InvalidSchemaDocument::UnknownSchema(id.into()))
     }
 }
 
@@ -166,7 +166,7 @@ impl Discovery {
 fn parse_documents(
     texts: &[&str],
     endpoint: &str,
-    locations: &Locations,
+    locations: &ResourceUrls,
 ) -> Result<Vec<Value>, serde_json::Error> {
     let mut documents = Vec::with_capacity(texts.len());
     for text in texts {
@@ -181,7 +181,7 @@ fn parse_documents(
 
 fn service_provider_config(
     max_results: usize,
-    locations: &Locations,
+    locations: &ResourceUrls,
 ) -> Result<Value, serde_json::Error> {
     let mut document: Map<String, Value> = serde_json::from_str(SERVICE_PROVIDER_CONFIG)?;
     let location = locations.document("ServiceProviderConfig");
@@ -215,8 +215,8 @@ fn set_member(object: &mut Map<String, Value>, path: &[&str], value: Value) {
 mod tests {
     use super::*;
 
-    fn discovery(custom: &[CustomAttribute]) -> Discovery {
-        Discovery::new(&Locations::new("https://scim.example.com/scim/v2/"), 1234, custom).unwrap()
+    fn discovery(custom: &[CustomAttributeDefinition]) -> Discovery {
+        Discovery::new(&ResourceUrls::new("https://scim.example.com/scim/v2/"), 1234, custom).unwrap()
     }
 
     /// Collects every attribute and sub-attribute of a schema, with the path to it.
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn every_attribute_writes_out_its_characteristics() {
         let (name, kind) = ("badge".to_owned(), AttributeType::Integer);
-        let badge = CustomAttribute { name, kind, multi_valued: true };
+        let badge = CustomAttributeDefinition { name, attribute_type: kind, multi_valued: true };
         let discovery = discovery(&[badge]);
         let mut found = Vec::new();
         for schema in &discovery.schemas {
@@ -257,7 +257,7 @@ mod tests {
     fn schema_urn_matches_in_any_case() {
         let discovery = discovery(&[]);
         assert!(discovery.schema(&PERSONIO_USER_SCHEMA.to_uppercase()).is_some());
-        assert!(extension_attributes().unwrap().contains(&"hireDate".to_owned()));
+        assert!(extension_attribute_names().unwrap().contains(&"hireDate".to_owned()));
     }
 
     #[test]

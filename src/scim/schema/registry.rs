@@ -2,12 +2,12 @@
 //! kept together, so that resources are encoded, filtered and described by the same schemas.
 
 use crate::scim::{
-    BrokenDocument, CustomAttribute, Digest, Discovery, Locations, ResourceTypes, digest,
+    InvalidSchemaDocument, CustomAttributeDefinition, Digest, Discovery, ResourceUrls, ResourceTypes, digest,
 };
 
 /// Discovery documents, and the resource types compiled from them.
 #[derive(Debug)]
-pub struct Vocabulary {
+pub struct SchemaRegistry {
     /// Documents with which the server describes itself.
     pub discovery: Discovery,
     /// Compiled types, by which resources are encoded and queries are bound.
@@ -19,19 +19,19 @@ pub struct Vocabulary {
     pub max_results: usize,
 }
 
-impl Vocabulary {
+impl SchemaRegistry {
     /// Builds the registry of a server at `locations` with pages of at most `max_results` and the
     /// company's `custom` attributes.
     ///
     /// # Errors
     /// Returns an error if a document in `scim-schemas/` is invalid, which a test rules out.
     pub fn new(
-        locations: &Locations,
+        locations: &ResourceUrls,
         max_results: usize,
-        custom: &[CustomAttribute],
-    ) -> Result<Self, BrokenDocument> {
+        custom: &[CustomAttributeDefinition],
+    ) -> Result<Self, InvalidSchemaDocument> {
         let discovery = Discovery::new(locations, max_results, custom)?;
-        let types = discovery.compiled()?;
+        let types = discovery.compile_types()?;
         let digest = digest([&serde_json::to_vec(&discovery.schemas)?[..]]);
         Ok(Self { discovery, types, digest, max_results })
     }

@@ -57,7 +57,7 @@ pub struct ResourceTypes {
 
 /// Reason for which a schema or resource type document cannot be compiled.
 #[derive(Debug, thiserror::Error)]
-pub enum BrokenDocument {
+pub enum InvalidSchemaDocument {
     /// Document that is not JSON of the form of RFC 7643.
     #[error(transparent)]
     Malformed(#[from] serde_json::Error),
@@ -105,7 +105,7 @@ impl TypeDefinition {
     pub(in crate::scim) fn parse(
         document: &Value,
         schemas: &[Value],
-    ) -> Result<Self, BrokenDocument> {
+    ) -> Result<Self, InvalidSchemaDocument> {
         let document = ResourceTypeDocument::deserialize(document)?;
         let SchemaDocument { attributes: mut core } = serde_json::from_str(COMMON)?;
         core.extend(schema_attributes(&document.schema, schemas)?);
@@ -122,15 +122,15 @@ impl TypeDefinition {
 fn schema_attributes(
     urn: &str,
     schemas: &[Value],
-) -> Result<Vec<AttributeDefinition>, BrokenDocument> {
+) -> Result<Vec<AttributeDefinition>, InvalidSchemaDocument> {
     let Some(schema) = schemas.iter().find(|schema| document_id(schema) == Some(urn)) else {
-        return Err(BrokenDocument::UnknownSchema(urn.into()));
+        return Err(InvalidSchemaDocument::UnknownSchema(urn.into()));
     };
     Ok(SchemaDocument::deserialize(schema)?.attributes)
 }
 
 /// Id of the resource itself, which contains all attributes.
-pub(in crate::scim) const RESOURCE: AttributeId = AttributeId(0);
+pub(in crate::scim) const ROOT_ATTRIBUTE: AttributeId = AttributeId(0);
 
 impl ResourceType {
     /// Compiles the resource type that `document` describes and whose schemas are among `schemas`.
@@ -138,7 +138,7 @@ impl ResourceType {
     /// # Errors
     /// Returns an error if a document is invalid or missing, which a test rules out for the
     /// documents of this program.
-    pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
+    pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, InvalidSchemaDocument> {
         let definition = TypeDefinition::parse(document, schemas)?;
         let mut compiled = Self {
             name: definition.name,
@@ -180,7 +180,7 @@ impl ResourceType {
     fn add(&mut self, parent: AttributeId, definition: AttributeDefinition) {
         let id = self.push(SchemaAttribute {
             name: definition.name,
-            kind: definition.attribute_type,
+            attribute_type: definition.attribute_type,
             multi_valued: definition.multi_valued,
             case_exact: definition.case_exact,
             returned: definition.returned,
@@ -221,7 +221,7 @@ impl ResourceType {
 
     /// Returns the id and URN of each extension.
     fn extensions(&self) -> impl Iterator<Item = (AttributeId, &str)> {
-        let members = self.get(RESOURCE).sub_attributes.iter();
+        let members = self.get(ROOT_ATTRIBUTE).sub_attributes.iter();
         let named = members.map(|id| (*id, &*self.get(*id).name));
         named.filter(|(_, name)| is_extension_urn(name))
     }
@@ -241,7 +241,7 @@ impl ResourceType {
     }
 
     /// Reports whether the values of an attribute are e-mail addresses, or are used like them.
-    pub(in crate::scim) fn holds_addresses(&self, id: AttributeId) -> bool {
+    pub(in crate::scim) fn holds_email_addresses(&self, id: AttributeId) -> bool {
         let WellKnownAttributes { user_name, email, manager_email, .. } = self.well_known;
         [user_name, email, manager_email].contains(&Some(id))
     }
@@ -258,7 +258,7 @@ impl ResourceType {
     #[must_use]
     pub fn attribute(&self, path: &str) -> Option<AttributeId> {
         if !path.contains(':') {
-            return self.attribute_in(RESOURCE, path);
+            return self.attribute_in(ROOT_ATTRIBUTE, path);
         }
         let (container, names) = self.split_urn(path)?;
         if names.is_empty() {
@@ -279,12 +279,12 @@ impl ResourceType {
     /// or the resource itself if it is the URN of the core schema; the second part is the names
     /// after the URN. Only the URN of an extension is complete without names.
     fn split_urn<'p>(&self, path: &'p str) -> Option<(AttributeId, &'p str)> {
-        for (container, urn) in self.extensions().chain([(RESOURCE, self.schema())]) {
+        for (container, urn) in self.extensions().chain([(ROOT_ATTRIBUTE, self.schema())]) {
             let Some((start, rest)) = path.split_at_checked(urn.len()) else { continue };
             if !start.eq_ignore_ascii_case(urn) {
                 continue;
             }
-            if rest.is_empty() && container != RESOURCE {
+            if rest.is_empty() && container != ROOT_ATTRIBUTE {
                 return Some((container, rest));
             }
             if let Some(names) = rest.strip_prefix(':')
@@ -343,7 +343,7 @@ impl ResourceType {
     }
 
     /// Returns the ids on the path from the resource, which is left out, to an attribute.
-    pub(in crate::scim) fn way(&self, id: AttributeId) -> Box<[AttributeId]> {
+    pub(in crate::scim) fn path_ids(&self, id: AttributeId) -> Box<[AttributeId]> {
         let mut path = Vec::new();
         let mut current = id;
         while let Some(parent) = self.get(current).parent {
@@ -355,15 +355,15 @@ impl ResourceType {
     }
 
     /// Returns the names on the path from the resource, which is left out, to an attribute.
-    pub fn steps(&self, id: AttributeId) -> impl Iterator<Item = &str> {
-        self.way(id).into_iter().map(|id| &*self.get(id).name)
+    pub fn path_names(&self, id: AttributeId) -> impl Iterator<Item = &str> {
+        self.path_ids(id).into_iter().map(|id| &*self.get(id).name)
     }
 
     /// Returns the path of an attribute as clients write it.
     pub(in crate::scim) fn path(&self, id: AttributeId) -> String {
         let mut path = String::new();
         let mut separator = "";
-        for name in self.steps(id) {
+        for name in self.path_names(id) {
             path.push_str(separator);
             path.push_str(name);
             separator = if is_extension_urn(name) { ":" } else { "." };
@@ -379,10 +379,10 @@ impl ResourceType {
         let mut paths = Vec::new();
         for id in self.ids() {
             let attribute = self.get(id);
-            if attribute.kind == AttributeType::Complex && !attribute.multi_valued {
+            if attribute.attribute_type == AttributeType::Complex && !attribute.multi_valued {
                 continue;
             }
-            let is_within_elements = self.holder(id).is_some_and(|holder| holder != id);
+            let is_within_elements = self.enclosing_multi_valued(id).is_some_and(|holder| holder != id);
             let path = self.path(id);
             let is_common = path == "id" || path == "schemas" || path.starts_with("meta.");
             if !is_within_elements && !is_common {
@@ -395,20 +395,20 @@ impl ResourceType {
     /// Reports whether an attribute is `whole` or a part of it.
     #[must_use]
     pub fn is_within(&self, id: AttributeId, whole: AttributeId) -> bool {
-        self.way(id).contains(&whole)
+        self.path_ids(id).contains(&whole)
     }
 
     /// Returns the multi-valued attribute whose elements are, or contain, the values of this one.
-    pub(in crate::scim) fn holder(&self, id: AttributeId) -> Option<AttributeId> {
-        self.way(id).into_iter().find(|id| self.get(*id).multi_valued)
+    pub(in crate::scim) fn enclosing_multi_valued(&self, id: AttributeId) -> Option<AttributeId> {
+        self.path_ids(id).into_iter().find(|id| self.get(*id).multi_valued)
     }
 
     /// Returns the attribute whose values are compared in filters and sorted by for `id`. This is
     /// `id` itself, or for a complex multi-valued attribute its `value` (RFC 7644 §3.4.2.2 compares
     /// `emails` with a text). A complex attribute without `value` has no such attribute.
-    pub(in crate::scim) fn valued(&self, id: AttributeId) -> Option<AttributeId> {
+    pub(in crate::scim) fn comparable_attribute(&self, id: AttributeId) -> Option<AttributeId> {
         let attribute = self.get(id);
-        match attribute.kind {
+        match attribute.attribute_type {
             AttributeType::Complex if attribute.multi_valued => self.sub_attribute(id, "value"),
             AttributeType::Complex => None,
             AttributeType::String
@@ -430,7 +430,7 @@ fn is_extension_urn(name: &str) -> bool {
 fn container(name: Box<str>, parent: Option<AttributeId>) -> SchemaAttribute {
     SchemaAttribute {
         name,
-        kind: AttributeType::Complex,
+        attribute_type: AttributeType::Complex,
         multi_valued: false,
         case_exact: false,
         returned: Returned::Default,

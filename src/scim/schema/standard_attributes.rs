@@ -2,7 +2,7 @@
 //! have. A client may filter and sort by each of them: an attribute that this server does not have
 //! is "unassigned" (§2.5) in every resource.
 
-use crate::scim::{AttributeId, ENTERPRISE_USER_SCHEMA, GROUP, ResourceType, USER};
+use crate::scim::{AttributeId, ENTERPRISE_USER_SCHEMA, GROUP_SCHEMA, ResourceType, USER_SCHEMA};
 
 /// Schema of the RFC.
 struct StandardSchema {
@@ -23,7 +23,7 @@ const MANAGER_SUB_ATTRIBUTES: &[&str] = &["value", "$ref", "displayName"];
 
 const SCHEMAS: [StandardSchema; 3] = [
     StandardSchema {
-        urn: USER,
+        urn: USER_SCHEMA,
         attributes: &[
             simple("userName"),
             StandardAttribute {
@@ -82,7 +82,7 @@ const SCHEMAS: [StandardSchema; 3] = [
             StandardAttribute { name: "manager", sub_attributes: MANAGER_SUB_ATTRIBUTES },
         ],
     },
-    StandardSchema { urn: GROUP, attributes: &[simple("displayName"), multi_valued("members")] },
+    StandardSchema { urn: GROUP_SCHEMA, attributes: &[simple("displayName"), multi_valued("members")] },
 ];
 
 const fn simple(name: &'static str) -> StandardAttribute {
@@ -94,7 +94,7 @@ const fn multi_valued(name: &'static str) -> StandardAttribute {
 }
 
 /// Reports whether the RFC has an attribute of this path for this resource type.
-pub(in crate::scim) fn has(resource_type: &ResourceType, path: &str) -> bool {
+pub(in crate::scim) fn has_attribute(resource_type: &ResourceType, path: &str) -> bool {
     let Some(found) = StandardPath::resolve(resource_type, path) else { return false };
     match found.sub_attribute {
         None => true,
@@ -158,13 +158,13 @@ impl<'p> StandardPath<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{Discovery, Locations, ResourceTypes};
+    use crate::scim::{Discovery, ResourceUrls, ResourceTypes};
 
     const COMMON_ATTRIBUTES: [&str; 4] = ["schemas", "id", "externalId", "meta"];
 
     fn resource_types() -> ResourceTypes {
-        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
-        discovery.unwrap().compiled().unwrap()
+        let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compile_types().unwrap()
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
                 if is_common || path.contains("personio") || path == ENTERPRISE_USER_SCHEMA {
                     continue;
                 }
-                assert!(has(resource_type, &path), "{path}");
+                assert!(has_attribute(resource_type, &path), "{path}");
                 found += 1;
             }
         }
@@ -191,7 +191,7 @@ mod tests {
         for (path, user, group) in [
             ("nickName", true, false),
             ("NICKNAME", true, false),
-            (&format!("{USER}:addresses.country"), true, false),
+            (&format!("{USER_SCHEMA}:addresses.country"), true, false),
             ("URN:IETF:params:scim:schemas:core:2.0:user:timezone", true, false),
             ("urn:ietf:params:scim:schemas:core:2.0:Group:timezone", false, false),
             (&format!("{ENTERPRISE_USER_SCHEMA}:nickName"), false, false),
@@ -206,8 +206,8 @@ mod tests {
             (".", false, false),
             (":", false, false),
         ] {
-            assert_eq!(has(&types.user, path), user, "{path}");
-            assert_eq!(has(&types.group, path), group, "{path}");
+            assert_eq!(has_attribute(&types.user, path), user, "{path}");
+            assert_eq!(has_attribute(&types.group, path), group, "{path}");
         }
     }
 }

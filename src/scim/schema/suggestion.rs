@@ -43,7 +43,7 @@ impl SuggestedAttribute {
         let mut path = resource_type.path(id);
         let names = unqualified(&path).to_ascii_lowercase();
         // A complex attribute cannot be compared, but its value can.
-        let is_complex = resource_type.get(id).kind == AttributeType::Complex;
+        let is_complex = resource_type.get(id).attribute_type == AttributeType::Complex;
         if is_complex && resource_type.sub_attribute(id, "value").is_some() {
             path.push_str(".value");
         }
@@ -69,7 +69,7 @@ pub(in crate::scim) fn for_sub_attribute<'n>(
     let written = last_name(written).to_ascii_lowercase();
     let mut best = None;
     for name in names {
-        let Some(slips) = spelling::slips(&written, &name.to_ascii_lowercase()) else { continue };
+        let Some(slips) = spelling::count_mistakes(&written, &name.to_ascii_lowercase()) else { continue };
         if best.is_none_or(|(_, fewest)| slips < fewest) {
             best = Some((name, slips));
         }
@@ -150,9 +150,9 @@ fn most_similar(
 ) -> Option<String> {
     let mut best = None;
     for candidate in candidates {
-        let mut slips = spelling::slips(names, &candidate.names);
+        let mut slips = spelling::count_mistakes(names, &candidate.names);
         if slips.is_none() && compared == ComparedNames::WholeAndLast {
-            slips = spelling::slips(names, candidate.last_name());
+            slips = spelling::count_mistakes(names, candidate.last_name());
         }
         let Some(slips) = slips else { continue };
         if best.is_none_or(|(_, fewest)| slips < fewest) {
@@ -196,7 +196,7 @@ fn last_name(names: &str) -> &str {
 mod tests {
     use super::*;
     use crate::scim::{
-        CustomAttribute, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, Locations, USER,
+        CustomAttributeDefinition, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, ResourceUrls, USER_SCHEMA,
     };
 
     fn enterprise(name: &str) -> String {
@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn unknown_name_suggests_an_attribute_of_a_schema() {
         let (name, kind) = ("badgeNumber".to_owned(), AttributeType::String);
-        let badge_number = CustomAttribute { name, kind, multi_valued: false };
-        let locations = Locations::new("https://scim.example.com");
+        let badge_number = CustomAttributeDefinition { name, attribute_type: kind, multi_valued: false };
+        let locations = ResourceUrls::new("https://scim.example.com");
         let discovery = Discovery::new(&locations, 1000, &[badge_number]).unwrap();
-        let types = discovery.compiled().unwrap();
+        let types = discovery.compile_types().unwrap();
         for (written, expected) in [
             ("department", enterprise("department")),
             ("DEPARTMENT", enterprise("department")),
@@ -223,8 +223,8 @@ mod tests {
             ("badgeNumber", personio("badgeNumber")),
             (&format!("{ENTERPRISE_USER_SCHEMA}.department"), enterprise("department")),
             (&format!("{ENTERPRISE_USER_SCHEMA}department"), enterprise("department")),
-            (&format!("{USER}.userName"), "userName".to_owned()),
-            (&format!("{USER}:department"), enterprise("department")),
+            (&format!("{USER_SCHEMA}.userName"), "userName".to_owned()),
+            (&format!("{USER_SCHEMA}:department"), enterprise("department")),
             (&format!("{ENTERPRISE_USER_SCHEMA}:hireDate"), personio("hireDate")),
             ("urn:scim:schemas:core:1.0:userName", "userName".to_owned()),
             ("enterprise:department", enterprise("department")),

@@ -2,19 +2,19 @@
 
 /// Set of numbers below a length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::scim) struct Bits {
+pub(in crate::scim) struct BitSet {
     words: Vec<u64>,
     length: usize,
 }
 
-impl Bits {
+impl BitSet {
     /// Returns the empty set.
-    pub(in crate::scim) fn none(length: usize) -> Self {
+    pub(in crate::scim) fn empty(length: usize) -> Self {
         Self { words: vec![0; length.div_ceil(64)], length }
     }
 
     /// Returns the set of all numbers below `length`.
-    pub(in crate::scim) fn all(length: usize) -> Self {
+    pub(in crate::scim) fn full(length: usize) -> Self {
         let mut bits = Self { words: vec![u64::MAX; length.div_ceil(64)], length };
         if let Some(last) = bits.words.last_mut() {
             // The bits beyond the length stay 0.
@@ -54,21 +54,21 @@ impl Bits {
     }
 
     /// Adds the numbers that are in `other`.
-    pub(in crate::scim) fn add(&mut self, other: &Self) {
+    pub(in crate::scim) fn union_with(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word |= other;
         }
     }
 
     /// Removes the numbers that are in `other`.
-    pub(in crate::scim) fn remove(&mut self, other: &Self) {
+    pub(in crate::scim) fn subtract(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= !other;
         }
     }
 
     /// Removes the numbers that are not in `other`.
-    pub(in crate::scim) fn keep(&mut self, other: &Self) {
+    pub(in crate::scim) fn intersect_with(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;
         }
@@ -100,7 +100,7 @@ impl Iterator for SetBits<'_> {
 }
 
 /// Collects a flag for each number: whether it is in the set.
-impl FromIterator<bool> for Bits {
+impl FromIterator<bool> for BitSet {
     fn from_iter<I: IntoIterator<Item = bool>>(flags: I) -> Self {
         let mut words = Vec::new();
         let mut word = 0;
@@ -131,7 +131,7 @@ mod tests {
         flags.enumerate().filter(|(_, flag)| *flag).map(|(position, _)| position).collect()
     }
 
-    fn changed(bits: &Bits, other: &Bits, change: fn(&mut Bits, &Bits)) -> Vec<usize> {
+    fn changed(bits: &BitSet, other: &BitSet, change: fn(&mut BitSet, &BitSet)) -> Vec<usize> {
         let mut bits = bits.clone();
         change(&mut bits, other);
         bits.numbers().collect()
@@ -143,18 +143,18 @@ mod tests {
             flags in prop::collection::vec((any::<bool>(), any::<bool>()), 0..200),
         ) {
             let length = flags.len();
-            let one: Bits = flags.iter().map(|(one, _)| *one).collect();
-            let other: Bits = flags.iter().map(|(_, other)| *other).collect();
+            let one: BitSet = flags.iter().map(|(one, _)| *one).collect();
+            let other: BitSet = flags.iter().map(|(_, other)| *other).collect();
             let union = positions(flags.iter().map(|(one, other)| *one || *other));
-            prop_assert_eq!(changed(&one, &other, Bits::add), union);
+            prop_assert_eq!(changed(&one, &other, BitSet::union_with), union);
             let difference = positions(flags.iter().map(|(one, other)| *one && !*other));
-            prop_assert_eq!(changed(&one, &other, Bits::remove), difference);
+            prop_assert_eq!(changed(&one, &other, BitSet::subtract), difference);
             let intersection = positions(flags.iter().map(|(one, other)| *one && *other));
-            prop_assert_eq!(changed(&one, &other, Bits::keep), intersection);
+            prop_assert_eq!(changed(&one, &other, BitSet::intersect_with), intersection);
             let all: Vec<usize> = (0..length).collect();
-            prop_assert_eq!(Bits::all(length).numbers().collect::<Vec<_>>(), all);
+            prop_assert_eq!(BitSet::full(length).numbers().collect::<Vec<_>>(), all);
             prop_assert_eq!(one.is_empty(), flags.iter().all(|(one, _)| !*one));
-            let mut inserted = Bits::none(length);
+            let mut inserted = BitSet::empty(length);
             for number in one.numbers() {
                 inserted.insert(number);
             }

@@ -10,13 +10,13 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Case sensitivity of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::scim) enum Case {
+pub(in crate::scim) enum CaseSensitivity {
     Exact,
     Ignored,
 }
 
-impl Case {
-    pub(in crate::scim) fn of(case_exact: bool) -> Self {
+impl CaseSensitivity {
+    pub(in crate::scim) fn from_case_exact(case_exact: bool) -> Self {
         if case_exact { Self::Exact } else { Self::Ignored }
     }
 
@@ -102,7 +102,7 @@ impl<H: Hasher> ChunkedHasher<'_, H> {
 /// Returns the text in normalization form C, the form of all values: a letter and its accent are
 /// one character if such a character exists. macOS writes file names with two, and so does text
 /// that is copied from them.
-pub(in crate::scim) fn composed(text: &str) -> Cow<'_, str> {
+pub(in crate::scim) fn to_nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_nfc(text) {
         return Cow::Borrowed(text);
     }
@@ -110,7 +110,7 @@ pub(in crate::scim) fn composed(text: &str) -> Cow<'_, str> {
 }
 
 /// Returns the text without invisible characters, and without whitespace around it.
-pub(in crate::scim) fn without_invisible(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(in crate::scim) fn strip_invisible(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains(is_invisible) || text.trim().len() < text.len() {
         let visible: String = text.chars().filter(|char| !is_invisible(*char)).collect();
         return Cow::Owned(visible.trim().to_owned());
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn hash(case: Case, text: &str) -> u64 {
+    fn hash(case: CaseSensitivity, text: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
         case.hash_folded(text, &mut hasher);
         hasher.finish()
@@ -154,22 +154,22 @@ mod tests {
         let latin = [("Müller", "MÜLLER"), ("K", "\u{212a}"), ("Éa", "éA")];
         for (one, other) in latin.into_iter().chain([("ΟΔΟΣ", "οδος"), ("ЖУК", "жук")])
         {
-            assert_eq!(Case::Ignored.fold(one), Case::Ignored.fold(other));
-            assert_ne!(Case::Exact.fold(one), Case::Exact.fold(other));
+            assert_eq!(CaseSensitivity::Ignored.fold(one), CaseSensitivity::Ignored.fold(other));
+            assert_ne!(CaseSensitivity::Exact.fold(one), CaseSensitivity::Exact.fold(other));
         }
-        assert_ne!(Case::Ignored.fold("Straße"), Case::Ignored.fold("Strasse"));
-        let decomposed = Case::Ignored.fold("u\u{308}");
-        assert_ne!(Case::Ignored.fold("ü"), decomposed, "normalization is a separate step");
+        assert_ne!(CaseSensitivity::Ignored.fold("Straße"), CaseSensitivity::Ignored.fold("Strasse"));
+        let decomposed = CaseSensitivity::Ignored.fold("u\u{308}");
+        assert_ne!(CaseSensitivity::Ignored.fold("ü"), decomposed, "normalization is a separate step");
     }
 
     #[test]
     fn composed_text_has_one_character_for_a_letter_with_its_accent() {
         for unchanged in ["ann", "ü", "ﬁ"] {
-            assert_eq!(composed(unchanged), unchanged);
+            assert_eq!(to_nfc(unchanged), unchanged);
         }
         for (text, expected) in [("u\u{308}", "ü"), ("e\u{323}\u{302}", "ệ"), ("\u{212b}", "Å")]
         {
-            assert_eq!(composed(text), expected);
+            assert_eq!(to_nfc(text), expected);
         }
     }
 
@@ -184,7 +184,7 @@ mod tests {
             ("\u{200b}", ""),
             ("Zoë 🦀", "Zoë 🦀"),
         ] {
-            assert_eq!(without_invisible(Cow::Borrowed(text)), expected);
+            assert_eq!(strip_invisible(Cow::Borrowed(text)), expected);
         }
     }
 
@@ -195,13 +195,13 @@ mod tests {
             other in "[a-zA-ZäÄéÉ ]{0,3}",
         ) {
             let (low_one, low_other) = (one.to_lowercase(), other.to_lowercase());
-            prop_assert_eq!(Case::Ignored.compare(&one, &other), low_one.cmp(&low_other));
-            prop_assert_eq!(Case::Ignored.fold(&one).into_owned(), low_one);
+            prop_assert_eq!(CaseSensitivity::Ignored.compare(&one, &other), low_one.cmp(&low_other));
+            prop_assert_eq!(CaseSensitivity::Ignored.fold(&one).into_owned(), low_one);
         }
 
         #[test]
         fn folded_texts_compare_and_hash_like_the_texts(one in ".{0,4}", other in ".{0,4}") {
-            for case in [Case::Exact, Case::Ignored] {
+            for case in [CaseSensitivity::Exact, CaseSensitivity::Ignored] {
                 let (folded_one, folded_other) = (case.fold(&one), case.fold(&other));
                 prop_assert_eq!(folded_one.cmp(&folded_other), case.compare(&one, &other));
                 prop_assert_eq!(case.compare(&one, &folded_other), case.compare(&one, &other));

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Number;
 
-use crate::scim::resource::{Content, Resource, Several, Value, saturating_u32};
-use crate::scim::store::bit_set::Bits;
-use crate::scim::store::case_fold::Case;
+use crate::scim::resource::{DecodedValue, Resource, Several, ResourceValue, saturating_u32};
+use crate::scim::store::bit_set::BitSet;
+use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::store::on_demand::OnDemand;
 use crate::scim::{AttributeId, ResourceType};
 
@@ -28,7 +28,7 @@ pub(in crate::scim) struct ColumnSet {
     /// single value: then only the resources can be tested.
     columns: Box<[OnDemand<Option<Column>>]>,
     /// Elements of each attribute, `None` as above or if the attribute is not multi-valued.
-    elements: Box<[OnDemand<Option<Elements>>]>,
+    elements: Box<[OnDemand<Option<ElementNumbers>>]>,
 }
 
 /// Values of one attribute. A row is a resource, or an element if the attribute is within a
@@ -57,7 +57,7 @@ enum DictionaryCodes {
 /// Elements of a multi-valued attribute, numbered through all resources. The elements of a resource
 /// have consecutive numbers.
 #[derive(Debug)]
-pub(in crate::scim) struct Elements {
+pub(in crate::scim) struct ElementNumbers {
     /// Number of the first element of each resource, then the number of all elements.
     starts: Box<[u32]>,
 }
@@ -101,7 +101,7 @@ impl ColumnSet {
         resources: &[Arc<Resource>],
         id: AttributeId,
     ) -> Option<Column> {
-        let Some(holder) = resource_type.holder(id) else {
+        let Some(holder) = resource_type.enclosing_multi_valued(id) else {
             return Column::of_resources(resource_type, id, resources);
         };
         let elements = self.elements(resource_type, resources, holder)?;
@@ -127,9 +127,9 @@ impl ColumnSet {
         resource_type: &ResourceType,
         resources: &[Arc<Resource>],
         id: AttributeId,
-    ) -> Option<&Elements> {
+    ) -> Option<&ElementNumbers> {
         let elements = self.elements.get(usize::from(id.0))?;
-        elements.get(|| Elements::new(resource_type, id, resources)).as_ref()
+        elements.get(|| ElementNumbers::new(resource_type, id, resources)).as_ref()
     }
 
     /// Returns the attributes whose columns are built.
@@ -147,8 +147,8 @@ impl Column {
         id: AttributeId,
         resources: &[Arc<Resource>],
     ) -> Option<Self> {
-        let path = resource_type.way(id);
-        let mut builder = ColumnBuilder::new(Case::of(resource_type.get(id).case_exact));
+        let path = resource_type.path_ids(id);
+        let mut builder = ColumnBuilder::new(CaseSensitivity::from_case_exact(resource_type.get(id).case_exact));
         for resource in resources {
             builder.push(resource.single_value_on_path(&path).ok()?);
         }
@@ -160,21 +160,21 @@ impl Column {
         resource_type: &ResourceType,
         id: AttributeId,
         holder: AttributeId,
-        elements: &Elements,
+        elements: &ElementNumbers,
         resources: &[Arc<Resource>],
     ) -> Option<Self> {
-        let path = resource_type.way(id);
-        let holder_depth = resource_type.way(holder).len();
+        let path = resource_type.path_ids(id);
+        let holder_depth = resource_type.path_ids(holder).len();
         let path_in_element = path.get(holder_depth..).unwrap_or_default();
         // Multi-valued attributes within elements have no column.
         if path_in_element.iter().any(|id| resource_type.get(*id).multi_valued) {
             return None;
         }
-        let mut builder = ColumnBuilder::new(Case::of(resource_type.get(id).case_exact));
-        builder.codes.reserve(elements.count());
+        let mut builder = ColumnBuilder::new(CaseSensitivity::from_case_exact(resource_type.get(id).case_exact));
+        builder.codes.reserve(elements.element_count());
         for resource in resources {
             let Some(array) = resource.single_value(holder) else { continue };
-            for element in array.parts() {
+            for element in array.children() {
                 builder.push(value_in_element(element, path_in_element).ok()?);
             }
         }
@@ -183,7 +183,7 @@ impl Column {
 
     /// Returns the rows whose value has one of these codes, and the rows without a value if
     /// `absent` is true.
-    pub(in crate::scim) fn having(&self, codes: &Bits, absent: bool) -> Bits {
+    pub(in crate::scim) fn rows_with(&self, codes: &BitSet, absent: bool) -> BitSet {
         // A row without a value has a code beyond the length of the set.
         match &self.codes {
             DictionaryCodes::Byte(rows) => {
@@ -199,7 +199,7 @@ impl Column {
     }
 
     /// Returns the number of distinct values.
-    pub(in crate::scim) fn count(&self) -> usize {
+    pub(in crate::scim) fn distinct_count(&self) -> usize {
         self.text_ends.len()
     }
 
@@ -214,14 +214,14 @@ impl Column {
 
     /// Returns the codes of the values that contain `part`, if all values are texts. All texts are
     /// searched as one, which is much faster than searching them one by one.
-    pub(in crate::scim) fn containing(&self, part: &str) -> Option<Bits> {
+    pub(in crate::scim) fn codes_containing(&self, part: &str) -> Option<BitSet> {
         if !self.values.is_empty() {
             return None;
         }
         if part.is_empty() {
-            return Some(Bits::all(self.text_ends.len()));
+            return Some(BitSet::full(self.text_ends.len()));
         }
-        let mut codes = Bits::none(self.text_ends.len());
+        let mut codes = BitSet::empty(self.text_ends.len());
         let finder = Finder::new(part);
         let mut text_ends = self.text_ends.iter().enumerate();
         let texts = self.texts.as_bytes();
@@ -242,17 +242,17 @@ impl Column {
     }
 
     /// Returns the distinct values in the order of their codes. Texts are folded.
-    pub(in crate::scim) fn values(&self) -> impl Iterator<Item = Content<'_>> {
+    pub(in crate::scim) fn values(&self) -> impl Iterator<Item = DecodedValue<'_>> {
         let mut start = 0;
         self.text_ends.iter().enumerate().map(move |(code, end)| {
             let text = self.texts.get(start..*end as usize).unwrap_or_default();
             start = *end as usize;
             match self.values.get(code) {
-                None | Some(DictionaryValue::Text) => Content::Text(Cow::Borrowed(text)),
-                Some(DictionaryValue::Boolean(value)) => Content::Boolean(*value),
-                Some(DictionaryValue::Number(number)) => Content::Number(number.clone()),
-                Some(DictionaryValue::DateTime(timestamp)) => Content::DateTime(*timestamp, text),
-                Some(DictionaryValue::Nested) => Content::Nested,
+                None | Some(DictionaryValue::Text) => DecodedValue::Text(Cow::Borrowed(text)),
+                Some(DictionaryValue::Boolean(value)) => DecodedValue::Boolean(*value),
+                Some(DictionaryValue::Number(number)) => DecodedValue::Number(number.clone()),
+                Some(DictionaryValue::DateTime(timestamp)) => DecodedValue::DateTime(*timestamp, text),
+                Some(DictionaryValue::Nested) => DecodedValue::Nested,
             }
         })
     }
@@ -263,12 +263,12 @@ impl Column {
 /// # Errors
 /// Returns an error if an array is on the path, because there may be several values.
 fn value_in_element<'a>(
-    element: Value<'a>,
+    element: ResourceValue<'a>,
     path: &[AttributeId],
-) -> Result<Option<Value<'a>>, Several> {
+) -> Result<Option<ResourceValue<'a>>, Several> {
     let mut value = element;
     for id in path {
-        let Some(member) = value.get(*id) else { return Ok(None) };
+        let Some(member) = value.member(*id) else { return Ok(None) };
         if member.is_array() {
             return Err(Several);
         }
@@ -277,7 +277,7 @@ fn value_in_element<'a>(
     Ok(Some(value))
 }
 
-impl Elements {
+impl ElementNumbers {
     /// Numbers the elements of an attribute. The result is `None` if the attribute is not
     /// multi-valued, or a resource has something other than a plain list of elements.
     fn new(
@@ -288,7 +288,7 @@ impl Elements {
         if !resource_type.get(id).multi_valued {
             return None;
         }
-        let path = resource_type.way(id);
+        let path = resource_type.path_ids(id);
         let (_, path_above) = path.split_last()?;
         let mut starts = Vec::with_capacity(resources.len() + 1);
         let mut count = 0;
@@ -296,10 +296,10 @@ impl Elements {
         for resource in resources {
             resource.single_value_on_path(path_above).ok()?;
             if let Some(array) = resource.single_value(id) {
-                if !array.is_array() || array.parts().any(Value::is_array) {
+                if !array.is_array() || array.children().any(ResourceValue::is_array) {
                     return None;
                 }
-                count += saturating_u32(array.parts().count());
+                count += saturating_u32(array.children().count());
             }
             starts.push(count);
         }
@@ -307,18 +307,18 @@ impl Elements {
     }
 
     /// Returns the number of elements.
-    pub(in crate::scim) fn count(&self) -> usize {
+    pub(in crate::scim) fn element_count(&self) -> usize {
         self.starts.last().map_or(0, |count| *count as usize)
     }
 
     /// Returns the number of resources, with elements or without.
-    pub(in crate::scim) fn holder_count(&self) -> usize {
+    pub(in crate::scim) fn resource_count(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
 
     /// Returns the resources that have at least one of these elements.
-    pub(in crate::scim) fn holders(&self, elements: &Bits) -> Bits {
-        let mut resources = Bits::none(self.holder_count());
+    pub(in crate::scim) fn resources_with(&self, elements: &BitSet) -> BitSet {
+        let mut resources = BitSet::empty(self.resource_count());
         let mut ends = self.starts.iter().skip(1).enumerate().peekable();
         for element in elements.numbers() {
             // Both are ascending: resources that end before the element have none of the rest.
@@ -333,7 +333,7 @@ impl Elements {
 
 /// Builder of a column, row by row.
 struct ColumnBuilder<'a> {
-    case: Case,
+    case: CaseSensitivity,
     codes: Vec<u32>,
     texts: String,
     text_ends: Vec<u32>,
@@ -348,7 +348,7 @@ struct ColumnBuilder<'a> {
 const REPEAT_SAMPLE_VALUES: usize = 4096;
 
 impl<'a> ColumnBuilder<'a> {
-    fn new(case: Case) -> Self {
+    fn new(case: CaseSensitivity) -> Self {
         Self {
             case,
             codes: Vec::new(),
@@ -361,7 +361,7 @@ impl<'a> ColumnBuilder<'a> {
     }
 
     /// Adds a row.
-    fn push(&mut self, value: Option<Value<'a>>) {
+    fn push(&mut self, value: Option<ResourceValue<'a>>) {
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return self.codes.push(ABSENT);
         };
@@ -388,20 +388,20 @@ impl<'a> ColumnBuilder<'a> {
     }
 
     /// Adds a distinct value, and returns its code.
-    fn push_distinct(&mut self, json: &'a str, value: Value<'a>) -> u32 {
+    fn push_distinct(&mut self, json: &'a str, value: ResourceValue<'a>) -> u32 {
         let code = saturating_u32(self.text_ends.len());
-        let value = match value.content() {
-            Content::Text(text) => {
+        let value = match value.decode() {
+            DecodedValue::Text(text) => {
                 self.texts.push_str(&self.case.fold(&text));
                 DictionaryValue::Text
             }
-            Content::DateTime(timestamp, text) => {
+            DecodedValue::DateTime(timestamp, text) => {
                 self.texts.push_str(&self.case.fold(text));
                 DictionaryValue::DateTime(timestamp)
             }
-            Content::Boolean(value) => DictionaryValue::Boolean(value),
-            Content::Number(number) => DictionaryValue::Number(number),
-            Content::Nested => DictionaryValue::Nested,
+            DecodedValue::Boolean(value) => DictionaryValue::Boolean(value),
+            DecodedValue::Number(number) => DictionaryValue::Number(number),
+            DecodedValue::Nested => DictionaryValue::Nested,
         };
         if !matches!(value, DictionaryValue::Text) || !self.values.is_empty() {
             // The first value that is not a text: the list gets the texts before it.

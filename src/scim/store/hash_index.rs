@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::scim::resource::{Resource, Several, Value, saturating_u32};
-use crate::scim::store::case_fold::Case;
+use crate::scim::resource::{Resource, Several, ResourceValue, saturating_u32};
+use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 
 /// Index of one attribute. Each value of each resource is an entry; entries with equal values form
@@ -33,7 +33,7 @@ const END_OF_CHAIN: u32 = u32::MAX;
 struct IndexedValues {
     id: AttributeId,
     is_boolean: bool,
-    case: Case,
+    case: CaseSensitivity,
     /// Value of each entry. It is `None` if no resource has more than one value: then every
     /// resource has one entry, and the last resource has the first one.
     references: Option<Vec<ValueReference>>,
@@ -123,14 +123,14 @@ struct HashIndexBuilder<'a> {
 impl<'a> HashIndexBuilder<'a> {
     fn new(resource_type: &ResourceType, id: AttributeId, resources: &'a [Arc<Resource>]) -> Self {
         let attribute = resource_type.get(id);
-        let is_multi_valued = resource_type.holder(id).is_some();
+        let is_multi_valued = resource_type.enclosing_multi_valued(id).is_some();
         Self {
             resources,
-            path: resource_type.way(id),
+            path: resource_type.path_ids(id),
             values: IndexedValues {
                 id,
-                is_boolean: attribute.kind == AttributeType::Boolean,
-                case: Case::of(attribute.case_exact),
+                is_boolean: attribute.attribute_type == AttributeType::Boolean,
+                case: CaseSensitivity::from_case_exact(attribute.case_exact),
                 references: if is_multi_valued { Some(Vec::new()) } else { None },
             },
             firsts: HashTable::new(),
@@ -172,7 +172,7 @@ impl<'a> HashIndexBuilder<'a> {
     }
 
     /// Adds an entry to the chain of its value. An entry without a comparable value is in no chain.
-    fn push(&mut self, value: Option<Value<'_>>) {
+    fn push(&mut self, value: Option<ResourceValue<'_>>) {
         let Self { resources, values, firsts, next, hashes, hasher, .. } = self;
         let entry = saturating_u32(next.len());
         let Some(text) = value.and_then(|value| values.text(value)) else {
@@ -209,7 +209,7 @@ fn entry_hash(hashes: &[u64], entry: u32) -> u64 {
 
 impl IndexedValues {
     /// Returns the text by which a value is found. A value that equals no literal has none.
-    fn text<'a>(&self, value: Value<'a>) -> Option<Cow<'a, str>> {
+    fn text<'a>(&self, value: ResourceValue<'a>) -> Option<Cow<'a, str>> {
         if !self.is_boolean {
             return value.text();
         }
@@ -249,9 +249,9 @@ impl IndexedValues {
 }
 
 /// Adds every value at the end of the path to `found`.
-fn collect_values<'a>(value: Value<'a>, path: &[AttributeId], found: &mut Vec<Value<'a>>) {
+fn collect_values<'a>(value: ResourceValue<'a>, path: &[AttributeId], found: &mut Vec<ResourceValue<'a>>) {
     if value.is_array() {
-        for element in value.parts() {
+        for element in value.children() {
             collect_values(element, path, found);
         }
         return;
@@ -259,7 +259,7 @@ fn collect_values<'a>(value: Value<'a>, path: &[AttributeId], found: &mut Vec<Va
     match path {
         [] => found.push(value),
         [first, rest @ ..] => {
-            if let Some(member) = value.get(*first) {
+            if let Some(member) = value.member(*first) {
                 collect_values(member, rest, found);
             }
         }
@@ -274,14 +274,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 
-    use crate::scim::filter::{Condition, Filter, Limits, candidates, matches};
-    use crate::scim::{Discovery, ENTERPRISE_USER_SCHEMA, Locations, Resource, ResourceType, Resources};
+    use crate::scim::filter::{BoundFilter, Filter, FilterLimits, candidates, matches};
+    use crate::scim::{Discovery, ENTERPRISE_USER_SCHEMA, ResourceUrls, Resource, ResourceType, ResourceSet};
 
     use super::*;
 
     static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
-        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
-        discovery.unwrap().compiled().unwrap().user
+        let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compile_types().unwrap().user
     });
 
     const TEXTS: [&str; 9] = ["a", "A", "ä", "Ä", "\u{212a}", "k", "\"quoted\"", "", "ΟΔΟΣ"];
@@ -327,18 +327,18 @@ mod tests {
         })
     }
 
-    fn bind(text: &str) -> Condition {
-        let filter = Filter::parse(text, Limits::default()).unwrap();
-        Condition::new(&filter, text, &USER_TYPE, &[&USER_TYPE]).unwrap()
+    fn bind(text: &str) -> BoundFilter {
+        let filter = Filter::parse(text, FilterLimits::default()).unwrap();
+        BoundFilter::new(&filter, text, &USER_TYPE, &[&USER_TYPE]).unwrap()
     }
 
-    fn resources(users: &[Json]) -> Resources {
+    fn resources(users: &[Json]) -> ResourceSet {
         let encoded = users.iter().map(|user| Arc::new(Resource::new(&USER_TYPE, user).unwrap()));
-        Resources::new(&USER_TYPE, encoded.collect())
+        ResourceSet::new(&USER_TYPE, encoded.collect())
     }
 
     /// Returns the positions of the resources that satisfy the condition, by testing each resource.
-    fn scan(condition: &Condition, resources: &Resources) -> Vec<u32> {
+    fn scan(condition: &BoundFilter, resources: &ResourceSet) -> Vec<u32> {
         let mut found = Vec::new();
         for (position, resource) in (0..).zip(resources.all()) {
             if condition.holds(resource.value()) {
@@ -348,7 +348,7 @@ mod tests {
         found
     }
 
-    fn evaluate(condition: &Condition, resources: &Resources) -> Vec<u32> {
+    fn evaluate(condition: &BoundFilter, resources: &ResourceSet) -> Vec<u32> {
         let Ok(found) = matches(condition, resources, &|| Ok::<(), Infallible>(()));
         found
     }

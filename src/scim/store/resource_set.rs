@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::scim::query::sort::Order;
+use crate::scim::query::sort::SortIndex;
 use crate::scim::resource::Resource;
-use crate::scim::store::column::{Column, ColumnSet, Elements};
+use crate::scim::store::column::{Column, ColumnSet, ElementNumbers};
 use crate::scim::store::hash_index::HashIndex;
 use crate::scim::store::on_demand::OnDemand;
 use crate::scim::{AttributeId, ResourceType};
@@ -28,17 +28,17 @@ const MAX_INDEX_CANDIDATES: usize = 1000;
 
 /// Resources of one type.
 #[derive(Debug)]
-pub struct Resources {
+pub struct ResourceSet {
     resource_type: Arc<ResourceType>,
     /// Resources in list order.
     all: Vec<Arc<Resource>>,
     indexes: Vec<HashIndex>,
     /// Sort index of each attribute.
-    sort_indexes: Box<[OnDemand<Order>]>,
+    sort_indexes: Box<[OnDemand<SortIndex>]>,
     columns: ColumnSet,
 }
 
-impl Resources {
+impl ResourceSet {
     /// Builds the set of these resources, all of the type `resource_type` and in list order.
     #[must_use]
     pub fn new(resource_type: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
@@ -55,7 +55,7 @@ impl Resources {
 
     /// Reports whether the set consists of the same objects in the same order, compared by pointer.
     #[must_use]
-    pub fn are(&self, resource_type: &Arc<ResourceType>, all: &[Arc<Resource>]) -> bool {
+    pub fn is_same_set(&self, resource_type: &Arc<ResourceType>, all: &[Arc<Resource>]) -> bool {
         Arc::ptr_eq(&self.resource_type, resource_type)
             && self.all.len() == all.len()
             && self.all.iter().zip(all).all(|(one, other)| Arc::ptr_eq(one, other))
@@ -64,14 +64,14 @@ impl Resources {
     /// Builds the sort indexes and columns that recent queries needed of the `earlier` set, so that
     /// the next query does not wait for them. An earlier set of another resource type has no
     /// effect.
-    pub fn prepare_like(&self, earlier: &Self) {
+    pub fn prebuild_from(&self, earlier: &Self) {
         let resource_type = &self.resource_type;
         if !Arc::ptr_eq(resource_type, &earlier.resource_type) {
             return;
         }
         let sort_indexes = self.sort_indexes.iter().zip(&earlier.sort_indexes);
         for (id, (sort_index, earlier)) in resource_type.ids().zip(sort_indexes) {
-            sort_index.prebuild_from(earlier, || Order::new(resource_type, id, &self.all));
+            sort_index.prebuild_from(earlier, || SortIndex::new(resource_type, id, &self.all));
         }
         self.columns.prebuild_from(&earlier.columns, resource_type, &self.all);
     }
@@ -99,7 +99,7 @@ impl Resources {
     /// Returns the positions of the resources that have this value, in list order. The result is
     /// `None` if the attribute has no index, or more than [`MAX_INDEX_CANDIDATES`] entries have the
     /// value.
-    pub(in crate::scim) fn few_with(&self, id: AttributeId, value: &str) -> Option<Vec<u32>> {
+    pub(in crate::scim) fn index_candidates(&self, id: AttributeId, value: &str) -> Option<Vec<u32>> {
         self.index(id)?.positions(&self.all, value, MAX_INDEX_CANDIDATES)
     }
 
@@ -115,14 +115,14 @@ impl Resources {
 
     /// Returns the elements of a multi-valued attribute. The result is `None` if only the resources
     /// can be tested.
-    pub(in crate::scim) fn elements(&self, id: AttributeId) -> Option<&Elements> {
+    pub(in crate::scim) fn elements(&self, id: AttributeId) -> Option<&ElementNumbers> {
         self.columns.elements(&self.resource_type, &self.all, id)
     }
 
     /// Returns the sort index of an attribute, which must have values of its own.
-    pub(in crate::scim) fn order(&self, id: AttributeId) -> Option<&Order> {
+    pub(in crate::scim) fn sort_index(&self, id: AttributeId) -> Option<&SortIndex> {
         let sort_index = self.sort_indexes.get(usize::from(id.0))?;
-        Some(sort_index.get(|| Order::new(&self.resource_type, id, &self.all)))
+        Some(sort_index.get(|| SortIndex::new(&self.resource_type, id, &self.all)))
     }
 }
 
@@ -133,26 +133,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scim::filter::{Condition, Filter, Limits, matches};
-    use crate::scim::{Discovery, Locations};
+    use crate::scim::filter::{BoundFilter, Filter, FilterLimits, matches};
+    use crate::scim::{Discovery, ResourceUrls};
 
     fn user_type() -> Arc<ResourceType> {
-        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
-        discovery.unwrap().compiled().unwrap().user
+        let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compile_types().unwrap().user
     }
 
-    fn set_of_one_user(user_type: &Arc<ResourceType>) -> Resources {
+    fn set_of_one_user(user_type: &Arc<ResourceType>) -> ResourceSet {
         let emails = json!([{"type": "work", "value": "a@x"}]);
         let user = json!({"id": "1", "title": "a", "emails": emails});
-        Resources::new(user_type, vec![Arc::new(Resource::new(user_type, &user).unwrap())])
+        ResourceSet::new(user_type, vec![Arc::new(Resource::new(user_type, &user).unwrap())])
     }
 
-    fn built_sort_indexes(resources: &Resources) -> Vec<AttributeId> {
+    fn built_sort_indexes(resources: &ResourceSet) -> Vec<AttributeId> {
         let sort_indexes = resources.resource_type.ids().zip(&resources.sort_indexes);
         sort_indexes.filter(|(_, index)| index.is_computed()).map(|(id, _)| id).collect()
     }
 
-    fn built_columns(resources: &Resources) -> Vec<AttributeId> {
+    fn built_columns(resources: &ResourceSet) -> Vec<AttributeId> {
         resources.columns.built(&resources.resource_type)
     }
 
@@ -164,24 +164,24 @@ mod tests {
         assert_eq!(built_sort_indexes(&first), []);
 
         let text = "title sw \"a\" and emails[type ne \"home\"] and id eq \"1\" or title pr";
-        let filter = Filter::parse(text, Limits::default()).unwrap();
-        let condition = Condition::new(&filter, text, &user_type, &[&user_type]).unwrap();
+        let filter = Filter::parse(text, FilterLimits::default()).unwrap();
+        let condition = BoundFilter::new(&filter, text, &user_type, &[&user_type]).unwrap();
         let Ok(found) = matches(&condition, &first, &|| Ok::<(), Infallible>(()));
         assert_eq!(found, [0]);
         let ids = ["id", "title", "emails.type"].map(|path| user_type.attribute(path).unwrap());
         let [id, title, email_type] = ids;
-        first.order(title);
+        first.sort_index(title);
         let mut used = vec![id, title, email_type];
         used.sort_unstable();
         assert_eq!(built_columns(&first), used);
         assert_eq!(built_sort_indexes(&first), [title]);
 
         let next = set_of_one_user(&user_type);
-        next.prepare_like(&first);
+        next.prebuild_from(&first);
         assert_eq!(built_columns(&next), used);
         assert_eq!(built_sort_indexes(&next), [title]);
         let of_other_type = set_of_one_user(&self::user_type());
-        of_other_type.prepare_like(&first);
+        of_other_type.prebuild_from(&first);
         assert_eq!(built_columns(&of_other_type), []);
         assert_eq!(built_sort_indexes(&of_other_type), []);
     }

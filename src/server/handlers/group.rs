@@ -12,7 +12,7 @@ pub(in crate::server) async fn read(
 ) -> Result<HttpResponse, Error> {
     let search = request::parameters(&request)?;
     // Invalid parameters are refused before the request waits for a load.
-    let resource_type = &state.directory.vocabulary().types.group;
+    let resource_type = &state.directory.schema_registry().types.group;
     Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     let snapshot = state.directory.current().await?;
     let group = snapshot.groups().find(&id).ok_or(Error::ResourceNotFound("Group"))?;

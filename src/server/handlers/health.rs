@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::directory;
 use crate::directory::{
-    Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login, Snapshot,
+    DirectoryMetrics, Defects, Directory, GroupLosses, HeldChangeSummary, WriteStatus, LastFailure, SourceLogin, Snapshot,
 };
 use crate::server::{State, response};
 
@@ -117,14 +117,14 @@ impl Health {
     /// Returns the health of a directory.
     pub(in crate::server) fn of(directory: &Directory) -> Self {
         let state = directory.state();
-        let mut upstream = upstream_part(&state, directory.counters());
+        let mut upstream = upstream_part(&state, directory.metrics());
         if let Some(warning) = directory.source_warning() {
             upstream.detail = format!("{}; {warning}", upstream.detail);
         }
         let token = token_part(directory.login());
-        let snapshot = directory_part(&state, directory.held_back());
+        let snapshot = directory_part(&state, directory.held_change());
         let mut parts = vec![upstream, token, snapshot];
-        if let Some(keeping) = directory.keeping() {
+        if let Some(keeping) = directory.state_write_status() {
             parts.push(state_file_part(keeping));
         }
         let is_well = parts
@@ -143,9 +143,9 @@ impl Health {
 
 /// Returns the health of loads. A snapshot does not prove that a load has succeeded: after a
 /// restart it comes from the state file.
-fn upstream_part(state: &directory::State, counters: &Counters) -> HealthPart {
+fn upstream_part(state: &directory::DirectoryState, counters: &DirectoryMetrics) -> HealthPart {
     const NAME: &str = "personio";
-    if let Some(LastFailure { reason, ago, since }) = &state.failure {
+    if let Some(LastFailure { reason, age: ago, failing_for: since }) = &state.failure {
         let detail = format!("the last load failed {} s ago: {reason}", ago.as_secs());
         return HealthPart::new(NAME, HealthStatus::Down, detail).since(*since);
     }
@@ -158,7 +158,7 @@ fn upstream_part(state: &directory::State, counters: &Counters) -> HealthPart {
     };
     match incomplete {
         Some(detail) => HealthPart::new(NAME, HealthStatus::Degraded, detail)
-            .since(state.incomplete.unwrap_or_default()),
+            .since(state.incomplete_for.unwrap_or_default()),
         None => HealthPart::new(NAME, HealthStatus::Ok, "the last load succeeded"),
     }
 }
@@ -166,8 +166,8 @@ fn upstream_part(state: &directory::State, counters: &Counters) -> HealthPart {
 /// Returns the number of incomplete users, and the reason, if these are more than usual.
 fn incomplete_users(snapshot: &Snapshot) -> Option<String> {
     let outdated = snapshot.outdated();
-    let unconfirmed = snapshot.unconfirmed().len();
-    let nameless = snapshot.nameless();
+    let unconfirmed = snapshot.unverified().len();
+    let nameless = snapshot.without_lookup_name();
     if outdated > MAX_INCOMPLETE_USERS {
         Some(format!("{outdated} users cannot be read in full"))
     } else if unconfirmed > MAX_INCOMPLETE_USERS {
@@ -186,14 +186,14 @@ fn incomplete_users(snapshot: &Snapshot) -> Option<String> {
 }
 
 /// Returns the health of the requests for a token from Personio.
-fn token_part(login: Option<Login>) -> HealthPart {
+fn token_part(login: Option<SourceLogin>) -> HealthPart {
     const NAME: &str = "token";
     match login {
         None => HealthPart::new(NAME, HealthStatus::Unknown, "no token has been requested yet"),
-        Some(Login { refusal: None, .. }) => {
+        Some(SourceLogin { refusal: None, .. }) => {
             HealthPart::new(NAME, HealthStatus::Ok, "the last token request succeeded")
         }
-        Some(Login { refusal: Some(reason), since }) => {
+        Some(SourceLogin { refusal: Some(reason), since }) => {
             HealthPart::new(NAME, HealthStatus::Down, reason.to_string()).since(since)
         }
     }
@@ -201,21 +201,21 @@ fn token_part(login: Option<Login>) -> HealthPart {
 
 /// Returns the health of the snapshot, with the change that is held back. There can be a held
 /// change without a snapshot, and it can be approved then, too.
-fn directory_part(state: &directory::State, held: Option<HeldBack>) -> HealthPart {
+fn directory_part(state: &directory::DirectoryState, held: Option<HeldChangeSummary>) -> HealthPart {
     const NAME: &str = "directory";
     let mut part = match (&state.snapshot, &state.loading) {
         (Some((snapshot, age)), _) => snapshot_part(NAME, snapshot, *age),
         (None, Some(loading)) => {
-            let detail = match loading.left {
+            let detail = match loading.remaining {
                 Some(left) => format!("{}, {left}", loading.progress),
                 None => loading.progress.to_string(),
             };
-            HealthPart::new(NAME, HealthStatus::Loading, detail).since(loading.since)
+            HealthPart::new(NAME, HealthStatus::Loading, detail).since(loading.elapsed)
         }
         (None, None) => {
             let detail = "there is no snapshot that may be served";
             HealthPart::new(NAME, HealthStatus::Down, detail)
-                .since(state.missing.unwrap_or_default())
+                .since(state.missing_for.unwrap_or_default())
         }
     };
     if let Some(held) = held {
@@ -232,15 +232,15 @@ fn snapshot_part(name: &'static str, snapshot: &Snapshot, age: Duration) -> Heal
     part.insert("ageSeconds", age.as_secs());
     part.insert("leftOutWithoutEmail", snapshot.skipped().without_email);
     part.insert("outdated", snapshot.outdated());
-    part.insert("withoutNames", snapshot.nameless());
-    part.insert("unconfirmed", snapshot.unconfirmed().len());
+    part.insert("withoutNames", snapshot.without_lookup_name());
+    part.insert("unconfirmed", snapshot.unverified().len());
     add_defects(&mut part, snapshot.defects());
     part
 }
 
 /// Adds a change that is held back: its id, and the number of users and groups that it affects.
-fn add_held_change(part: &mut HealthPart, held: HeldBack) {
-    let HeldBack { id, losses, since, .. } = held;
+fn add_held_change(part: &mut HealthPart, held: HeldChangeSummary) {
+    let HeldChangeSummary { id, losses, held_for: since, .. } = held;
     if part.status == HealthStatus::Ok {
         part.status = HealthStatus::Degraded;
         part.since = Some(since);
@@ -250,11 +250,11 @@ fn add_held_change(part: &mut HealthPart, held: HeldBack) {
     numbers.insert("id".to_owned(), id.to_string().into());
     numbers.insert("sinceSeconds".to_owned(), since.as_secs().into());
     numbers.insert("users".to_owned(), losses.users.into());
-    numbers.insert("of".to_owned(), losses.of.into());
+    numbers.insert("of".to_owned(), losses.largest_total.into());
     for (kind, number) in losses.kinds() {
         numbers.insert(kind.key().to_owned(), number.into());
     }
-    let GroupLosses { of, gone, renamed } = losses.groups;
+    let GroupLosses { total: of, disappeared: gone, renamed } = losses.groups;
     if gone + renamed > 0 {
         let groups = json!({"of": of, "gone": gone, "renamed": renamed});
         numbers.insert("groups".to_owned(), groups);
@@ -280,14 +280,14 @@ fn add_defects(part: &mut HealthPart, defects: &Defects) {
     );
 }
 
-fn state_file_part(keeping: Keeping) -> HealthPart {
+fn state_file_part(keeping: WriteStatus) -> HealthPart {
     const NAME: &str = "state";
     match keeping {
-        Keeping::Unwritten => {
+        WriteStatus::Unwritten => {
             HealthPart::new(NAME, HealthStatus::Ok, "nothing has needed to be written yet")
         }
-        Keeping::Written => HealthPart::new(NAME, HealthStatus::Ok, "the last write succeeded"),
-        Keeping::Failed { reason, since } => {
+        WriteStatus::Written => HealthPart::new(NAME, HealthStatus::Ok, "the last write succeeded"),
+        WriteStatus::Failed { reason, since } => {
             HealthPart::new(NAME, HealthStatus::Degraded, reason).since(since)
         }
     }

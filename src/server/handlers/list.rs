@@ -10,10 +10,10 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::auth::Caller;
-use crate::directory::{Snapshot, Walk};
+use crate::auth::ClientName;
+use crate::directory::{Snapshot, PagingSessionKey};
 use crate::scim;
-use crate::scim::{InvalidQuery, ListQuery, Paging, ScimType, SearchRequest, Vocabulary};
+use crate::scim::{InvalidQuery, ListQuery, PageRequest, ScimType, SearchRequest, SchemaRegistry};
 use crate::server::middleware::{authenticate, request_log};
 use crate::server::query_executor::{CursorIssuer, ListTarget, PageKey, QueryTask};
 use crate::server::request::CursorPosition;
@@ -73,13 +73,13 @@ async fn read(
     target: ListTarget,
 ) -> Result<HttpResponse, Error> {
     let search = request::parameters(request)?;
-    let list = ListRequest::new(state, request, target, search)?;
+    let list = ListPageRequest::new(state, request, target, search)?;
     let ListedPage { key, body, snapshot } = list.page(state, response::coding(request)).await?;
     // A client that sends HEAD receives no page, and so does not request the next one.
     if body.has_more && request.method() != Method::HEAD {
         Box::pin(list.retain_snapshot(state, &snapshot)).await;
     }
-    let tag = scim::version(&key.digest);
+    let tag = scim::weak_etag(&key.digest);
     if request::has_current(request, &tag) {
         return Ok(response::not_modified(&tag).finish());
     }
@@ -94,7 +94,7 @@ async fn search(
     target: ListTarget,
 ) -> Result<HttpResponse, Error> {
     let search = request::body(request)?;
-    let list = ListRequest::new(state, request, target, search)?;
+    let list = ListPageRequest::new(state, request, target, search)?;
     let ListedPage { body, snapshot, .. } = list.page(state, response::coding(request)).await?;
     if body.has_more {
         Box::pin(list.retain_snapshot(state, &snapshot)).await;
@@ -105,14 +105,14 @@ async fn search(
 
 /// Request for one page of a list. Its filter, attributes and sort order are text: they are checked
 /// against the schema registry of the snapshot, when the page is not in the cache.
-struct ListRequest {
+struct ListPageRequest {
     target: ListTarget,
     search: SearchRequest,
-    paging: Paging,
+    paging: PageRequest,
     position: PagePosition,
     /// Text that all pages of the list have in common.
     list_id: String,
-    client: Caller,
+    client: ClientName,
     /// `User-Agent` of the client.
     user_agent: Option<HeaderValue>,
 }
@@ -133,7 +133,7 @@ struct ListedPage {
     snapshot: Arc<Snapshot>,
 }
 
-impl ListRequest {
+impl ListPageRequest {
     fn new(
         state: &State,
         request: &HttpRequest,
@@ -141,11 +141,11 @@ impl ListRequest {
         search: SearchRequest,
     ) -> Result<Self, Error> {
         let client = authenticate::client(request)?;
-        let list_id = search.walk(target.name());
+        let list_id = search.query_key(target.name());
         let (paging, position) = match search.cursor.as_deref() {
             None if is_connection_test(request, target, &search) => {
                 let page_size = CONNECTION_TEST_PAGE_SIZE.min(state.max_results);
-                (Paging::after(0, page_size), PagePosition::Index)
+                (PageRequest::at_offset(0, page_size), PagePosition::Index)
             }
             None => (request::paging(&search, state.max_results)?, PagePosition::Index),
             Some(cursor) => {
@@ -168,7 +168,7 @@ impl ListRequest {
             Some(snapshot) => snapshot,
             None => {
                 // Invalid queries are refused before the request waits for a load.
-                self.query(state, &state.directory.vocabulary())?;
+                self.query(state, &state.directory.schema_registry())?;
                 Box::pin(state.directory.current()).await?
             }
         };
@@ -188,11 +188,11 @@ impl ListRequest {
     async fn ready_snapshot(&self, state: &State) -> Result<Option<Arc<Snapshot>>, Error> {
         let retained = match &self.position {
             PagePosition::Index if self.paging.start_index() > 1 => {
-                state.directory.page(&self.paging_session()).await
+                state.directory.session_snapshot(&self.paging_session()).await
             }
             PagePosition::Index | PagePosition::Cursor(CursorPosition::Start) => None,
             PagePosition::Cursor(CursorPosition::After(digest)) => {
-                let Some(snapshot) = state.directory.kept(digest).await else {
+                let Some(snapshot) = state.directory.retained(digest).await else {
                     return Err(expired_cursor().into());
                 };
                 return Ok(Some(snapshot));
@@ -200,13 +200,13 @@ impl ListRequest {
         };
         match retained {
             Some(snapshot) => Ok(Some(snapshot)),
-            None => Ok(state.directory.ready()),
+            None => Ok(state.directory.current_without_waiting()),
         }
     }
 
     /// Resolves the query against a schema registry. That of a retained snapshot may be older than
     /// the current one.
-    fn query(&self, state: &State, vocabulary: &Vocabulary) -> Result<ListQuery, InvalidQuery> {
+    fn query(&self, state: &State, vocabulary: &SchemaRegistry) -> Result<ListQuery, InvalidQuery> {
         let types = self.target.types(&vocabulary.types);
         ListQuery::new(&self.search, &types, state.filter_limits, self.paging)
     }
@@ -216,7 +216,7 @@ impl ListRequest {
         state: &web::Data<State>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<QueryTask, InvalidQuery> {
-        let query = self.query(state, snapshot.vocabulary())?;
+        let query = self.query(state, snapshot.schema_registry())?;
         let cursor_issuer = match self.position {
             PagePosition::Index => None,
             PagePosition::Cursor(_) => Some(CursorIssuer {
@@ -238,7 +238,7 @@ impl ListRequest {
         let is_by_cursor = matches!(self.position, PagePosition::Cursor(_));
         let digest = scim::digest([
             &snapshot.digest()[..],
-            &snapshot.vocabulary().digest,
+            &snapshot.schema_registry().digest,
             self.list_id.as_bytes(),
             &self.paging.start_index().to_be_bytes(),
             &self.paging.count().to_be_bytes(),
@@ -249,10 +249,10 @@ impl ListRequest {
 
     /// Returns the key of the client's paging session. The user agent is a part of it, because
     /// programs that share a token mostly differ in that header.
-    fn paging_session(&self) -> Walk {
+    fn paging_session(&self) -> PagingSessionKey {
         let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
         let parts = [self.client.as_str().as_bytes(), user_agent, self.list_id.as_bytes()];
-        Walk::new(parts, self.paging.count())
+        PagingSessionKey::new(parts, self.paging.count())
     }
 
     /// Retains the snapshot from which the next page is read.
@@ -260,11 +260,11 @@ impl ListRequest {
         let directory = &state.directory;
         match &self.position {
             PagePosition::Index if self.paging.start_index() == 1 => {
-                directory.begin(&self.paging_session(), snapshot).await;
+                directory.start_session(&self.paging_session(), snapshot).await;
             }
             PagePosition::Index => {}
-            PagePosition::Cursor(CursorPosition::Start) => directory.keep(snapshot).await,
-            PagePosition::Cursor(CursorPosition::After(_)) => directory.keep_on(snapshot).await,
+            PagePosition::Cursor(CursorPosition::Start) => directory.retain(snapshot).await,
+            PagePosition::Cursor(CursorPosition::After(_)) => directory.retain_if_absent(snapshot).await,
         }
     }
 }

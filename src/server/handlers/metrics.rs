@@ -15,7 +15,7 @@ use crate::server::State;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Callback that registers the metrics of a part that the endpoints do not know.
-pub type Register = Box<dyn Fn(&mut Registry) + Send + Sync>;
+pub type RegisterMetrics = Box<dyn Fn(&mut Registry) + Send + Sync>;
 
 pub(in crate::server) async fn read(state: web::Data<State>) -> HttpResponse {
     let mut text = String::new();
@@ -39,7 +39,7 @@ fn registry(state: &State) -> Registry {
     let webhooks = by_outcome([("accepted", counters.accepted()), ("refused", counters.refused())]);
     registry.register("webhook_notices", "Webhooks, by outcome", webhooks);
     state.http_metrics.register(&mut registry);
-    (state.register)(&mut registry);
+    (state.register_metrics)(&mut registry);
     registry
 }
 
@@ -54,29 +54,29 @@ fn register_snapshot(state: &State, registry: &mut Registry) {
     let outdated = ConstGauge::new(snapshot.outdated() as u64);
     let help = "Users whose employments could not be read again";
     registry.register("outdated_users", help, outdated);
-    let unconfirmed = ConstGauge::new(snapshot.unconfirmed().len() as u64);
+    let unconfirmed = ConstGauge::new(snapshot.unverified().len() as u64);
     let help = "Users who are missing from Personio's list and not confirmed as deleted";
     registry.register("unconfirmed_users", help, unconfirmed);
 }
 
 /// Registers the metrics of the mass-change guard.
 fn register_guard(state: &State, registry: &mut Registry) {
-    let held_changes = counter(state.directory.counters().held_back());
+    let held_changes = counter(state.directory.metrics().held());
     registry.register("changes_held_back", "Changes that the guard held back", held_changes);
-    let is_held = ConstGauge::new(u64::from(state.directory.held_back().is_some()));
+    let is_held = ConstGauge::new(u64::from(state.directory.held_change().is_some()));
     registry.register("change_is_held_back", "1 while a change is held back", is_held);
 }
 
 /// Registers the metrics of the directory: snapshots, state file, hits of the snapshot.
 fn register_directory(state: &State, registry: &mut Registry) {
-    let counters = state.directory.counters();
+    let counters = state.directory.metrics();
     let published = counter(counters.published());
     registry.register("snapshots_published", "Snapshots that were published", published);
     let writes =
         by_outcome([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
     registry.register("state_file_writes", "Attempts to write the state file", writes);
     let hits = Family::<[(&str, &str); 2], Counter>::default();
-    for (cache, counts) in [("snapshot", counters.snapshot()), ("single", counters.single())] {
+    for (cache, counts) in [("snapshot", counters.snapshot_requests()), ("single", counters.single_user_requests())] {
         hits.get_or_create(&[("cache", cache), ("outcome", "hit")]).inc_by(counts.hits());
         hits.get_or_create(&[("cache", cache), ("outcome", "miss")]).inc_by(counts.misses());
     }
@@ -86,7 +86,7 @@ fn register_directory(state: &State, registry: &mut Registry) {
 
 /// Registers the metrics of loads.
 fn register_loads(state: &State, registry: &mut Registry) {
-    let counters = state.directory.counters();
+    let counters = state.directory.metrics();
     let loads = by_outcome([
         ("succeeded", counters.loads_succeeded()),
         ("failed", counters.loads_failed()),
@@ -94,12 +94,12 @@ fn register_loads(state: &State, registry: &mut Registry) {
     registry.register("loads", "Loads of the directory that have ended", loads);
     let load_seconds = counters.load_seconds().clone();
     registry.register("load_seconds", "Duration of loads of the directory", load_seconds);
-    if let Some(seconds) = counters.last_success() {
+    if let Some(seconds) = counters.last_success_seconds() {
         let help = "Time of the last successful load, in seconds since 1970";
         let time = ConstGauge::new(seconds);
         registry.register("last_load_success_timestamp_seconds", help, time);
     }
-    if let Some(seconds) = counters.last_failure() {
+    if let Some(seconds) = counters.last_failure_seconds() {
         let help = "Time of the last failed load, in seconds since 1970";
         let time = ConstGauge::new(seconds);
         registry.register("last_load_failure_timestamp_seconds", help, time);

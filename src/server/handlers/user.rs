@@ -13,11 +13,11 @@ pub(in crate::server) async fn read(
     let search = request::parameters(&request)?;
     // Invalid parameters are refused before the request waits for a load.
     if search != SearchRequest::default() {
-        let resource_type = &state.directory.vocabulary().types.user;
+        let resource_type = &state.directory.schema_registry().types.user;
         Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     }
     // A current snapshot is the usual case, and does without the large future of `find`.
-    let user = match state.directory.ready() {
+    let user = match state.directory.current_without_waiting() {
         Some(snapshot) => snapshot.users().find(&id).cloned(),
         None => Box::pin(state.directory.find(&id)).await?,
     };

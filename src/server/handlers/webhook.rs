@@ -50,7 +50,7 @@ async fn receive(request: HttpRequest, state: web::Data<State>) -> Result<HttpRe
         Some(RequestBody(bytes)) => bytes.as_slice(),
         None => &[],
     };
-    state.directory.told(body)?;
+    state.directory.handle_webhook(body)?;
     Ok(HttpResponse::Accepted().finish())
 }
 

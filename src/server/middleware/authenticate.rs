@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, web};
 
-use crate::auth::{Caller, Refusal};
+use crate::auth::{ClientName, FailureReason};
 use crate::connections;
 use crate::server::middleware::credentials::{AuthScheme, Credentials};
 use crate::server::middleware::{request_body, request_log};
@@ -45,9 +45,9 @@ pub(in crate::server) async fn authenticate(
 }
 
 /// Returns the client of a request that [`authenticate`] has let pass.
-pub(in crate::server) fn client(request: &HttpRequest) -> Result<Caller, Error> {
+pub(in crate::server) fn client(request: &HttpRequest) -> Result<ClientName, Error> {
     request_log::client(request).ok_or(Error::Refused {
-        refusal: Refusal::Missing,
+        refusal: FailureReason::Missing,
         scheme: AuthScheme::Other,
         mistake: None,
     })

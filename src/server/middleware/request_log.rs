@@ -15,7 +15,7 @@ use actix_web::{HttpMessage, HttpRequest, web};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use crate::auth::{Caller, Refused};
+use crate::auth::{ClientName, AuthFailure};
 use crate::scim::ScimType;
 use crate::server::http_metrics::CompletedRequest;
 #[cfg(feature = "otlp")]
@@ -41,7 +41,7 @@ impl RouteName {
 #[derive(Debug, Default)]
 struct RequestContext {
     /// Client that has sent the request, also if it was refused.
-    client: Option<Caller>,
+    client: Option<ClientName>,
     refusal: Option<LoggedRefusal>,
     /// Number of resources in the response.
     resource_count: Option<usize>,
@@ -61,7 +61,7 @@ struct LoggedRefusal {
 ///
 /// # Errors
 /// When the rest of the service fails.
-pub async fn watch(
+pub async fn log_client_requests(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -74,7 +74,7 @@ pub async fn watch(
 ///
 /// # Errors
 /// When the rest of the service fails.
-pub async fn watch_metrics(
+pub async fn log_metrics_requests(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -154,7 +154,7 @@ fn log_completion(
     millis: u64,
     context: &RequestContext,
 ) {
-    let client = context.client.as_ref().map(Caller::as_str);
+    let client = context.client.as_ref().map(ClientName::as_str);
     let mut refused = None;
     let mut address = None;
     if let Some(refusal) = &context.refusal {
@@ -213,12 +213,12 @@ fn take_context(request: &HttpRequest) -> RequestContext {
 }
 
 /// Adds the authenticated client to the context.
-pub(in crate::server) fn set_client(request: &HttpRequest, client: Caller) {
+pub(in crate::server) fn set_client(request: &HttpRequest, client: ClientName) {
     update_context(request, |context| context.client = Some(client));
 }
 
 /// Adds a refusal to the context, with the client if its token is known.
-pub(in crate::server) fn set_refusal(request: &HttpRequest, refused: &Refused) {
+pub(in crate::server) fn set_refusal(request: &HttpRequest, refused: &AuthFailure) {
     update_context(request, |context| {
         context.client.clone_from(&refused.client);
         let reason = refused.reason.short_reason();
@@ -238,7 +238,7 @@ fn update_context(request: &HttpRequest, update: impl FnOnce(&mut RequestContext
 }
 
 /// Returns the client of a request that was not refused.
-pub(in crate::server) fn client(request: &HttpRequest) -> Option<Caller> {
+pub(in crate::server) fn client(request: &HttpRequest) -> Option<ClientName> {
     let extensions = request.extensions();
     let context = extensions.get::<RequestContext>()?;
     if context.refusal.is_some() {

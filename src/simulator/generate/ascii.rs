@@ -1,7 +1,7 @@
 //! ASCII forms of names for e-mail addresses.
 
 /// Letters with their ASCII replacements. Other letters outside ASCII are dropped.
-const LETTERS: &[(&str, &str)] = &[
+const ASCII_REPLACEMENTS: &[(&str, &str)] = &[
     ("ä", "ae"),
     ("ö", "oe"),
     ("ü", "ue"),
@@ -26,20 +26,20 @@ const LETTERS: &[(&str, &str)] = &[
 ];
 
 /// Returns a name in lower-case ASCII letters and hyphens. Spaces become hyphens.
-pub(super) fn ascii(name: &str) -> String {
+pub(super) fn to_ascii(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for letter in name.chars().flat_map(char::to_lowercase) {
         match letter {
             'a'..='z' | '-' => text.push(letter),
             ' ' => text.push('-'),
-            _ => text.push_str(plain(letter)),
+            _ => text.push_str(ascii_replacement(letter)),
         }
     }
     text
 }
 
-fn plain(letter: char) -> &'static str {
-    for (letters, replacement) in LETTERS {
+fn ascii_replacement(letter: char) -> &'static str {
+    for (letters, replacement) in ASCII_REPLACEMENTS {
         if letters.contains(letter) {
             return replacement;
         }

@@ -6,10 +6,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use crate::simulator::generate::tree::{Seat, department_id, team_id};
+use crate::simulator::generate::tree::{OrgChartPosition, department_id, team_id};
 use crate::simulator::names::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPLACES};
 use crate::simulator::random::Random;
-use crate::simulator::world::{Employment, OrgUnitKind, Termination};
+use crate::simulator::world::{SimulatedEmployment, SimulatedOrgUnitType, SimulatedTermination};
 
 /// Date and time for which a company is generated.
 #[derive(Debug, Clone, Copy)]
@@ -25,20 +25,20 @@ impl Calendar {
     }
 
     /// Returns the date that lies `days` days from today.
-    pub(super) fn day(self, days: i64) -> Date {
+    pub(super) fn date_in_days(self, days: i64) -> Date {
         self.today.checked_add(Span::new().days(days)).unwrap_or(self.today)
     }
 
     /// Returns a random time in the 10 hours before the time that lies `days` days from now.
     ///
     /// A result in the future is replaced by the second before now.
-    fn moment(self, days: i64, random: &mut Random) -> Timestamp {
+    fn past_time_near_day(self, days: i64, random: &mut Random) -> Timestamp {
         let seconds = days * 86_400 - random.between(1, 36_000);
         Timestamp::from_second(self.now.as_second() + seconds.min(-1)).unwrap_or(self.now)
     }
 
     /// Returns a random time from `start` up to, but not including, now.
-    pub(super) fn between(self, start: Timestamp, random: &mut Random) -> Timestamp {
+    pub(super) fn time_since(self, start: Timestamp, random: &mut Random) -> Timestamp {
         let passed = (self.now.as_second() - start.as_second()).max(1);
         Timestamp::from_second(start.as_second() + random.between(0, passed - 1)).unwrap_or(start)
     }
@@ -58,7 +58,7 @@ pub(super) enum Career {
 
 impl Career {
     /// Returns a random course of employments. Most persons get `Steady`.
-    pub(super) fn any(random: &mut Random) -> Self {
+    pub(super) fn random(random: &mut Random) -> Self {
         match random.below(100) {
             0..10 => Self::Left,
             10..12 => Self::Onboarding,
@@ -86,11 +86,11 @@ impl Career {
     /// Creates the employments of this course, the current one first.
     pub(super) fn employments(
         self,
-        seat: &Seat,
+        seat: &OrgChartPosition,
         supervisor: Option<String>,
         calendar: Calendar,
         random: &mut Random,
-    ) -> Vec<Employment> {
+    ) -> Vec<SimulatedEmployment> {
         let start = match self {
             Self::Onboarding => random.between(1, 42),
             Self::Rehired | Self::Left => -random.between(30, 900),
@@ -104,18 +104,18 @@ impl Career {
             Self::Steady => {}
             Self::OnLeave => current.status = Some("LEAVE".to_owned()),
             Self::Onboarding => current.status = Some("ONBOARDING".to_owned()),
-            Self::NoticeGiven => end(&mut current, random.between(3, 120), calendar, random),
+            Self::NoticeGiven => terminate(&mut current, random.between(3, 120), calendar, random),
             Self::Left => {
                 let end_day = -random.between(1, 700);
                 let first_day = end_day - random.between(100, 3_000);
-                current = Employment {
-                    employment_start_date: Some(calendar.day(first_day)),
-                    probation_end_date: Some(calendar.day(first_day + 182)),
+                current = SimulatedEmployment {
+                    employment_start_date: Some(calendar.date_in_days(first_day)),
+                    probation_end_date: Some(calendar.date_in_days(first_day + 182)),
                     contract_end_date: None,
-                    created_at: Some(calendar.moment(first_day - 20, random)),
+                    created_at: Some(calendar.past_time_near_day(first_day - 20, random)),
                     ..current
                 };
-                end(&mut current, end_day, calendar, random);
+                terminate(&mut current, end_day, calendar, random);
             }
             Self::Rehired => {
                 let gap_start = start - random.between(60, 800);
@@ -123,10 +123,10 @@ impl Career {
                 let supervisor = current.supervisor.clone();
                 let mut earlier = employment(seat, supervisor, first_day, calendar, random);
                 earlier.contract_end_date = None;
-                end(&mut earlier, gap_start, calendar, random);
+                terminate(&mut earlier, gap_start, calendar, random);
                 others.push(earlier);
             }
-            Self::ChangePlanned => others.push(planned(&mut current, calendar, random)),
+            Self::ChangePlanned => others.push(plan_change(&mut current, calendar, random)),
         }
         let mut employments = vec![current];
         employments.append(&mut others);
@@ -136,25 +136,25 @@ impl Career {
 
 /// Creates an active employment that starts on a day and has not been terminated.
 fn employment(
-    seat: &Seat,
+    seat: &OrgChartPosition,
     supervisor: Option<String>,
     start: i64,
     calendar: Calendar,
     random: &mut Random,
-) -> Employment {
-    let created_at = calendar.moment(start.min(0) - random.between(5, 30), random);
+) -> SimulatedEmployment {
+    let created_at = calendar.past_time_near_day(start.min(0) - random.between(5, 30), random);
     let mut org_units = Vec::new();
     if let Some(department) = seat.department {
-        org_units.push((OrgUnitKind::Department, department_id(department)));
+        org_units.push((SimulatedOrgUnitType::Department, department_id(department)));
     }
     if let Some(team) = seat.team {
-        org_units.push((OrgUnitKind::Team, team_id(team)));
+        org_units.push((SimulatedOrgUnitType::Team, team_id(team)));
     }
-    let external = !seat.leads && random.chance(5);
-    Employment {
+    let external = !seat.is_fixed_leader && random.chance(5);
+    SimulatedEmployment {
         id: random.uuid(),
         status: Some("ACTIVE".to_owned()),
-        kind: Some(if external { "EXTERNAL" } else { "INTERNAL" }.to_owned()),
+        employment_type: Some(if external { "EXTERNAL" } else { "INTERNAL" }.to_owned()),
         position: Some(seat.title.clone()),
         supervisor,
         office: Some((401 + random.below(WORKPLACES.len())).to_string()),
@@ -162,46 +162,46 @@ fn employment(
         legal_entity: Some((301 + random.below(LEGAL_ENTITIES.len())).to_string()),
         cost_centers: cost_centers(random),
         weekly_working_hours: Some(if random.chance(80) { 40.0 } else { 19.5 }),
-        employment_start_date: Some(calendar.day(start)),
+        employment_start_date: Some(calendar.date_in_days(start)),
         employment_end_date: None,
-        probation_end_date: Some(calendar.day(start + 182)),
-        contract_end_date: random.chance(8).then(|| calendar.day(start.max(0) + 365)),
+        probation_end_date: Some(calendar.date_in_days(start + 182)),
+        contract_end_date: random.chance(8).then(|| calendar.date_in_days(start.max(0) + 365)),
         termination: None,
         created_at: Some(created_at),
-        updated_at: Some(calendar.between(created_at, random)),
+        updated_at: Some(calendar.time_since(created_at, random)),
     }
 }
 
 /// Terminates an employment on a day, which may lie in the future.
-fn end(employment: &mut Employment, day: i64, calendar: Calendar, random: &mut Random) {
+fn terminate(employment: &mut SimulatedEmployment, day: i64, calendar: Calendar, random: &mut Random) {
     let holidays = if random.chance(30) { random.between(1, 14) } else { 0 };
     let holidays = if day > 0 { holidays.min(day) } else { holidays };
-    let terminated_at = calendar.moment(day.min(0) - random.between(15, 90), random);
+    let terminated_at = calendar.past_time_near_day(day.min(0) - random.between(15, 90), random);
     let (kind, reason) = random.pick(TERMINATIONS).copied().unwrap_or_default();
     if day < 0 {
         employment.status = Some("INACTIVE".to_owned());
     }
-    employment.employment_end_date = Some(calendar.day(day));
-    employment.termination = Some(Termination {
-        termination_date: Some(calendar.day(day)),
-        last_working_day: Some(calendar.day(day - holidays)),
+    employment.employment_end_date = Some(calendar.date_in_days(day));
+    employment.termination = Some(SimulatedTermination {
+        termination_date: Some(calendar.date_in_days(day)),
+        last_working_day: Some(calendar.date_in_days(day - holidays)),
         terminated_at: Some(terminated_at),
-        kind: Some(kind.to_owned()),
+        termination_type: Some(kind.to_owned()),
         reason: Some(reason.to_owned()),
     });
-    employment.updated_at = Some(calendar.between(terminated_at, random));
+    employment.updated_at = Some(calendar.time_since(terminated_at, random));
 }
 
 /// Ends the current employment on a future day and creates the one that starts the day after.
-fn planned(current: &mut Employment, calendar: Calendar, random: &mut Random) -> Employment {
+fn plan_change(current: &mut SimulatedEmployment, calendar: Calendar, random: &mut Random) -> SimulatedEmployment {
     let start = random.between(7, 90);
-    current.employment_end_date = Some(calendar.day(start - 1));
+    current.employment_end_date = Some(calendar.date_in_days(start - 1));
     current.contract_end_date = None;
-    Employment {
+    SimulatedEmployment {
         id: random.uuid(),
         status: Some("ONBOARDING".to_owned()),
         position: current.position.as_ref().map(|title| format!("Principal {title}")),
-        employment_start_date: Some(calendar.day(start)),
+        employment_start_date: Some(calendar.date_in_days(start)),
         employment_end_date: None,
         probation_end_date: None,
         created_at: current.updated_at,

@@ -8,12 +8,12 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::simulator::random::Random;
-use crate::simulator::world::{Employment, Person, Termination, World};
+use crate::simulator::world::{SimulatedEmployment, SimulatedPerson, SimulatedTermination, World};
 
 /// Number of persons at the start of the list that never change, because they lead the others.
-const LEADING: usize = 60;
+const UNCHANGED_LEADING_PERSONS: usize = 60;
 /// Number of persons in the company for each person with a given change.
-const SHARE: usize = 150;
+const PERSONS_PER_CHANGE: usize = 150;
 
 impl World {
     /// Returns the company with rare changes that identity systems often handle wrongly.
@@ -21,16 +21,16 @@ impl World {
     /// Each change affects a few persons in a thousand, for a demonstration. Equal arguments give
     /// an equal company.
     #[must_use]
-    pub fn with_changes(mut self, seed: u64, now: Timestamp) -> Self {
+    pub fn with_rare_changes(mut self, seed: u64, now: Timestamp) -> Self {
         let mut random = Random::new(seed ^ 0x5eed);
         let today = TimeZone::UTC.to_datetime(now).date();
-        let count = self.persons.len() / SHARE;
-        let Some(others) = self.persons.get_mut(LEADING..) else { return self };
+        let count = self.persons.len() / PERSONS_PER_CHANGE;
+        let Some(others) = self.persons.get_mut(UNCHANGED_LEADING_PERSONS..) else { return self };
         for person in others.iter_mut().filter(|person| is_steady(person)).step_by(2).take(count) {
-            change(person, today, &mut random);
+            start_new_employment_today(person, today, &mut random);
         }
-        for person in others.iter_mut().filter(|person| is_hired(person)).take(count) {
-            withdraw(person);
+        for person in others.iter_mut().filter(|person| has_not_started(person)).take(count) {
+            withdraw_hire(person);
         }
         let addresses = addresses_of_leavers(others, count);
         let newcomers = others.iter_mut().rev().filter(|person| is_steady(person));
@@ -42,7 +42,7 @@ impl World {
 }
 
 /// Returns the e-mail addresses of the first persons who left, at most `count` of them.
-fn addresses_of_leavers(persons: &[Person], count: usize) -> Vec<String> {
+fn addresses_of_leavers(persons: &[SimulatedPerson], count: usize) -> Vec<String> {
     let mut addresses = Vec::with_capacity(count);
     for person in persons {
         if addresses.len() == count {
@@ -58,7 +58,7 @@ fn addresses_of_leavers(persons: &[Person], count: usize) -> Vec<String> {
 }
 
 /// Reports whether the current employment has this status.
-fn has_status(person: &Person, status: &str) -> bool {
+fn has_status(person: &SimulatedPerson, status: &str) -> bool {
     match person.employments.first() {
         Some(employment) => employment.status.as_deref() == Some(status),
         None => false,
@@ -66,7 +66,7 @@ fn has_status(person: &Person, status: &str) -> bool {
 }
 
 /// Reports whether the person has a single employment, which is active and has no end.
-fn is_steady(person: &Person) -> bool {
+fn is_steady(person: &SimulatedPerson) -> bool {
     let [employment] = person.employments.as_slice() else { return false };
     has_status(person, "ACTIVE")
         && employment.employment_end_date.is_none()
@@ -74,7 +74,7 @@ fn is_steady(person: &Person) -> bool {
 }
 
 /// Reports whether the person has a single employment, which has not started yet.
-fn is_hired(person: &Person) -> bool {
+fn has_not_started(person: &SimulatedPerson) -> bool {
     person.employments.len() == 1 && has_status(person, "ONBOARDING")
 }
 
@@ -82,23 +82,23 @@ fn is_hired(person: &Person) -> bool {
 ///
 /// The external employment ended one to three days ago. Personio reports the internal one as
 /// `ONBOARDING` on its first day.
-fn change(person: &mut Person, today: Date, random: &mut Random) {
+fn start_new_employment_today(person: &mut SimulatedPerson, today: Date, random: &mut Random) {
     let Some(employment) = person.employments.pop() else { return };
     let days_ago = 1 + random.below(3);
     let ended = today.saturating_sub(i64::try_from(days_ago).unwrap_or(1).days());
-    let next = Employment {
+    let next = SimulatedEmployment {
         id: random.uuid(),
         status: Some("ONBOARDING".to_owned()),
-        kind: Some("INTERNAL".to_owned()),
+        employment_type: Some("INTERNAL".to_owned()),
         employment_start_date: Some(today),
         probation_end_date: None,
         contract_end_date: None,
         created_at: employment.updated_at,
         ..employment.clone()
     };
-    let earlier = Employment {
+    let earlier = SimulatedEmployment {
         status: Some("INACTIVE".to_owned()),
-        kind: Some("EXTERNAL".to_owned()),
+        employment_type: Some("EXTERNAL".to_owned()),
         employment_end_date: Some(ended),
         contract_end_date: None,
         ..employment
@@ -107,14 +107,14 @@ fn change(person: &mut Person, today: Date, random: &mut Random) {
 }
 
 /// Ends an employment on the day before it starts.
-fn withdraw(person: &mut Person) {
+fn withdraw_hire(person: &mut SimulatedPerson) {
     let Some(employment) = person.employments.first_mut() else { return };
     let day = employment.employment_start_date.map(|start| start.saturating_sub(1.day()));
     employment.employment_end_date = day;
-    employment.termination = Some(Termination {
+    employment.termination = Some(SimulatedTermination {
         termination_date: day,
         last_working_day: day,
         terminated_at: employment.updated_at,
-        ..Termination::default()
+        ..SimulatedTermination::default()
     });
 }

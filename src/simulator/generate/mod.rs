@@ -14,14 +14,14 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::simulator::generate::ascii::ascii;
+use crate::simulator::generate::ascii::to_ascii;
 use crate::simulator::generate::career::{Calendar, Career};
-use crate::simulator::generate::tree::{Tree, teams};
+use crate::simulator::generate::tree::{OrgChart, teams};
 use crate::simulator::names::{
-    COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, Origin, WORKPLACES,
+    COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, NameOrigin, WORKPLACES,
 };
 use crate::simulator::random::Random;
-use crate::simulator::world::{Named, OrgUnit, OrgUnitKind, Person, World};
+use crate::simulator::world::{SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World};
 
 impl World {
     /// Generates a plausible company. Equal arguments give an equal company.
@@ -31,64 +31,64 @@ impl World {
     #[must_use]
     pub fn generate(persons: usize, seed: u64, now: Timestamp) -> Self {
         let mut random = Random::new(seed);
-        let tree = Tree::new(persons);
+        let tree = OrgChart::new(persons);
         let calendar = Calendar::new(now);
-        let mut people = People { calendar, ids: Vec::new(), addresses: HashMap::new() };
+        let mut people = PersonGenerator { calendar, ids: Vec::new(), persons_by_local_part: HashMap::new() };
         Self {
             persons: (0..persons).map(|index| people.person(index, &tree, &mut random)).collect(),
             org_units: org_units(),
-            legal_entities: numbered(LEGAL_ENTITIES, 301),
-            workplaces: numbered(WORKPLACES, 401),
-            cost_centers: numbered(COST_CENTERS, 501),
+            legal_entities: numbered_entries(LEGAL_ENTITIES, 301),
+            workplaces: numbered_entries(WORKPLACES, 401),
+            cost_centers: numbered_entries(COST_CENTERS, 501),
         }
     }
 }
 
-fn numbered(names: &[&str], first: usize) -> Vec<Named> {
+fn numbered_entries(names: &[&str], first: usize) -> Vec<SimulatedLookupEntry> {
     let mut entries = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        entries.push(Named { id: (first + index).to_string(), name: (*name).to_owned() });
+        entries.push(SimulatedLookupEntry { id: (first + index).to_string(), name: (*name).to_owned() });
     }
     entries
 }
 
-fn org_units() -> Vec<OrgUnit> {
+fn org_units() -> Vec<SimulatedOrgUnit> {
     let mut units = Vec::new();
     for (index, department) in DEPARTMENTS.iter().enumerate() {
         let (id, name) = (tree::department_id(index), department.name.to_owned());
-        units.push(OrgUnit { id, name, kind: OrgUnitKind::Department });
+        units.push(SimulatedOrgUnit { id, name, unit_type: SimulatedOrgUnitType::Department });
     }
     for (index, (_, name)) in teams().into_iter().enumerate() {
         let (id, name) = (tree::team_id(index), name.to_owned());
-        units.push(OrgUnit { id, name, kind: OrgUnitKind::Team });
+        units.push(SimulatedOrgUnit { id, name, unit_type: SimulatedOrgUnitType::Team });
     }
     units
 }
 
 /// Generator of persons. A person depends on the persons that were generated before.
-struct People {
+struct PersonGenerator {
     calendar: Calendar,
     /// Ids of the persons, in the order of generation.
     ids: Vec<u64>,
     /// Number of persons by the part of their e-mail address before `@`, without a number.
-    addresses: HashMap<String, usize>,
+    persons_by_local_part: HashMap<String, usize>,
 }
 
-impl People {
-    fn person(&mut self, index: usize, tree: &Tree, random: &mut Random) -> Person {
+impl PersonGenerator {
+    fn person(&mut self, index: usize, tree: &OrgChart, random: &mut Random) -> SimulatedPerson {
         let id = self.ids.last().copied().unwrap_or(1_204_517) + 1 + random.below(37) as u64;
         self.ids.push(id);
-        let seat = tree.seat(index, random);
+        let seat = tree.position(index, random);
         let supervisor = seat.supervisor.and_then(|index| self.ids.get(index)).map(u64::to_string);
-        let career = if seat.leads { Career::Steady } else { Career::any(random) };
+        let career = if seat.is_fixed_leader { Career::Steady } else { Career::random(random) };
         let employments = career.employments(&seat, supervisor, self.calendar, random);
 
         let woman = random.chance(50);
         let names = names(woman, random);
         let updated_at = employments.first().and_then(|employment| employment.updated_at);
-        let mut person = Person {
+        let mut person = SimulatedPerson {
             id: id.to_string(),
-            email: Some(self.address(names.first, names.last)),
+            email: Some(self.unique_address(names.first, names.last)),
             first_name: Some(names.first.to_owned()),
             last_name: Some(names.last.to_owned()),
             preferred_name: random.chance(30).then(|| names.short.to_owned()),
@@ -96,20 +96,20 @@ impl People {
             profile_picture: picture(id, random),
             status: Some(career.person_status().to_owned()),
             created_at: employments.iter().filter_map(|employment| employment.created_at).min(),
-            updated_at: updated_at.map(|at| self.calendar.between(at, random)),
+            updated_at: updated_at.map(|at| self.calendar.time_since(at, random)),
             custom_attributes: private::attributes(index, self.calendar, random),
             employments,
         };
-        if !seat.leads && random.chance(2) {
-            leave_out(&mut person, random);
+        if !seat.is_fixed_leader && random.chance(2) {
+            remove_data(&mut person, random);
         }
         person
     }
 
     /// Returns an e-mail address that no other person has.
-    fn address(&mut self, first_name: &str, last_name: &str) -> String {
-        let local = format!("{}.{}", ascii(first_name), ascii(last_name));
-        let count = self.addresses.entry(local.clone()).or_default();
+    fn unique_address(&mut self, first_name: &str, last_name: &str) -> String {
+        let local = format!("{}.{}", to_ascii(first_name), to_ascii(last_name));
+        let count = self.persons_by_local_part.entry(local.clone()).or_default();
         *count += 1;
         if *count == 1 {
             format!("{local}@example.com")
@@ -120,7 +120,7 @@ impl People {
 }
 
 /// Removes data from a person, because persons in real accounts are incomplete.
-fn leave_out(person: &mut Person, random: &mut Random) {
+fn remove_data(person: &mut SimulatedPerson, random: &mut Random) {
     match random.below(4) {
         0 => person.email = None,
         1 => person.last_name = None,
@@ -146,9 +146,9 @@ struct Names {
 
 fn names(woman: bool, random: &mut Random) -> Names {
     let Some(origin) = origin(random) else { return Names::default() };
-    let first = random.word(if woman { origin.women } else { origin.men });
-    let last = random.word(origin.family);
-    let short = random.word(origin.short);
+    let first = random.pick_text(if woman { origin.women } else { origin.men });
+    let last = random.pick_text(origin.family);
+    let short = random.pick_text(origin.short_forms);
     Names { first, last, short }
 }
 
@@ -166,13 +166,13 @@ fn gender(woman: bool, random: &mut Random) -> Option<String> {
 }
 
 /// Returns a random origin of names, weighted by its share.
-fn origin(random: &mut Random) -> Option<&'static Origin> {
-    let mut left = random.below(ORIGINS.iter().map(|origin| origin.share).sum());
+fn origin(random: &mut Random) -> Option<&'static NameOrigin> {
+    let mut left = random.below(ORIGINS.iter().map(|origin| origin.percent).sum());
     for origin in ORIGINS {
-        if left < origin.share {
+        if left < origin.percent {
             return Some(origin);
         }
-        left -= origin.share;
+        left -= origin.percent;
     }
     None
 }

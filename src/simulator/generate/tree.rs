@@ -4,11 +4,11 @@
 //! below. There is one lead for every eight members. The first lead of a team reports to the head
 //! of the department, and each further lead to an earlier lead of the team.
 
-use crate::simulator::names::{CHIEF, DEPARTMENTS};
+use crate::simulator::names::{CHIEF_TITLE, DEPARTMENTS};
 use crate::simulator::random::Random;
 
 /// Average number of members per lead, and maximum number of leads that report to a lead.
-const SPAN: usize = 8;
+const REPORTS_PER_LEAD: usize = 8;
 
 pub(super) fn department_id(department: usize) -> String {
     (1_001 + department).to_string()
@@ -36,7 +36,7 @@ pub(super) fn teams() -> Vec<(usize, &'static str)> {
 
 /// Place of one person in the company.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct OrgChartPosition {
     pub(super) department: Option<usize>,
     pub(super) team: Option<usize>,
     /// Number of the person who is the supervisor.
@@ -44,7 +44,7 @@ pub(super) struct Seat {
     pub(super) title: String,
     /// True for the chief, the heads and the first leads. They never leave, so that the reporting
     /// lines hold.
-    pub(super) leads: bool,
+    pub(super) is_fixed_leader: bool,
 }
 
 /// Team of a lead.
@@ -59,72 +59,72 @@ struct Team {
 
 /// Reporting lines of a company of a certain size.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct OrgChart {
     /// Department index and name of each team.
     teams: Vec<(usize, &'static str)>,
     /// Number of leads.
-    leads: usize,
+    lead_count: usize,
 }
 
-impl Tree {
+impl OrgChart {
     pub(super) fn new(persons: usize) -> Self {
         let below_heads = persons.saturating_sub(1 + DEPARTMENTS.len());
-        Self { teams: teams(), leads: below_heads.div_ceil(SPAN + 1) }
+        Self { teams: teams(), lead_count: below_heads.div_ceil(REPORTS_PER_LEAD + 1) }
     }
 
     /// Returns the place of the person with this number.
-    pub(super) fn seat(&self, index: usize, random: &mut Random) -> Seat {
+    pub(super) fn position(&self, index: usize, random: &mut Random) -> OrgChartPosition {
         let Some(below_chief) = index.checked_sub(1) else {
-            let title = CHIEF.to_owned();
-            return Seat { department: None, team: None, supervisor: None, title, leads: true };
+            let title = CHIEF_TITLE.to_owned();
+            return OrgChartPosition { department: None, team: None, supervisor: None, title, is_fixed_leader: true };
         };
         if let Some(department) = DEPARTMENTS.get(below_chief) {
-            return Seat {
+            return OrgChartPosition {
                 department: Some(below_chief),
                 team: None,
                 supervisor: Some(0),
-                title: department.head.to_owned(),
-                leads: true,
+                title: department.head_title.to_owned(),
+                is_fixed_leader: true,
             };
         }
         let lead = below_chief - DEPARTMENTS.len();
-        if lead < self.leads { self.lead(lead) } else { self.member(random) }
+        if lead < self.lead_count { self.lead_position(lead) } else { self.member_position(random) }
     }
 
-    fn lead(&self, lead: usize) -> Seat {
-        let team = self.team(lead);
+    fn lead_position(&self, lead: usize) -> OrgChartPosition {
+        let team = self.team_of_lead(lead);
         let row = lead.checked_div(self.teams.len()).unwrap_or_default();
         let supervisor = match row.checked_sub(1) {
             None => 1 + team.department,
-            Some(above) => lead_index(above / SPAN * self.teams.len() + team.index),
+            Some(above) => lead_index(above / REPORTS_PER_LEAD * self.teams.len() + team.index),
         };
-        Seat {
+        OrgChartPosition {
             department: Some(team.department),
             team: Some(team.index),
             supervisor: Some(supervisor),
             title: format!("Team Lead {}", team.name),
-            leads: row == 0,
+            is_fixed_leader: row == 0,
         }
     }
 
-    fn member(&self, random: &mut Random) -> Seat {
-        let lead = random.below(self.leads);
-        let team = self.team(lead);
+    fn member_position(&self, random: &mut Random) -> OrgChartPosition {
+        let lead = random.below(self.lead_count);
+        let team = self.team_of_lead(lead);
         let titles: &[&'static str] = match DEPARTMENTS.get(team.department) {
-            Some(department) => department.titles,
+            Some(department) => department.member_titles,
             None => &[],
         };
-        Seat {
+        OrgChartPosition {
             department: Some(team.department),
             team: Some(team.index),
             supervisor: Some(lead_index(lead)),
-            title: random.word(titles).to_owned(),
-            leads: false,
+            title: random.pick_text(titles).to_owned(),
+            is_fixed_leader: false,
         }
     }
 
     /// Returns the team of a lead.
-    fn team(&self, lead: usize) -> Team {
+    fn team_of_lead(&self, lead: usize) -> Team {
         let index = lead.checked_rem(self.teams.len()).unwrap_or_default();
         let (department, name) = self.teams.get(index).copied().unwrap_or_default();
         Team { index, department, name }

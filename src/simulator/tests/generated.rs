@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use jiff::tz::TimeZone;
 
 use crate::simulator::tests::{now, world};
-use crate::simulator::{Employment, Person, World};
+use crate::simulator::{SimulatedEmployment, SimulatedPerson, World};
 
 #[test]
 fn equal_seeds_generate_equal_companies() {
@@ -51,10 +51,10 @@ fn ids_and_addresses_are_unique_and_addresses_are_ascii() {
 /// Asserts that the share of persons who pass, in percent, is in a range.
 #[track_caller]
 fn assert_share(
-    persons: &[Person],
+    persons: &[SimulatedPerson],
     name: &str,
     expected: RangeInclusive<f64>,
-    passes: impl Fn(&Person) -> bool,
+    passes: impl Fn(&SimulatedPerson) -> bool,
 ) {
     let count = persons.iter().filter(|person| passes(person)).count();
     let percent = count as f64 * 100.0 / persons.len() as f64;
@@ -62,16 +62,16 @@ fn assert_share(
 }
 
 /// Reports whether the current employment passes.
-fn current(person: &Person, passes: impl Fn(&Employment) -> bool) -> bool {
+fn current(person: &SimulatedPerson, passes: impl Fn(&SimulatedEmployment) -> bool) -> bool {
     person.employments.first().is_some_and(passes)
 }
 
-fn has_status(person: &Person, status: &str) -> bool {
+fn has_status(person: &SimulatedPerson, status: &str) -> bool {
     current(person, |employment| employment.status.as_deref() == Some(status))
 }
 
 /// Reports whether the generator has left something out.
-fn is_sparse(person: &Person) -> bool {
+fn is_sparse(person: &SimulatedPerson) -> bool {
     person.email.is_none()
         || person.last_name.is_none()
         || current(person, |employment| employment.position.is_none())
@@ -87,7 +87,7 @@ fn shares_of_statuses_and_attributes_are_within_their_ranges() {
     assert_share(&persons, "left", 8.5..=11.5, |p| has_status(p, "INACTIVE"));
     assert_share(&persons, "inactive", 8.5..=11.5, |p| p.status.as_deref() == Some("INACTIVE"));
     assert_share(&persons, "external", 4.0..=6.0, |p| {
-        current(p, |it| it.kind.as_deref() == Some("EXTERNAL"))
+        current(p, |it| it.employment_type.as_deref() == Some("EXTERNAL"))
     });
     assert_share(&persons, "two employments", 4.0..=6.0, |p| p.employments.len() == 2);
     assert_share(&persons, "preferred name", 28.0..=32.0, |p| p.preferred_name.is_some());
@@ -131,12 +131,12 @@ fn dates_of_persons_and_employments_are_consistent() {
 #[test]
 fn rare_changes_affect_the_expected_number_of_persons() {
     let today = TimeZone::UTC.to_datetime(now()).date();
-    let (plain, changed) = (world(1_000), world(1_000).with_changes(1, now()));
+    let (plain, changed) = (world(1_000), world(1_000).with_rare_changes(1, now()));
     let differs =
         plain.persons.iter().zip(&changed.persons).filter(|(one, other)| one != other).count();
     assert_eq!(differs, 18);
-    assert_eq!(changed, world(1_000).with_changes(1, now()));
-    assert_eq!(world(50), world(50).with_changes(1, now()));
+    assert_eq!(changed, world(1_000).with_rare_changes(1, now()));
+    assert_eq!(world(50), world(50).with_rare_changes(1, now()));
     let addresses: Vec<_> =
         changed.persons.iter().filter_map(|person| person.email.as_deref()).collect();
     assert_eq!(
@@ -144,11 +144,11 @@ fn rare_changes_affect_the_expected_number_of_persons() {
         6,
         "shared by two each"
     );
-    let begins = |person: &&Person| {
+    let begins = |person: &&SimulatedPerson| {
         person.employments.first().is_some_and(|it| it.employment_start_date == Some(today))
     };
     assert_eq!(changed.persons.iter().filter(begins).count(), 6);
-    let withdrawn = |person: &&Person| {
+    let withdrawn = |person: &&SimulatedPerson| {
         person.employments.first().is_some_and(|it| {
             it.employment_end_date < it.employment_start_date && it.termination.is_some()
         })

@@ -14,27 +14,27 @@ use jiff::Timestamp;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::simulator::{Endpoint, Options, Quirks, Simulator, World};
+use crate::simulator::{SimulatedEndpoint, SimulatorOptions, Quirks, Simulator, World};
 
-const FORM: &str = "application/x-www-form-urlencoded";
+const FORM_MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 const VALID_TOKEN_REQUEST: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
 
 /// Running simulator with a client that has a token.
-struct Probe {
+struct SimulatorProbe {
     simulator: Simulator,
     client: Client,
     token: String,
     server: ServerHandle,
 }
 
-impl Drop for Probe {
+impl Drop for SimulatorProbe {
     fn drop(&mut self) {
         drop(self.server.stop(false));
     }
 }
 
-impl Probe {
-    async fn start(world: World, options: Options) -> Self {
+impl SimulatorProbe {
+    async fn start(world: World, options: SimulatorOptions) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (simulator, server) = Simulator::start(listener, world, options).unwrap();
         let handle = server.handle();
@@ -46,28 +46,28 @@ impl Probe {
             .build()
             .unwrap();
         let mut probe = Self { simulator, client, token: String::new(), server: handle };
-        probe.renew().await;
-        probe.simulator.reset_counts();
+        probe.renew_token().await;
+        probe.simulator.reset_history();
         probe
     }
 
     /// Starts a simulator without a rate limit.
-    async fn of(persons: usize) -> Self {
-        Self::start(world(persons), Options { rate: None, ..Options::default() }).await
+    async fn start_without_rate_limit(persons: usize) -> Self {
+        Self::start(world(persons), SimulatorOptions { rate: None, ..SimulatorOptions::default() }).await
     }
 
-    async fn with_quirks(persons: usize, quirks: Quirks) -> Self {
-        Self::start(world(persons), Options { rate: None, quirks, ..Options::default() }).await
+    async fn start_with_quirks(persons: usize, quirks: Quirks) -> Self {
+        Self::start(world(persons), SimulatorOptions { rate: None, quirks, ..SimulatorOptions::default() }).await
     }
 
-    async fn ask_token(&self, content_type: &str, body: &str) -> (u16, Value) {
+    async fn request_token(&self, content_type: &str, body: &str) -> (u16, Value) {
         let request =
             self.request(Method::POST, "/v2/auth/token").header("Content-Type", content_type);
         read(request.body(body.to_owned()).send().await.unwrap()).await
     }
 
-    async fn renew(&mut self) {
-        let (_, body) = self.ask_token(FORM, VALID_TOKEN_REQUEST).await;
+    async fn renew_token(&mut self) {
+        let (_, body) = self.request_token(FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST).await;
         self.token = body["access_token"].as_str().unwrap_or_default().to_owned();
     }
 
@@ -84,7 +84,7 @@ impl Probe {
     }
 
     /// Reads all pages of a listing by following the next links.
-    async fn pages(&self, path: &str) -> Vec<Value> {
+    async fn read_pages(&self, path: &str) -> Vec<Value> {
         let mut pages = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(path) = next {
@@ -99,8 +99,8 @@ impl Probe {
     }
 
     /// Reads the entries of all pages.
-    async fn all(&self, path: &str) -> Vec<Value> {
-        let pages = self.pages(path).await;
+    async fn read_all_entries(&self, path: &str) -> Vec<Value> {
+        let pages = self.read_pages(path).await;
         pages.iter().flat_map(|page| page["_data"].as_array().unwrap().clone()).collect()
     }
 
@@ -129,7 +129,7 @@ fn ids(entries: &[Value]) -> Vec<String> {
 
 #[tokio::test]
 async fn unknown_route_returns_404_with_its_path() {
-    let probe = Probe::of(1).await;
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
     for path in [
         "/",
         "/v2",
@@ -146,39 +146,39 @@ async fn unknown_route_returns_404_with_its_path() {
     let (status, _) =
         read(probe.request(Method::DELETE, "/v2/persons").send().await.unwrap()).await;
     assert_eq!(status, 404);
-    assert_eq!(probe.simulator.requests(Endpoint::Unknown), 7);
+    assert_eq!(probe.simulator.request_count(SimulatedEndpoint::Unknown), 7);
 }
 
 #[tokio::test]
 async fn log_contains_headers_and_token_bodies_until_reset() {
-    let probe = Probe::of(1).await;
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
     let request =
         probe.request(Method::GET, "/v2/persons?limit=5").header("X-Personio-App-ID", "MY_APP");
     request.bearer_auth(&probe.token).send().await.unwrap();
-    probe.ask_token(FORM, VALID_TOKEN_REQUEST).await;
-    let log = probe.simulator.log();
+    probe.request_token(FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST).await;
+    let log = probe.simulator.received_requests();
     assert_eq!(log.len(), 2);
     assert_eq!(
         (log[0].endpoint, log[0].path.as_str(), log[0].query.as_str()),
-        (Endpoint::Persons, "/v2/persons", "limit=5")
+        (SimulatedEndpoint::Persons, "/v2/persons", "limit=5")
     );
     assert_eq!((log[0].app_id.as_deref(), log[0].body.as_deref()), (Some("MY_APP"), None));
     assert_eq!(
         (log[1].content_type.as_deref(), log[1].body.as_deref()),
-        (Some(FORM), Some(VALID_TOKEN_REQUEST))
+        (Some(FORM_MEDIA_TYPE), Some(VALID_TOKEN_REQUEST))
     );
-    probe.simulator.reset_counts();
-    assert!(probe.simulator.log().is_empty());
-    assert_eq!(probe.simulator.requests(Endpoint::Persons), 0);
+    probe.simulator.reset_history();
+    assert!(probe.simulator.received_requests().is_empty());
+    assert_eq!(probe.simulator.request_count(SimulatedEndpoint::Persons), 0);
 }
 
 #[tokio::test]
 async fn changed_world_appears_in_later_responses() {
-    let probe = Probe::of(3).await;
+    let probe = SimulatorProbe::start_without_rate_limit(3).await;
     let id = probe.first_id();
     probe.simulator.with_world(|world| world.persons[0].first_name = Some("Zoë".to_owned()));
     assert_eq!(probe.get(&format!("/v2/persons/{id}")).await.1["first_name"], "Zoë");
     probe.simulator.with_world(|world| world.persons.remove(0));
     assert_eq!(probe.get(&format!("/v2/persons/{id}")).await.0, 404);
-    assert_eq!(probe.all("/v2/persons").await.len(), 2);
+    assert_eq!(probe.read_all_entries("/v2/persons").await.len(), 2);
 }

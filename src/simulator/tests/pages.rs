@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::simulator::tests::{Probe, ids, world};
+use crate::simulator::tests::{SimulatorProbe, ids, world};
 
 #[tokio::test]
 async fn pages_of_any_size_contain_every_person_once() {
-    let probe = Probe::of(137).await;
+    let probe = SimulatorProbe::start_without_rate_limit(137).await;
     let expected: BTreeSet<String> =
         world(137).persons.into_iter().map(|person| person.id).collect();
     for (path, pages) in
         [("/v2/persons", 14), ("/v2/persons?limit=50", 3), ("/v2/persons?limit=1", 137)]
     {
-        assert_eq!(probe.pages(path).await.len(), pages, "{path}");
-        let all = ids(&probe.all(path).await);
+        assert_eq!(probe.read_pages(path).await.len(), pages, "{path}");
+        let all = ids(&probe.read_all_entries(path).await);
         assert_eq!(all.len(), 137);
         assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected);
     }
@@ -21,16 +21,16 @@ async fn pages_of_any_size_contain_every_person_once() {
 
 #[tokio::test]
 async fn order_is_fixed_and_follows_neither_id_nor_creation_time() {
-    let probe = Probe::of(60).await;
-    let all = probe.all("/v2/persons").await;
-    assert_eq!(all, probe.all("/v2/persons?limit=7").await);
+    let probe = SimulatorProbe::start_without_rate_limit(60).await;
+    let all = probe.read_all_entries("/v2/persons").await;
+    assert_eq!(all, probe.read_all_entries("/v2/persons?limit=7").await);
     assert!(!ids(&all).is_sorted());
     assert!(!all.is_sorted_by_key(|person| person["created_at"].to_string()));
 }
 
 #[tokio::test]
 async fn cursor_is_accepted_with_and_without_limit_and_filters() {
-    let probe = Probe::of(60).await;
+    let probe = SimulatorProbe::start_without_rate_limit(60).await;
     let (_, first) = probe.get("/v2/persons?limit=20&status=ACTIVE").await;
     let href = first["_meta"]["links"]["next"]["href"].as_str().unwrap();
     let (_, query) = href.split_once('?').unwrap();
@@ -48,7 +48,7 @@ async fn cursor_is_accepted_with_and_without_limit_and_filters() {
 
 #[tokio::test]
 async fn invalid_parameters_return_400() {
-    let probe = Probe::of(1).await;
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
     let employments = format!("/v2/persons/{}/employments", probe.first_id());
     for path in [
         "/v2/persons?limit=0",
@@ -74,12 +74,12 @@ async fn invalid_parameters_return_400() {
 
 #[tokio::test]
 async fn person_filters_return_the_matching_persons() {
-    let probe = Probe::of(200).await;
+    let probe = SimulatorProbe::start_without_rate_limit(200).await;
     let world = world(200);
     let (a, b) = (&world.persons[10], &world.persons[20]);
     let email = a.email.clone().unwrap().to_uppercase();
     let updated = a.updated_at.unwrap();
-    let count = |passes: &dyn Fn(&crate::simulator::Person) -> bool| {
+    let count = |passes: &dyn Fn(&crate::simulator::SimulatedPerson) -> bool| {
         world.persons.iter().filter(|p| passes(p)).count()
     };
     for (query, expected) in [
@@ -108,7 +108,7 @@ async fn person_filters_return_the_matching_persons() {
         ),
     ] {
         assert_eq!(
-            probe.all(&format!("/v2/persons?limit=3&{query}")).await.len(),
+            probe.read_all_entries(&format!("/v2/persons?limit=3&{query}")).await.len(),
             expected,
             "{query}"
         );
@@ -117,7 +117,7 @@ async fn person_filters_return_the_matching_persons() {
 
 #[tokio::test]
 async fn person_has_the_documented_keys() {
-    let probe = Probe::of(30).await;
+    let probe = SimulatorProbe::start_without_rate_limit(30).await;
     let person = &world(30).persons[5];
     let (status, body) = probe.get(&format!("/v2/persons/{}", person.id)).await;
     assert_eq!(status, 200);
@@ -140,14 +140,14 @@ async fn person_has_the_documented_keys() {
 
 #[tokio::test]
 async fn employments_are_sorted_with_the_newest_first() {
-    let probe = Probe::of(400).await;
+    let probe = SimulatorProbe::start_without_rate_limit(400).await;
     let world = world(400);
     let person = world.persons.iter().find(|person| person.employments.len() == 2).unwrap();
     let path = format!("/v2/persons/{}/employments", person.id);
-    let all = probe.all(&path).await;
+    let all = probe.read_all_entries(&path).await;
     assert!(all[0]["employment_start_date"].as_str() > all[1]["employment_start_date"].as_str());
-    assert_eq!(all, probe.all(&format!("{path}?limit=1")).await);
-    assert_eq!(probe.all(&format!("{path}?id={}", person.employments[1].id)).await.len(), 1);
+    assert_eq!(all, probe.read_all_entries(&format!("{path}?limit=1")).await);
+    assert_eq!(probe.read_all_entries(&format!("{path}?id={}", person.employments[1].id)).await.len(), 1);
     for employment in &all {
         assert_eq!(employment["person"]["id"], person.id);
         assert_eq!(employment["sub_company"], employment["legal_entity"]);
@@ -158,7 +158,7 @@ async fn employments_are_sorted_with_the_newest_first() {
 
 #[tokio::test]
 async fn every_id_of_an_employment_is_in_a_lookup_list() {
-    let probe = Probe::of(300).await;
+    let probe = SimulatorProbe::start_without_rate_limit(300).await;
     let mut names = Vec::new();
     for path in [
         "org-units?type=department",
@@ -168,11 +168,11 @@ async fn every_id_of_an_employment_is_in_a_lookup_list() {
         "cost-centers",
         "jobs",
     ] {
-        names.push(ids(&probe.all(&format!("/v2/{path}")).await));
+        names.push(ids(&probe.read_all_entries(&format!("/v2/{path}")).await));
     }
     assert_eq!((names[0].len(), names[2].len(), names[3].len(), names[4].len()), (8, 3, 5, 8));
     for person in world(300).persons {
-        for employment in probe.all(&format!("/v2/persons/{}/employments", person.id)).await {
+        for employment in probe.read_all_entries(&format!("/v2/persons/{}/employments", person.id)).await {
             let id = |key: &str| employment[key]["id"].as_str().map(str::to_owned);
             assert!(names[2].contains(&id("legal_entity").unwrap()));
             assert!(names[3].contains(&id("office").unwrap()));

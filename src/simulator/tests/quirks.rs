@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::tests::{Probe, Quirks, ids, world};
-use crate::simulator::{NextLink, Person};
+use crate::simulator::tests::{SimulatorProbe, Quirks, ids, world};
+use crate::simulator::{NextLinkForm, SimulatedPerson};
 
 /// Returns the first person that passes.
-fn whoever(passes: impl Fn(&Person) -> bool) -> Person {
+fn first_person(passes: impl Fn(&SimulatedPerson) -> bool) -> SimulatedPerson {
     world(300).persons.into_iter().find(passes).unwrap()
 }
 
-async fn person_and_employment(quirks: Quirks, person: &Person) -> (Value, Value) {
-    let probe = Probe::with_quirks(300, quirks).await;
+async fn person_and_employment(quirks: Quirks, person: &SimulatedPerson) -> (Value, Value) {
+    let probe = SimulatorProbe::start_with_quirks(300, quirks).await;
     let (_, body) = probe.get(&format!("/v2/persons/{}", person.id)).await;
     let (_, page) = probe.get(&format!("/v2/persons/{}/employments", person.id)).await;
     (body, page["_data"][0].clone())
@@ -19,7 +19,7 @@ async fn person_and_employment(quirks: Quirks, person: &Person) -> (Value, Value
 
 #[tokio::test]
 async fn lowercase_enums_writes_enumeration_values_in_lower_case() {
-    let leaver = whoever(|person| {
+    let leaver = first_person(|person| {
         person.status.as_deref() == Some("INACTIVE") && person.employments.len() == 1
     });
     let (person, employment) =
@@ -39,13 +39,13 @@ async fn lowercase_enums_writes_enumeration_values_in_lower_case() {
 #[tokio::test]
 async fn last_working_date_renames_the_key_of_the_last_day() {
     let leaver =
-        whoever(|person| person.employments.first().is_some_and(|it| it.termination.is_some()));
+        first_person(|person| person.employments.first().is_some_and(|it| it.termination.is_some()));
     for (last_working_date, there, not) in [
         (false, "last_working_day", "last_working_date"),
         (true, "last_working_date", "last_working_day"),
     ] {
         let (_, employment) =
-            person_and_employment(Quirks { last_working_date, ..Quirks::default() }, &leaver).await;
+            person_and_employment(Quirks { last_working_date_key: last_working_date, ..Quirks::default() }, &leaver).await;
         let day = leaver.employments[0].termination.as_ref().unwrap().last_working_day.unwrap();
         assert_eq!(employment["termination"][there], day.to_string());
         assert!(employment["termination"].get(not).is_none());
@@ -58,7 +58,7 @@ async fn last_working_date_renames_the_key_of_the_last_day() {
 
 #[tokio::test]
 async fn null_instead_of_absent_writes_unknown_values_as_null() {
-    let person = whoever(|person| person.preferred_name.is_none() && person.employments.len() == 1);
+    let person = first_person(|person| person.preferred_name.is_none() && person.employments.len() == 1);
     let (body, employment) = person_and_employment(Quirks::default(), &person).await;
     assert!(
         body.get("preferred_name").is_none() && employment.get("employment_end_date").is_none()
@@ -71,7 +71,7 @@ async fn null_instead_of_absent_writes_unknown_values_as_null() {
 
 #[tokio::test]
 async fn hidden_attributes_are_absent() {
-    let person = whoever(|person| person.employments.len() == 1);
+    let person = first_person(|person| person.employments.len() == 1);
     let hidden_attributes =
         vec!["email".to_owned(), "employments".to_owned(), "supervisor".to_owned()];
     let quirks = Quirks { hidden_attributes, null_instead_of_absent: true, ..Quirks::default() };
@@ -87,7 +87,7 @@ async fn hidden_attributes_are_absent() {
 #[tokio::test]
 async fn numeric_ids_writes_json_numbers() {
     let person =
-        whoever(|person| person.employments.first().is_some_and(|it| it.supervisor.is_some()));
+        first_person(|person| person.employments.first().is_some_and(|it| it.supervisor.is_some()));
     let quirks = Quirks { numeric_ids: true, ..Quirks::default() };
     let (body, employment) = person_and_employment(quirks, &person).await;
     assert_eq!(body["id"], json!(person.id.parse::<u64>().unwrap()));
@@ -99,26 +99,26 @@ async fn numeric_ids_writes_json_numbers() {
 
 #[tokio::test]
 async fn employments_oldest_first_reverses_the_order() {
-    let rehired = whoever(|person| person.employments.len() == 2);
-    let probe = Probe::of(300).await;
+    let rehired = first_person(|person| person.employments.len() == 2);
+    let probe = SimulatorProbe::start_without_rate_limit(300).await;
     let path = format!("/v2/persons/{}/employments", rehired.id);
-    let mut newest_first = ids(&probe.all(&path).await);
+    let mut newest_first = ids(&probe.read_all_entries(&path).await);
     probe.simulator.set_quirks(|quirks| quirks.employments_oldest_first = true);
     newest_first.reverse();
-    assert_eq!(ids(&probe.all(&path).await), newest_first);
+    assert_eq!(ids(&probe.read_all_entries(&path).await), newest_first);
 }
 
 #[tokio::test]
 async fn next_link_has_the_chosen_shape() {
-    let probe = Probe::of(15).await;
+    let probe = SimulatorProbe::start_without_rate_limit(15).await;
     let base = probe.simulator.base_url();
     for (shape, starts) in [
-        (NextLink::Object, format!("{{\"href\":\"{base}/v2/persons?cursor=")),
-        (NextLink::BareString, format!("\"{base}/v2/persons?cursor=")),
-        (NextLink::RelativeHref, "{\"href\":\"/v2/persons?cursor=".to_owned()),
-        (NextLink::NullOnLastPage, format!("{{\"href\":\"{base}/v2/persons?cursor=")),
-        (NextLink::OtherOrigin, "{\"href\":\"https://evil.example/v2/persons?cursor=".to_owned()),
-        (NextLink::WrongPath, format!("{{\"href\":\"{base}/v2/wrong/v2/persons?cursor=")),
+        (NextLinkForm::Object, format!("{{\"href\":\"{base}/v2/persons?cursor=")),
+        (NextLinkForm::BareString, format!("\"{base}/v2/persons?cursor=")),
+        (NextLinkForm::RelativeHref, "{\"href\":\"/v2/persons?cursor=".to_owned()),
+        (NextLinkForm::NullOnLastPage, format!("{{\"href\":\"{base}/v2/persons?cursor=")),
+        (NextLinkForm::OtherOrigin, "{\"href\":\"https://evil.example/v2/persons?cursor=".to_owned()),
+        (NextLinkForm::WrongPath, format!("{{\"href\":\"{base}/v2/wrong/v2/persons?cursor=")),
     ] {
         probe.simulator.set_quirks(|quirks| quirks.next_link = shape);
         let (_, first) = probe.get("/v2/persons").await;
@@ -127,15 +127,15 @@ async fn next_link_has_the_chosen_shape() {
         let cursor = next.split_once("cursor=").unwrap().1.trim_end_matches(['"', '}']).to_owned();
         let (_, last) = probe.get(&format!("/v2/persons?cursor={cursor}")).await;
         assert_eq!(last["_data"].as_array().unwrap().len(), 5);
-        let null = (shape == NextLink::NullOnLastPage).then_some(&Value::Null);
+        let null = (shape == NextLinkForm::NullOnLastPage).then_some(&Value::Null);
         assert_eq!(last["_meta"]["links"].get("next"), null, "{shape:?}");
     }
 }
 
 #[tokio::test]
 async fn awkward_cursor_without_percent_encoding_returns_400() {
-    let probe = Probe::with_quirks(15, Quirks { awkward_cursors: true, ..Quirks::default() }).await;
-    assert_eq!(probe.all("/v2/persons").await.len(), 15);
+    let probe = SimulatorProbe::start_with_quirks(15, Quirks { awkward_cursors: true, ..Quirks::default() }).await;
+    assert_eq!(probe.read_all_entries("/v2/persons").await.len(), 15);
     let (_, first) = probe.get("/v2/persons").await;
     let href = first["_meta"]["links"]["next"]["href"].as_str().unwrap();
     assert!(href.contains("cursor=%2B%2F") && href.ends_with("%3D%3D"));
@@ -146,7 +146,7 @@ async fn awkward_cursor_without_percent_encoding_returns_400() {
 #[tokio::test]
 async fn repeating_cursor_links_every_page_to_itself() {
     let probe =
-        Probe::with_quirks(15, Quirks { repeating_cursor: true, ..Quirks::default() }).await;
+        SimulatorProbe::start_with_quirks(15, Quirks { repeating_cursor: true, ..Quirks::default() }).await;
     let mut path = "/v2/persons".to_owned();
     let mut links = Vec::new();
     for _ in 0..4 {
@@ -161,12 +161,12 @@ async fn repeating_cursor_links_every_page_to_itself() {
 
 #[tokio::test]
 async fn overlapping_pages_repeat_the_last_entry() {
-    let probe = Probe::with_quirks(25, Quirks { overlap: true, ..Quirks::default() }).await;
-    let pages = probe.pages("/v2/persons").await;
+    let probe = SimulatorProbe::start_with_quirks(25, Quirks { overlapping_pages: true, ..Quirks::default() }).await;
+    let pages = probe.read_pages("/v2/persons").await;
     let data = |page: usize| pages[page]["_data"].as_array().unwrap();
     assert_eq!(data(0).last(), data(1).first());
     assert_eq!(data(1).last(), data(2).first());
-    let mut all = ids(&probe.all("/v2/persons").await);
+    let mut all = ids(&probe.read_all_entries("/v2/persons").await);
     assert_eq!(all.len(), 27);
     all.dedup();
     assert_eq!(all.len(), 25);
@@ -174,7 +174,7 @@ async fn overlapping_pages_repeat_the_last_entry() {
 
 #[tokio::test]
 async fn persons_are_inactive_whatever_else_is_known_of_them() {
-    let probe = Probe::of(20).await;
+    let probe = SimulatorProbe::start_without_rate_limit(20).await;
     let id = probe.simulator.with_world(|world| {
         let person =
             world.persons.iter_mut().find(|person| !person.employments.is_empty()).unwrap();

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::simulator::tests::{FORM, VALID_TOKEN_REQUEST, Options, Probe, read, world};
+use crate::simulator::tests::{FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST, SimulatorOptions, SimulatorProbe, read, world};
 
 #[tokio::test]
 async fn token_stays_equal_until_it_is_revoked() {
-    let mut probe = Probe::of(1).await;
-    let (status, body) = probe.ask_token(FORM, VALID_TOKEN_REQUEST).await;
+    let mut probe = SimulatorProbe::start_without_rate_limit(1).await;
+    let (status, body) = probe.request_token(FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST).await;
     assert_eq!(status, 200);
     assert!(probe.token.starts_with("papi-"));
     assert_eq!(body["access_token"], probe.token);
@@ -20,54 +20,54 @@ async fn token_stays_equal_until_it_is_revoked() {
     probe.simulator.revoke_tokens();
     assert_eq!(probe.get("/v2/persons").await.0, 401);
     let old = probe.token.clone();
-    probe.renew().await;
+    probe.renew_token().await;
     assert_ne!(probe.token, old);
     assert_eq!(probe.get("/v2/persons").await.0, 200);
 }
 
 #[tokio::test]
-async fn a_token_expires() {
+async fn token_expires_after_its_lifetime() {
     let options =
-        Options { rate: None, token_lifetime: Duration::from_millis(1_600), ..Options::default() };
-    let mut probe = Probe::start(world(1), options).await;
+        SimulatorOptions { rate: None, token_lifetime: Duration::from_millis(1_600), ..SimulatorOptions::default() };
+    let mut probe = SimulatorProbe::start(world(1), options).await;
     assert_eq!(probe.get("/v2/persons").await.0, 200);
     tokio::time::sleep(Duration::from_millis(1_000)).await;
-    let (_, body) = probe.ask_token(FORM, VALID_TOKEN_REQUEST).await;
+    let (_, body) = probe.request_token(FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST).await;
     assert_eq!(body["access_token"], probe.token);
     assert!(body["expires_in"].as_u64().unwrap() <= 1);
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(probe.get("/v2/persons").await.0, 401);
-    probe.renew().await;
+    probe.renew_token().await;
     assert_eq!(probe.get("/v2/persons").await.0, 200);
 }
 
 #[tokio::test]
 async fn invalid_token_request_returns_400() {
-    let probe = Probe::of(1).await;
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
     let json =
         r#"{"grant_type":"client_credentials","client_id":"demo","client_secret":"demo-secret"}"#;
     for (content_type, body, error) in [
         ("application/json", json, "invalid_request"),
         ("text/plain", VALID_TOKEN_REQUEST, "invalid_request"),
-        (FORM, "", "invalid_request"),
-        (FORM, "grant_type=client_credentials", "invalid_request"),
+        (FORM_MEDIA_TYPE, "", "invalid_request"),
+        (FORM_MEDIA_TYPE, "grant_type=client_credentials", "invalid_request"),
         (
-            FORM,
+            FORM_MEDIA_TYPE,
             "grant_type=password&client_id=demo&client_secret=demo-secret",
             "unsupported_grant_type",
         ),
         (
-            FORM,
+            FORM_MEDIA_TYPE,
             "grant_type=client_credentials&client_id=demo&client_secret=wrong",
             "invalid_client",
         ),
         (
-            FORM,
+            FORM_MEDIA_TYPE,
             "grant_type=client_credentials&client_id=wrong&client_secret=demo-secret",
             "invalid_client",
         ),
     ] {
-        let (status, answer) = probe.ask_token(content_type, body).await;
+        let (status, answer) = probe.request_token(content_type, body).await;
         assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{content_type} {body}");
         for key in ["error_description", "error_uri", "timestamp", "trace_id"] {
             assert!(answer[key].is_string(), "{key}");
@@ -77,16 +77,16 @@ async fn invalid_token_request_returns_400() {
 
 #[tokio::test]
 async fn basic_authentication_is_not_accepted() {
-    let probe = Probe::of(1).await;
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
     let request =
         probe.request(Method::POST, "/v2/auth/token").basic_auth("demo", Some("demo-secret"));
-    let request = request.header("Content-Type", FORM).body("grant_type=client_credentials");
+    let request = request.header("Content-Type", FORM_MEDIA_TYPE).body("grant_type=client_credentials");
     assert_eq!(read(request.send().await.unwrap()).await.0, 400);
 }
 
 #[tokio::test]
 async fn requests_without_a_valid_token_return_401() {
-    let probe = Probe::of(1).await;
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
     for path in [
         "/v2/persons",
         "/v2/persons/1",

@@ -18,59 +18,59 @@ use tokio::task::block_in_place;
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::{
-    Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told,
+    Defects, LoadedDirectory, MalformedWebhook, SyncState, LoadResult, LoadProgress, SkippedCounts, SourceError, WebhookEffect,
 };
-use crate::mapping::context::{Card, Context};
-use crate::mapping::person_header::Head;
+use crate::mapping::context::{ManagerCard, MappingContext};
+use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user;
-use crate::mapping::user_name::{Claim, UserNames};
-use crate::mapping::validity::Validity;
-use crate::mapping::{Policy, groups, user_name};
+use crate::mapping::user_name::{AddressClaim, UserNames};
+use crate::mapping::validity::ValidityPeriod;
+use crate::mapping::{MappingPolicy, groups, user_name};
 use crate::personio;
 use crate::personio::model::Person;
 use crate::personio::webhook;
-use crate::personio::webhook::Notice;
-use crate::personio::{Client, Names, Read, UnreadableEntry};
-use crate::scim::{Locations, User, Vocabulary, list_order};
-use crate::sync::active_mapping::Choice;
-use crate::sync::completeness_check::Lacks;
-use crate::sync::dirty_set::Marks;
-use crate::sync::employment_owners::Owners;
-use crate::sync::lookup_ids::{Named, lacks_name};
-use crate::sync::record_codec::{Facts, Fault, Listed};
-use crate::sync::records::{LeftOut, People, Record, Records};
-use crate::sync::refresh::{Confirmed, Gleaned, Refresh, check_size, known_employments};
-use crate::sync::refresh_plan::{Known, Plan, Recheck, missing};
-use crate::sync::sync_state::Remembered;
+use crate::personio::webhook::WebhookEvent;
+use crate::personio::{PersonioClient, LookupNames, ParsedEntry, UnreadableEntry};
+use crate::scim::{ResourceUrls, User, SchemaRegistry, compare_list_keys};
+use crate::sync::active_mapping::ActiveMapping;
+use crate::sync::completeness_check::CompletenessCheck;
+use crate::sync::dirty_set::DirtySet;
+use crate::sync::employment_owners::EmploymentOwners;
+use crate::sync::lookup_ids::{LookupIds, lacks_name};
+use crate::sync::record_codec::{DecodedRecord, CodecError, ListedPerson};
+use crate::sync::records::{UnreadableData, RecordsById, PersonRecord, Records};
+use crate::sync::refresh::{DeletionChecks, PartialLoad, Refresh, check_record_bytes, earlier_employments};
+use crate::sync::refresh_plan::{KnownRecords, RefreshPlan, RecheckSchedule, missing_persons};
+use crate::sync::sync_state::MappedRecords;
 
 /// Lifetimes of employments that a load has read.
 #[derive(Debug, Clone, Copy)]
-pub struct Recency {
+pub struct RecordLifetimes {
     /// Age at which employments are read again although nothing indicates a change.
-    pub recheck: Duration,
+    pub recheck_interval: Duration,
     /// Maximum age at which employments are still valid when reading them again fails.
-    pub trusted: Duration,
+    pub max_valid_age: Duration,
 }
 
 /// Source of users: the Personio of one company, with the mapping in force.
-pub struct Source {
-    client: Client,
-    choice: ArcSwap<Choice>,
-    locations: Locations,
+pub struct PersonioSource {
+    client: PersonioClient,
+    mapping: ArcSwap<ActiveMapping>,
+    urls: ResourceUrls,
     clock: Arc<dyn Clock>,
-    recency: Recency,
-    marks: Marks,
-    kept: Mutex<Kept>,
+    lifetimes: RecordLifetimes,
+    dirty_set: DirtySet,
+    state: Mutex<StoredState>,
     /// Defects that the log reported last.
-    reported: Mutex<Defects>,
+    reported_defects: Mutex<Defects>,
 }
 
 /// Result of listing all persons.
 #[derive(Default)]
-struct Listing {
-    listed: Vec<Listed>,
-    owners: Owners,
+struct PersonListing {
+    listed: Vec<ListedPerson>,
+    owners: EmploymentOwners,
     /// Unreadable attribute of each person whose earlier record is used instead, by person id.
     unreadable: HashMap<Box<str>, &'static str>,
     /// Persons that cannot be read and have no earlier record.
@@ -79,7 +79,7 @@ struct Listing {
 
 /// Notes what a listing shows while its pages arrive.
 struct NotedPersons {
-    owners: Owners,
+    owners: EmploymentOwners,
     /// Ids of the persons that are listed without employments.
     without_employments: Vec<Box<str>>,
     /// Size of the encoded persons so far.
@@ -89,18 +89,18 @@ struct NotedPersons {
 
 impl NotedPersons {
     fn new(max_bytes: usize) -> Self {
-        Self { owners: Owners::default(), without_employments: Vec::new(), bytes: 0, max_bytes }
+        Self { owners: EmploymentOwners::default(), without_employments: Vec::new(), bytes: 0, max_bytes }
     }
 
     /// Notes one person and returns the encoded form.
-    fn note(&mut self, read: Read<Person>) -> Result<Listed, personio::Error> {
-        let has_employments = self.owners.list_all(&read.value);
-        let listed = Listed::of(read)?;
+    fn note(&mut self, read: ParsedEntry<Person>) -> Result<ListedPerson, personio::Error> {
+        let has_employments = self.owners.add_all_listed(&read.value);
+        let listed = ListedPerson::from_entry(read)?;
         if !has_employments {
             self.without_employments.push(listed.id.clone());
         }
         self.bytes += listed.size();
-        check_size(self.bytes, self.max_bytes)?;
+        check_record_bytes(self.bytes, self.max_bytes)?;
         Ok(listed)
     }
 }
@@ -109,8 +109,8 @@ impl NotedPersons {
 #[derive(Default)]
 struct Translated {
     users: Vec<User>,
-    lacks: Lacks,
-    validity: Validity,
+    lacks: CompletenessCheck,
+    validity: ValidityPeriod,
     /// Number of users with values from an earlier load.
     outdated: usize,
     /// Number of users without a look-up name.
@@ -125,14 +125,14 @@ impl Translated {
     }
 
     /// Maps one person and adds the user.
-    fn add(&mut self, record: &Record, facts: Facts, user_name: String, context: &Context<'_>) {
-        let Facts { person, employments } = facts;
+    fn add(&mut self, record: &PersonRecord, facts: DecodedRecord, user_name: String, context: &MappingContext<'_>) {
+        let DecodedRecord { person, employments } = facts;
         let employments = employments.unwrap_or_default();
-        let rules = context.rules();
-        rules.limit(&person, &employments, &mut self.validity);
+        let rules = context.date_rules();
+        rules.limit_validity(&person, &employments, &mut self.validity);
         let primary = rules.primary_employment(&employments);
-        self.nameless += usize::from(lacks_name(primary, context.names));
-        self.users.push(user::user(&person, user_name, &employments, context));
+        self.nameless += usize::from(lacks_name(primary, context.lookup_names));
+        self.users.push(user::map_user(&person, user_name, &employments, context));
         self.outdated += usize::from(record.is_outdated());
         if record.is_unverified {
             self.unconfirmed.insert(record.id.clone());
@@ -141,65 +141,65 @@ impl Translated {
 }
 
 /// Records and look-up ids that a load has read.
-struct Found {
-    people: People,
-    named: Named,
+struct LoadedRecords {
+    records: RecordsById,
+    lookup_ids: LookupIds,
     left_out: Vec<UnreadableEntry>,
 }
 
 /// State that stays between loads.
 #[derive(Default)]
-struct Kept {
+struct StoredState {
     records: Arc<Records>,
-    gleaned: Gleaned,
+    partial: PartialLoad,
     /// Start of the last successful load. After a restart, it is the newest read time in the state
     /// file.
-    loaded: Option<Timestamp>,
+    last_load: Option<Timestamp>,
 }
 
-impl Source {
+impl PersonioSource {
     /// Creates a source without records. It sends no request. `vocabulary` must belong to `policy`.
     #[must_use]
     pub fn new(
-        client: Client,
-        policy: Policy,
-        vocabulary: Arc<Vocabulary>,
-        locations: Locations,
+        client: PersonioClient,
+        policy: MappingPolicy,
+        vocabulary: Arc<SchemaRegistry>,
+        locations: ResourceUrls,
         clock: Arc<dyn Clock>,
-        recency: Recency,
+        recency: RecordLifetimes,
     ) -> Self {
-        let choice = ArcSwap::new(Choice::new(policy, vocabulary));
+        let choice = ArcSwap::new(ActiveMapping::new(policy, vocabulary));
         Self {
             client,
-            choice,
-            locations,
+            mapping: choice,
+            urls: locations,
             clock,
-            recency,
-            marks: Marks::default(),
-            kept: Mutex::default(),
-            reported: Mutex::default(),
+            lifetimes: recency,
+            dirty_set: DirtySet::default(),
+            state: Mutex::default(),
+            reported_defects: Mutex::default(),
         }
     }
 
     /// Reports whether `policy` is already in force.
     #[must_use]
-    pub fn has(&self, policy: &Policy) -> bool {
-        self.choice.load().policy == *policy
+    pub fn has_policy(&self, policy: &MappingPolicy) -> bool {
+        self.mapping.load().policy == *policy
     }
 
     /// Puts another mapping in force, from the next load on.
-    pub fn adopt(&self, policy: Policy, vocabulary: Arc<Vocabulary>) {
-        self.choice.store(Choice::new(policy, vocabulary));
+    pub fn set_mapping(&self, policy: MappingPolicy, vocabulary: Arc<SchemaRegistry>) {
+        self.mapping.store(ActiveMapping::new(policy, vocabulary));
     }
 
     /// Replaces the client secret of the Personio credential. Reports whether it differs from the
     /// previous one.
-    pub fn adopt_secret(&self, client_secret: &SecretString) -> bool {
-        self.client.adopt(client_secret)
+    pub fn set_client_secret(&self, client_secret: &SecretString) -> bool {
+        self.client.replace_client_secret(client_secret)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, StoredState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests a token and nothing else, so that a refused credential fails once and not for each
@@ -208,110 +208,110 @@ impl Source {
     /// # Errors
     /// Returns the reason when Personio issues no token.
     pub async fn sign_in(&self) -> Result<(), SourceError> {
-        match self.client.sign_in().await {
+        match self.client.fetch_token_info().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(source_error(error)),
         }
     }
 
     /// Loads the records of all persons. The dirty ids stay in the dirty set if the load fails.
-    async fn everybody(
+    async fn load_records(
         &self,
-        progress: &Progress,
-    ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
-        let marked = self.marks.take();
-        let before = self.client.traffic().requests();
-        let refreshed = self.refreshed(marked.ids(), progress).await;
+        progress: &LoadProgress,
+    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), personio::Error> {
+        let marked = self.dirty_set.take();
+        let before = self.client.metrics().requests();
+        let refreshed = self.refresh_records(marked.ids(), progress).await;
         // The count includes requests for single users that run at the same time. There are few of
         // them.
-        progress.cost(self.client.traffic().requests() - before);
+        progress.set_requests(self.client.metrics().requests() - before);
         let (records, choice) = refreshed?;
         let mut unconfirmed = HashSet::new();
-        for record in records.people.iter() {
+        for record in records.by_id.iter() {
             if record.is_unverified {
                 unconfirmed.insert(record.id.clone());
             }
         }
-        marked.are_seen_but(&unconfirmed);
+        marked.finish_except(&unconfirmed);
         Ok((records, choice))
     }
 
-    async fn refreshed(
+    async fn refresh_records(
         &self,
         marked: &HashSet<String>,
-        progress: &Progress,
-    ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
+        progress: &LoadProgress,
+    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), personio::Error> {
         let now = self.clock.now();
-        let choice = self.choice.load_full();
+        let choice = self.mapping.load_full();
         // The look-ups are read at once, so that requests for a single user find them in the cache.
-        let people = self.people(&choice, marked, now, progress);
+        let people = self.read_records(&choice, marked, now, progress);
         let (found, ()) = tokio::join!(people, self.client.prefetch_names());
-        let Found { people, named, left_out } = found?;
-        let names = self.client.names(named.by_kind()).await;
-        let left_out = LeftOut { persons: left_out, names: self.client.odd_names() };
-        let records = Arc::new(Records { people, names, left_out });
+        let LoadedRecords { records: people, lookup_ids: named, left_out } = found?;
+        let names = self.client.look_up_names(named.by_kind()).await;
+        let left_out = UnreadableData { persons: left_out, names: self.client.malformed_lookup_names() };
+        let records = Arc::new(Records { by_id: people, names, left_out });
         self.report_defects(&records.defects());
-        let gleaned = Gleaned { people: People::default(), named };
-        *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded: Some(now) };
+        let gleaned = PartialLoad { records: RecordsById::default(), lookup_ids: named };
+        *self.state() = StoredState { records: Arc::clone(&records), partial: gleaned, last_load: Some(now) };
         Ok((records, choice))
     }
 
-    async fn loaded(&self, progress: &Progress) -> Result<Loaded, SourceError> {
-        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
-        Ok(block_in_place(|| self.translated(records, choice))?)
+    async fn load_users(&self, progress: &LoadProgress) -> Result<LoadedDirectory, SourceError> {
+        let (records, choice) = self.load_records(progress).await.map_err(source_error)?;
+        Ok(block_in_place(|| self.map_records(records, choice))?)
     }
 
-    async fn news(
+    async fn load_changes(
         &self,
-        progress: &Progress,
-        served: Option<Arc<dyn Memory>>,
-    ) -> Result<News, SourceError> {
-        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
-        let remembered = Remembered { records, choice };
-        if let Some(served) = served.as_ref().and_then(Remembered::of)
-            && block_in_place(|| remembered.makes_the_same_as(served))
+        progress: &LoadProgress,
+        served: Option<Arc<dyn SyncState>>,
+    ) -> Result<LoadResult, SourceError> {
+        let (records, choice) = self.load_records(progress).await.map_err(source_error)?;
+        let remembered = MappedRecords { records, mapping: choice };
+        if let Some(served) = served.as_ref().and_then(MappedRecords::from_state)
+            && block_in_place(|| remembered.gives_same_users_as(served))
         {
-            return Ok(News::Same(Arc::new(remembered)));
+            return Ok(LoadResult::Unchanged(Arc::new(remembered)));
         }
-        let Remembered { records, choice } = remembered;
-        Ok(News::Loaded(Box::new(block_in_place(|| self.translated(records, choice))?)))
+        let MappedRecords { records, mapping: choice } = remembered;
+        Ok(LoadResult::Changed(Box::new(block_in_place(|| self.map_records(records, choice))?)))
     }
 
-    async fn people(
+    async fn read_records(
         &self,
-        choice: &Choice,
+        choice: &ActiveMapping,
         marked: &HashSet<String>,
         now: Timestamp,
-        progress: &Progress,
-    ) -> Result<Found, personio::Error> {
-        let mut listing = self.listing(choice, progress).await?;
+        progress: &LoadProgress,
+    ) -> Result<LoadedRecords, personio::Error> {
+        let mut listing = self.list_persons(choice, progress).await?;
         let refresh = Refresh {
             client: &self.client,
             progress,
             clock: &*self.clock,
-            wanted: &choice.wanted,
-            now,
-            trusted: self.recency.trusted,
+            custom_attributes: &choice.custom_attributes,
+            started_at: now,
+            max_valid_age: self.lifetimes.max_valid_age,
         };
-        let missing = missing(&listing.listed, &self.kept().records.people);
-        let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
+        let missing = missing_persons(&listing.listed, &self.state().records.by_id);
+        let DeletionChecks { found, unverified: unconfirmed, .. } = refresh.check_deletions(missing).await?;
         let mut ids = HashSet::new();
         for person in found {
-            listing.owners.list_all(&person.person()?);
+            listing.owners.add_all_listed(&person.decode()?);
             ids.insert(person.id.clone());
             listing.listed.push(person);
         }
-        let Listing { listed, owners, unreadable, left_out } = listing;
+        let PersonListing { listed, owners, unreadable, left_out } = listing;
         let (plan, mut gleaned) = {
-            let kept = self.kept();
+            let kept = self.state();
             let known =
-                Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
-            let recheck = Recheck { every: self.recency.recheck, now, before: kept.loaded };
-            (Plan::new(listed, &known, recheck), kept.gleaned.clone())
+                KnownRecords { records: &kept.records.by_id, partial: &kept.partial.records, dirty_ids: marked };
+            let recheck = RecheckSchedule { interval: self.lifetimes.recheck_interval, now, previous_load: kept.last_load };
+            (RefreshPlan::new(listed, &known, recheck), kept.partial.clone())
         };
-        let read = refresh.carry_out(plan, owners, &mut gleaned).await;
-        let named = gleaned.named.clone();
-        self.kept().gleaned = gleaned;
+        let read = refresh.run_plan(plan, owners, &mut gleaned).await;
+        let named = gleaned.lookup_ids.clone();
+        self.state().partial = gleaned;
         let mut people = read?;
         for record in &mut people {
             // The next load checks persons without a check time first.
@@ -323,30 +323,30 @@ impl Source {
             }
         }
         people.extend(unconfirmed);
-        Ok(Found { people: people.into_iter().collect(), named, left_out })
+        Ok(LoadedRecords { records: people.into_iter().collect(), lookup_ids: named, left_out })
     }
 
     /// Lists all persons. A person that cannot be read keeps the earlier record.
-    async fn listing(
+    async fn list_persons(
         &self,
-        choice: &Choice,
-        progress: &Progress,
-    ) -> Result<Listing, personio::Error> {
+        choice: &ActiveMapping,
+        progress: &LoadProgress,
+    ) -> Result<PersonListing, personio::Error> {
         let mut noted = NotedPersons::new(self.client.limits().record_bytes);
         let read = self
             .client
-            .persons(&choice.wanted, |person| noted.note(person), |count| progress.listed(count))
+            .list_persons(&choice.custom_attributes, |person| noted.note(person), |count| progress.add_listed(count))
             .await?;
         let NotedPersons { owners, mut without_employments, .. } = noted;
-        let mut listing = Listing { listed: read.entries, owners, ..Listing::default() };
+        let mut listing = PersonListing { listed: read.entries, owners, ..PersonListing::default() };
         for entry in read.unreadable {
-            let earlier = entry.id.as_deref().and_then(|id| self.known(id));
+            let earlier = entry.id.as_deref().and_then(|id| self.newest_record(id));
             let Some(earlier) = earlier else {
                 listing.left_out.push(entry);
                 continue;
             };
-            let person = earlier.listed();
-            if !listing.owners.list_all(&person.person()?) {
+            let person = earlier.to_listed();
+            if !listing.owners.add_all_listed(&person.decode()?) {
                 without_employments.push(person.id.clone());
             }
             listing.unreadable.insert(person.id.clone(), entry.attribute);
@@ -355,8 +355,8 @@ impl Source {
         // A listing can omit employments because the credential lacks a permission. The earlier
         // employments supply the owners then.
         for id in without_employments {
-            for employment in known_employments(self.known(&id).as_deref())? {
-                listing.owners.remember(&employment.id, &id);
+            for employment in earlier_employments(self.newest_record(&id).as_deref())? {
+                listing.owners.add_earlier(&employment.id, &id);
             }
         }
         if listing.listed.is_empty() {
@@ -371,7 +371,7 @@ impl Source {
 
     /// Logs the defects of a load if they differ from those of the previous load.
     fn report_defects(&self, defects: &Defects) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported_defects.lock().unwrap_or_else(PoisonError::into_inner);
         if *reported == *defects {
             return;
         }
@@ -390,27 +390,27 @@ impl Source {
     }
 
     /// Maps all records to users.
-    fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Result<Loaded, Fault> {
+    fn map_records(&self, records: Arc<Records>, choice: Arc<ActiveMapping>) -> Result<LoadedDirectory, CodecError> {
         let now = self.clock.now();
-        let listed = in_order(&records.people)?;
+        let listed = records_in_list_order(&records.by_id)?;
         let mut heads = Vec::with_capacity(listed.len());
         for (head, _) in &listed {
             if choice.serves(head) {
                 heads.push(*head);
             }
         }
-        let rules = choice.rules(now);
-        let UserNames { names, shared } =
-            user_name::all(&heads, |head| claim(&records, head.id, rules))?;
-        let skipped = Skipped { without_email: listed.len() - heads.len() };
-        report(skipped, shared);
+        let rules = choice.date_rules(now);
+        let UserNames { names, fallback_count: shared } =
+            user_name::assign_user_names(&heads, |head| user_name_claim(&records, head.id, rules))?;
+        let skipped = SkippedCounts { without_email: listed.len() - heads.len() };
+        log_skipped_and_shared(skipped, shared);
         let cards = cards(&heads, &names);
-        let context = self.context(&choice, &records.names, cards, now);
+        let context = self.mapping_context(&choice, &records.names, cards, now);
         let mut translated = Translated::with_capacity(heads.len());
         let mut user_names = names.into_iter();
         for (head, record) in &listed {
-            let facts = record.encoded.facts()?;
-            translated.lacks.note(&facts, &rules);
+            let facts = record.encoded.decode()?;
+            translated.lacks.count_person(&facts, &rules);
             if !choice.serves(head) {
                 continue;
             }
@@ -418,88 +418,88 @@ impl Source {
             translated.add(record, facts, user_name.into_owned(), &context);
         }
         let Translated { users, lacks, validity, outdated, nameless, unconfirmed } = translated;
-        Ok(Loaded {
-            vocabulary: Arc::clone(&choice.vocabulary),
-            groups: groups::groups(&users, &self.locations),
+        Ok(LoadedDirectory {
+            schema_registry: Arc::clone(&choice.schema_registry),
+            groups: groups::build_groups(&users, &self.urls),
             users,
             skipped,
             outdated,
             defects: records.defects(),
-            nameless,
-            unconfirmed,
-            flaw: lacks.flaw(),
-            day: validity.range(&choice.policy.time_zone),
-            memory: Some(Arc::new(Remembered {
+            without_lookup_name: nameless,
+            unverified: unconfirmed,
+            completeness_error: lacks.error(),
+            valid_during: validity.time_range(&choice.policy.time_zone),
+            sync_state: Some(Arc::new(MappedRecords {
                 records: Arc::clone(&records),
-                choice: Arc::clone(&choice),
+                mapping: Arc::clone(&choice),
             })),
         })
     }
 
     /// Returns the record to continue with when a load is not published: the person as last read,
     /// with the employments that are served.
-    fn put_back(&self, served: &Record, now: &Arc<Record>) -> Arc<Record> {
+    fn put_back(&self, served: &PersonRecord, now: &Arc<PersonRecord>) -> Arc<PersonRecord> {
         if now.encoded.has_same_employments(&served.encoded) {
             return Arc::clone(now);
         }
         // Each load lists the person but does not read all employments. The dirty set makes the
         // next load read them.
-        self.marks.note(served.id.to_string());
+        self.dirty_set.insert(served.id.to_string());
         let packed = now.encoded.with_employments_of(&served.encoded);
-        Arc::new(Record { encoded: packed, ..served.clone() })
+        Arc::new(PersonRecord { encoded: packed, ..served.clone() })
     }
 
     /// Returns the newest record of a person, also from a failed load.
-    fn known(&self, id: &str) -> Option<Arc<Record>> {
-        let kept = self.kept();
-        kept.gleaned.people.get(id).or_else(|| kept.records.people.get(id)).cloned()
+    fn newest_record(&self, id: &str) -> Option<Arc<PersonRecord>> {
+        let kept = self.state();
+        kept.partial.records.get(id).or_else(|| kept.records.by_id.get(id)).cloned()
     }
 
-    fn context<'a>(
+    fn mapping_context<'a>(
         &'a self,
-        choice: &'a Choice,
-        names: &'a Names,
-        people: HashMap<&'a str, Card<'a>>,
+        choice: &'a ActiveMapping,
+        names: &'a LookupNames,
+        people: HashMap<&'a str, ManagerCard<'a>>,
         now: Timestamp,
-    ) -> Context<'a> {
-        let DateRules { policy, today } = choice.rules(now);
-        Context {
+    ) -> MappingContext<'a> {
+        let DateRules { policy, today } = choice.date_rules(now);
+        MappingContext {
             policy,
-            attributes: &choice.attributes,
-            locations: &self.locations,
-            names,
-            people,
+            extension_mapper: &choice.attributes,
+            urls: &self.urls,
+            lookup_names: names,
+            managers: people,
             today,
         }
     }
 }
 
 /// Returns all persons with a complete record, in list order.
-fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
+fn records_in_list_order(people: &RecordsById) -> Result<Vec<(PersonHeader<'_>, &PersonRecord)>, CodecError> {
     let mut listed = Vec::with_capacity(people.iter().len());
     for record in people.iter() {
         if record.is_complete() {
-            listed.push((record.encoded.head()?, &**record));
+            listed.push((record.encoded.decode_header()?, &**record));
         }
     }
     listed.sort_by(|(one, _), (other, _)| {
-        list_order((one.created_at, one.id), (other.created_at, other.id))
+        compare_list_keys((one.created_at, one.id), (other.created_at, other.id))
     });
     Ok(listed)
 }
 
 /// Returns the cards of the users for manager references, by person id.
-fn cards<'a>(heads: &[Head<'a>], user_names: &[Cow<'a, str>]) -> HashMap<&'a str, Card<'a>> {
+fn cards<'a>(heads: &[PersonHeader<'a>], user_names: &[Cow<'a, str>]) -> HashMap<&'a str, ManagerCard<'a>> {
     let mut cards = HashMap::with_capacity(heads.len());
     for (head, user_name) in heads.iter().zip(user_names) {
-        cards.insert(head.id, Card { head: *head, user_name: user_name.clone() });
+        cards.insert(head.id, ManagerCard { header: *head, user_name: user_name.clone() });
     }
     cards
 }
 
 /// Logs the persons that are left out and the shared e-mail addresses.
-fn report(skipped: Skipped, shared: usize) {
-    let Skipped { without_email } = skipped;
+fn log_skipped_and_shared(skipped: SkippedCounts, shared: usize) {
+    let SkippedCounts { without_email } = skipped;
     if without_email > 0 {
         tracing::info!(
             without_email,
@@ -516,42 +516,42 @@ fn report(skipped: Skipped, shared: usize) {
 }
 
 /// Returns the claim of a person to an e-mail address that another person has as well.
-fn claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<Claim, Fault> {
-    let Some(record) = records.people.get(id) else { return Err(Fault::UNREADABLE) };
-    let Facts { person, employments } = record.encoded.facts()?;
-    Ok(Claim::of(&rules.primary(&person, &employments.unwrap_or_default())))
+fn user_name_claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<AddressClaim, CodecError> {
+    let Some(record) = records.by_id.get(id) else { return Err(CodecError::INVALID) };
+    let DecodedRecord { person, employments } = record.encoded.decode()?;
+    Ok(AddressClaim::from_primary(&rules.primary(&person, &employments.unwrap_or_default())))
 }
 
-impl directory::Source for Source {
-    fn vocabulary(&self) -> Arc<Vocabulary> {
-        Arc::clone(&self.choice.load().vocabulary)
+impl directory::DirectorySource for PersonioSource {
+    fn schema_registry(&self) -> Arc<SchemaRegistry> {
+        Arc::clone(&self.mapping.load().schema_registry)
     }
 
     fn load<'a>(
         &'a self,
-        progress: &'a Progress,
-    ) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
-        self.loaded(progress).boxed()
+        progress: &'a LoadProgress,
+    ) -> BoxFuture<'a, Result<LoadedDirectory, directory::SourceError>> {
+        self.load_users(progress).boxed()
     }
 
     fn load_after<'a>(
         &'a self,
-        progress: &'a Progress,
-        served: Option<Arc<dyn Memory>>,
-    ) -> BoxFuture<'a, Result<News, directory::SourceError>> {
-        self.news(progress, served).boxed()
+        progress: &'a LoadProgress,
+        served: Option<Arc<dyn SyncState>>,
+    ) -> BoxFuture<'a, Result<LoadResult, directory::SourceError>> {
+        self.load_changes(progress, served).boxed()
     }
 
     fn find<'a>(
         &'a self,
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
-        async move { self.alone(id).await.map_err(failure) }.boxed()
+        async move { self.fetch_single_user(id).await.map_err(source_error) }.boxed()
     }
 
-    fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
-        let Remembered { records, choice } = Remembered::of(memory)?;
-        match self.translated(Arc::clone(records), Arc::clone(choice)) {
+    fn remap(&self, memory: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
+        let MappedRecords { records, mapping: choice } = MappedRecords::from_state(memory)?;
+        match self.map_records(Arc::clone(records), Arc::clone(choice)) {
             Ok(loaded) => Some(loaded),
             Err(fault) => {
                 tracing::error!("the users cannot be mapped again: {fault}");
@@ -560,44 +560,44 @@ impl directory::Source for Source {
         }
     }
 
-    fn served(&self, memory: &Arc<dyn Memory>) {
-        let Some(Remembered { records: served, .. }) = Remembered::of(memory) else { return };
-        let mut kept = self.kept();
-        let mut put_back = Vec::with_capacity(served.people.iter().len());
-        for was in served.people.iter() {
-            put_back.push(match kept.records.people.get(&was.id) {
+    fn restore_current(&self, memory: &Arc<dyn SyncState>) {
+        let Some(MappedRecords { records: served, .. }) = MappedRecords::from_state(memory) else { return };
+        let mut kept = self.state();
+        let mut put_back = Vec::with_capacity(served.by_id.iter().len());
+        for was in served.by_id.iter() {
+            put_back.push(match kept.records.by_id.get(&was.id) {
                 Some(now) => self.put_back(was, now),
-                None => Arc::new(Record { deletion_checked_at: kept.loaded, ..Record::clone(was) }),
+                None => Arc::new(PersonRecord { deletion_checked_at: kept.last_load, ..PersonRecord::clone(was) }),
             });
         }
-        let people: People = put_back.into_iter().collect();
+        let people: RecordsById = put_back.into_iter().collect();
         // The records of new persons stay available, so that the next load does not read them
         // again.
-        let mut new = People::default();
-        for record in kept.records.people.iter() {
-            if !people.has(&record.id) {
+        let mut new = RecordsById::default();
+        for record in kept.records.by_id.iter() {
+            if !people.contains(&record.id) {
                 new.insert(Arc::clone(record));
             }
         }
-        kept.gleaned.people = new;
+        kept.partial.records = new;
         let left_out = kept.records.left_out.clone();
-        kept.records = Arc::new(Records { people, names: served.names.clone(), left_out });
-        self.client.put_back_names(&served.names);
+        kept.records = Arc::new(Records { by_id: people, names: served.names.clone(), left_out });
+        self.client.restore_trusted_names(&served.names);
     }
 
-    fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
+    fn decode_state(&self, memory: &[u8]) -> Result<LoadedDirectory, SourceError> {
         let (records, named) = Records::from_bytes(memory)?;
-        self.client.recall_names(&records.names);
+        self.client.restore_names(&records.names);
         let records = Arc::new(records);
-        let gleaned = Gleaned { people: People::default(), named };
-        let loaded = records.people.iter().map(|record| record.read_at).max();
-        *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded };
-        Ok(self.translated(records, self.choice.load_full())?)
+        let gleaned = PartialLoad { records: RecordsById::default(), lookup_ids: named };
+        let loaded = records.by_id.iter().map(|record| record.read_at).max();
+        *self.state() = StoredState { records: Arc::clone(&records), partial: gleaned, last_load: loaded };
+        Ok(self.map_records(records, self.mapping.load_full())?)
     }
 
-    fn login(&self) -> Option<directory::Login> {
-        let personio::Login { refusal, since } = self.client.login()?;
-        Some(directory::Login { refusal: refusal.map(failure), since })
+    fn login(&self) -> Option<directory::SourceLogin> {
+        let personio::TokenState { error: refusal, unchanged_for: since } = self.client.token_state()?;
+        Some(directory::SourceLogin { refusal: refusal.map(source_error), since })
     }
 
     fn warning(&self) -> Option<SourceError> {
@@ -612,21 +612,21 @@ impl directory::Source for Source {
         )))
     }
 
-    fn told(&self, message: &[u8]) -> Result<Told, Malformed> {
-        match webhook::read(message) {
-            Ok(Notice::Person(id)) => {
-                self.marks.note(id);
-                Ok(Told::Refresh)
+    fn handle_webhook(&self, message: &[u8]) -> Result<WebhookEffect, MalformedWebhook> {
+        match webhook::parse(message) {
+            Ok(WebhookEvent::Person(id)) => {
+                self.dirty_set.insert(id);
+                Ok(WebhookEffect::Refresh)
             }
-            Ok(Notice::Somebody) => Ok(Told::Refresh),
-            Ok(Notice::Nothing) => Ok(Told::Nothing),
-            Err(malformed) => Err(Malformed::new(malformed.to_string())),
+            Ok(WebhookEvent::UnknownPerson) => Ok(WebhookEffect::Refresh),
+            Ok(WebhookEvent::Unrelated) => Ok(WebhookEffect::Ignored),
+            Err(malformed) => Err(MalformedWebhook::new(malformed.to_string())),
         }
     }
 }
 
 /// Converts a Personio error to the text for logs, health checks and responses.
-fn failure(error: personio::Error) -> directory::SourceError {
+fn source_error(error: personio::Error) -> directory::SourceError {
     let mut text = error.to_string();
     if matches!(error, personio::Error::Unreachable { .. }) {
         text.push_str(" (run `personio-scim check` where this server runs, to find out why)");

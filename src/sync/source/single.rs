@@ -4,55 +4,55 @@
 
 use std::collections::HashMap;
 
-use crate::mapping::context::Card;
-use crate::mapping::person_header::Head;
+use crate::mapping::context::ManagerCard;
+use crate::mapping::person_header::PersonHeader;
 use crate::mapping::user;
 use crate::mapping::user_name;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Endpoint, Error, Kind, Names, Read};
+use crate::personio::{Endpoint, Error, LookupKind, LookupNames, ParsedEntry};
 use crate::scim::User;
-use crate::sync::lookup_ids::Named;
-use crate::sync::refresh::{believed, known_employments};
-use crate::sync::source::{Choice, Source};
+use crate::sync::lookup_ids::LookupIds;
+use crate::sync::refresh::{check_response, earlier_employments};
+use crate::sync::source::{ActiveMapping, PersonioSource};
 
-impl Source {
+impl PersonioSource {
     /// Reads one person and maps it to a user. Returns `None` if Personio reports that there is no
     /// such person.
-    pub(crate) async fn alone(&self, id: &str) -> Result<Option<User>, Error> {
-        let choice = self.choice.load_full();
-        let person = self.client.person(id, &choice.wanted);
+    pub(crate) async fn fetch_single_user(&self, id: &str) -> Result<Option<User>, Error> {
+        let choice = self.mapping.load_full();
+        let person = self.client.person(id, &choice.custom_attributes);
         let (person, employments) = tokio::join!(person, self.client.employments(id));
-        let Some(Read { value: person, .. }) = person? else { return Ok(None) };
-        let known = known_employments(self.known(id).as_deref())?;
-        let employments = believed(employments?, &person, &known)?.employments;
+        let Some(ParsedEntry { value: person, .. }) = person? else { return Ok(None) };
+        let known = earlier_employments(self.newest_record(id).as_deref())?;
+        let employments = check_response(employments?, &person, &known)?.employments;
         let now = self.clock.now();
-        let employment = choice.rules(now).primary_employment(&employments);
-        let email = complete_email(&person, employment)?;
-        let mut named = Named::default();
+        let employment = choice.date_rules(now).primary_employment(&employments);
+        let email = require_status_and_email(&person, employment)?;
+        let mut named = LookupIds::default();
         if let Some(employment) = employment {
             named.add_one(employment);
         }
         let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
         let (unique, names, manager) = tokio::join!(
             self.require_unique(&person.id, email),
-            self.complete_names(&named),
-            self.manager(supervisor, &choice)
+            self.read_all_names(&named),
+            self.read_manager(supervisor, &choice)
         );
         unique?;
         let (names, manager) = (names?, manager?);
         let mut cards = HashMap::new();
         if let Some(manager) = &manager {
-            let user_name = user_name::fallback(&manager.id).into();
-            cards.insert(manager.id.as_str(), Card { head: Head::of(manager), user_name });
+            let user_name = user_name::fallback_user_name(&manager.id).into();
+            cards.insert(manager.id.as_str(), ManagerCard { header: PersonHeader::from_person(manager), user_name });
         }
-        let context = self.context(&choice, &names, cards, now);
-        Ok(Some(user::user(&person, email.to_owned(), &employments, &context)))
+        let context = self.mapping_context(&choice, &names, cards, now);
+        Ok(Some(user::map_user(&person, email.to_owned(), &employments, &context)))
     }
 
     /// Fails unless this person alone has the e-mail address, which becomes the `userName`.
     async fn require_unique(&self, id: &str, email: &str) -> Result<(), Error> {
         if user_name::has_fallback_prefix(email) {
-            return Err(unreadable(
+            return Err(unreadable_error(
                 Endpoint::Persons,
                 "an e-mail address has the form of a userName that this program makes of an id",
             ));
@@ -61,16 +61,16 @@ impl Source {
         if ids.len() == 1 && ids.iter().all(|found| found == id) {
             return Ok(());
         }
-        Err(unreadable(Endpoint::Persons, "several persons may have the same e-mail address"))
+        Err(unreadable_error(Endpoint::Persons, "several persons may have the same e-mail address"))
     }
 
     /// Reads the names for all look-up ids. Fails if one of them is missing.
-    async fn complete_names(&self, named: &Named) -> Result<Names, Error> {
-        let names = self.client.names(named.by_kind()).await;
+    async fn read_all_names(&self, named: &LookupIds) -> Result<LookupNames, Error> {
+        let names = self.client.look_up_names(named.by_kind()).await;
         for (kind, ids) in named.by_kind() {
             if ids.iter().any(|id| names.get(*kind, id).is_none()) {
-                return Err(unreadable(
-                    endpoint(*kind),
+                return Err(unreadable_error(
+                    lookup_endpoint(*kind),
                     "a name to which the employment refers is missing",
                 ));
             }
@@ -79,15 +79,15 @@ impl Source {
     }
 
     /// Reads the supervisor. Returns `None` without an id, or if Personio has no such person.
-    async fn manager(&self, id: Option<&str>, choice: &Choice) -> Result<Option<Person>, Error> {
+    async fn read_manager(&self, id: Option<&str>, choice: &ActiveMapping) -> Result<Option<Person>, Error> {
         let Some(id) = id else { return Ok(None) };
-        let manager = self.client.person(id, &choice.wanted).await?;
-        let Some(Read { value: manager, .. }) = manager else { return Ok(None) };
+        let manager = self.client.person(id, &choice.custom_attributes).await?;
+        let Some(ParsedEntry { value: manager, .. }) = manager else { return Ok(None) };
         let has_name = manager.preferred_name.is_some()
             || manager.first_name.is_some()
             || manager.last_name.is_some();
         if manager.email.is_none() || !has_name {
-            return Err(unreadable(
+            return Err(unreadable_error(
                 Endpoint::Person,
                 "a supervisor has no e-mail address or no name",
             ));
@@ -98,7 +98,7 @@ impl Source {
 
 /// Returns the e-mail address of a person. Fails if the status or the address is absent, since the
 /// credential may lack the permission to read it.
-fn complete_email<'p>(
+fn require_status_and_email<'p>(
     person: &'p Person,
     employment: Option<&Employment>,
 ) -> Result<&'p str, Error> {
@@ -106,24 +106,24 @@ fn complete_email<'p>(
         employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
     if status.is_none() {
         let reason = "it has no status; the API credential must be allowed to read Status";
-        return Err(unreadable(Endpoint::Person, reason));
+        return Err(unreadable_error(Endpoint::Person, reason));
     }
     let Some(email) = person.email.as_deref() else {
         let reason = "it has no e-mail address; the API credential must be allowed to read Email";
-        return Err(unreadable(Endpoint::Person, reason));
+        return Err(unreadable_error(Endpoint::Person, reason));
     };
     Ok(email)
 }
 
-fn endpoint(kind: Kind) -> Endpoint {
+fn lookup_endpoint(kind: LookupKind) -> Endpoint {
     match kind {
-        Kind::Department | Kind::Team => Endpoint::OrgUnits,
-        Kind::LegalEntity => Endpoint::LegalEntities,
-        Kind::Workplace => Endpoint::Workplaces,
-        Kind::CostCenter => Endpoint::CostCenters,
+        LookupKind::Department | LookupKind::Team => Endpoint::OrgUnits,
+        LookupKind::LegalEntity => Endpoint::LegalEntities,
+        LookupKind::Workplace => Endpoint::Workplaces,
+        LookupKind::CostCenter => Endpoint::CostCenters,
     }
 }
 
-fn unreadable(endpoint: Endpoint, reason: &str) -> Error {
+fn unreadable_error(endpoint: Endpoint, reason: &str) -> Error {
     Error::Unreadable { endpoint, reason: reason.to_owned() }
 }

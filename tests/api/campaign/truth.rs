@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use personio_scim::scim::ENTERPRISE_USER_SCHEMA as ENTERPRISE;
-use personio_scim::simulator::{Employment, OrgUnitKind, World};
+use personio_scim::simulator::{SimulatedEmployment, SimulatedOrgUnitType, World};
 use serde_json::Value;
 
 /// All values of all persons, and all names of all departments.
@@ -24,9 +24,9 @@ struct Values {
 }
 
 impl Values {
-    fn add(&mut self, employment: &Employment) {
+    fn add(&mut self, employment: &SimulatedEmployment) {
         let units =
-            employment.org_units.iter().filter(|(kind, _)| *kind == OrgUnitKind::Department);
+            employment.org_units.iter().filter(|(kind, _)| *kind == SimulatedOrgUnitType::Department);
         let departments: Vec<&String> = units.map(|(_, id)| id).collect();
         if departments.is_empty() {
             self.departments.insert(None);

@@ -4,17 +4,17 @@
 use std::collections::BTreeSet;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::GROUP;
+use personio_scim::scim::GROUP_SCHEMA;
 use serde_json::{Value, json};
 
 use super::fixture::{CORE, ENTERPRISE, OURS};
-use crate::harness::{Bridge, Setup};
+use crate::harness::{TestServer, Setup};
 
 /// Path to an attribute: the names of the members, from the resource down.
-type Way = Vec<String>;
+type AttributePath = Vec<String>;
 
 /// Returns all attributes and sub-attributes of a schema, with their names in filters.
-fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Way)> {
+fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, AttributePath)> {
     let mut all = Vec::new();
     for attribute in schema["attributes"].as_array().unwrap() {
         let name = attribute["name"].as_str().unwrap();
@@ -51,7 +51,7 @@ fn values<'v>(value: &'v Value, way: &[String]) -> Vec<&'v Value> {
     }
 }
 
-async fn found(bridge: &Bridge, path: &str, filter: &str) -> BTreeSet<String> {
+async fn found(bridge: &TestServer, path: &str, filter: &str) -> BTreeSet<String> {
     let page = bridge.list(path, &[("filter", filter), ("count", "1000")]).await;
     page["Resources"]
         .as_array()
@@ -74,7 +74,7 @@ async fn every_announced_attribute_can_be_filtered() {
     let meta = json!({"attributes": meta});
     let mut seen = 0;
     for (path, core, extensions) in
-        [("/Users", CORE, [ENTERPRISE, OURS].as_slice()), ("/Groups", GROUP, &[])]
+        [("/Users", CORE, [ENTERPRISE, OURS].as_slice()), ("/Groups", GROUP_SCHEMA, &[])]
     {
         let mut all = announced(&common, "", &[]);
         all.extend(announced(&meta, "meta.", &["meta"]));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use personio_scim::scim::{
-    AttributeType, CustomAttribute, Discovery, Locations, Resource, ResourceType, Resources,
+    AttributeType, CustomAttributeDefinition, Discovery, ResourceUrls, Resource, ResourceType, ResourceSet,
 };
 pub use personio_scim::scim::{
-    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as OURS, USER as CORE,
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as OURS, USER_SCHEMA as CORE,
 };
 use serde_json::{Value, json};
 
@@ -180,17 +180,17 @@ pub fn user_type() -> Arc<ResourceType> {
         ("sizes", AttributeType::Integer, true),
         ("not", AttributeType::String, false),
     ];
-    let custom = custom.map(|(name, kind, multi_valued)| CustomAttribute {
+    let custom = custom.map(|(name, kind, multi_valued)| CustomAttributeDefinition {
         name: name.into(),
-        kind,
+        attribute_type: kind,
         multi_valued,
     });
-    let locations = Locations::new("https://scim.example.com/scim/v2");
-    Discovery::new(&locations, 1000, &custom).unwrap().compiled().unwrap().user
+    let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
+    Discovery::new(&locations, 1000, &custom).unwrap().compile_types().unwrap().user
 }
 
-pub fn resources(kind: &Arc<ResourceType>) -> Resources {
-    Resources::new(
+pub fn resources(kind: &Arc<ResourceType>) -> ResourceSet {
+    ResourceSet::new(
         kind,
         users().iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect(),
     )

@@ -7,9 +7,9 @@ mod valid;
 
 use std::sync::Arc;
 
-use personio_scim::scim::filter::{Filter, Limits};
+use personio_scim::scim::filter::{Filter, FilterLimits};
 use personio_scim::scim::{
-    InvalidQuery, ListQuery, Paging, Resource, ResourceType, Resources, ScimType, SearchRequest,
+    InvalidQuery, ListQuery, PageRequest, Resource, ResourceType, ResourceSet, ScimType, SearchRequest,
 };
 use personio_scim::simulator::World;
 use serde_json::{Value, json};
@@ -23,10 +23,10 @@ fn complete(filter: &str) -> String {
 
 fn query(kind: &Arc<ResourceType>, filter: &str) -> Result<ListQuery, InvalidQuery> {
     let request = SearchRequest { filter: Some(filter.to_owned()), ..SearchRequest::default() };
-    ListQuery::new(&request, &[kind], Limits::default(), Paging::after(0, 100))
+    ListQuery::new(&request, &[kind], FilterLimits::default(), PageRequest::at_offset(0, 100))
 }
 
-fn found(query: &ListQuery, resources: &Resources) -> String {
+fn found(query: &ListQuery, resources: &ResourceSet) -> String {
     let page: Value = serde_json::from_slice(&query.select(&[resources]).to_json()).unwrap();
     ids(&page).join(" ")
 }
@@ -44,8 +44,8 @@ fn valid_filters_match_the_users_in_the_table() {
             wrong.push(format!("{filter}: expected {expected:?}, found {found:?}"));
         }
         // The displayed filter parses to the same filter.
-        let read = Filter::parse(&filter, Limits::default()).unwrap();
-        assert_eq!(Filter::parse(&read.to_string(), Limits::default()), Ok(read), "{filter}");
+        let read = Filter::parse(&filter, FilterLimits::default()).unwrap();
+        assert_eq!(Filter::parse(&read.to_string(), FilterLimits::default()), Ok(read), "{filter}");
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), valid::VALID.len(), wrong.join("\n"));
 }
@@ -137,7 +137,7 @@ fn an_error_does_not_repeat_all_of_a_long_word() {
 }
 
 /// Returns a resource type with the given attributes, and two resources.
-fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<ResourceType>, Resources) {
+fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<ResourceType>, ResourceSet) {
     let attribute = |name: &str, kind: &str, exact: bool| json!({"name": name, "type": kind, "multiValued": false, "caseExact": exact, "returned": "default"});
     let attributes =
         [attribute("label", "string", label_exact), attribute("serial", serial, false)];
@@ -151,7 +151,7 @@ fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<Resource
     let labels = ["Chair", "chair"];
     let thing = |place: usize| json!({"id": place.to_string(), "label": labels[place], "serial": serials[place]});
     let all = [0, 1].map(|place| Arc::new(Resource::new(&kind, &thing(place)).unwrap()));
-    let resources = Resources::new(&kind, all.into());
+    let resources = ResourceSet::new(&kind, all.into());
     (kind, resources)
 }
 
@@ -179,7 +179,7 @@ fn types_and_case_are_those_of_the_schema() {
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_work_in_every_url_encoding() {
     let bridge = Setup::persons(60).start();
-    let users = bridge.everybody().await;
+    let users = bridge.all_users().await;
     let user = users.iter().find(|user| user["userName"].as_str().unwrap().contains('@')).unwrap();
     let (id, name) = (user["id"].as_str().unwrap(), user["userName"].as_str().unwrap());
     for (query, expected) in [

@@ -45,7 +45,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
@@ -57,15 +57,15 @@ pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
 }
 
 /// Sends a request with the token and reads the whole response.
-pub(crate) fn ask(stream: &mut (impl Read + Write + ?Sized), path: &str) -> Result<Answer, String> {
+pub(crate) fn ask(stream: &mut (impl Read + Write + ?Sized), path: &str) -> Result<RawResponse, String> {
     let request = get(path, &format!("Authorization: Bearer {TOKEN}\r\n"));
     stream.write_all(&request).map_err(|error| format!("write: {error}"))?;
-    read_answer(stream)
+    read_response(stream)
 }
 
 /// Sends a request on a new connection, up to three times. The server may displace a connection
 /// that has presented no token yet; HTTP clients repeat a GET in that case.
-pub(crate) fn ask_anew(peer: &Peer, path: &str) -> Result<Answer, String> {
+pub(crate) fn ask_with_retries(peer: &Peer, path: &str) -> Result<RawResponse, String> {
     let mut last = Err(String::new());
     for _ in 0..3 {
         last = peer.connect().and_then(|mut stream| ask(&mut *stream, path));
@@ -76,7 +76,7 @@ pub(crate) fn ask_anew(peer: &Peer, path: &str) -> Result<Answer, String> {
     last
 }
 
-pub(crate) fn read_answer(stream: &mut (impl Read + ?Sized)) -> Result<Answer, String> {
+pub(crate) fn read_response(stream: &mut (impl Read + ?Sized)) -> Result<RawResponse, String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -90,7 +90,7 @@ pub(crate) fn read_answer(stream: &mut (impl Read + ?Sized)) -> Result<Answer, S
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     stream.read_exact(&mut body).map_err(|error| format!("body: {error}"))?;
-    Ok(Answer { status: head[9..12].parse().unwrap(), head, body })
+    Ok(RawResponse { status: head[9..12].parse().unwrap(), head, body })
 }
 
 /// Waits until the peer has closed the connection, and returns the bytes received before.

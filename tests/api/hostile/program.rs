@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::http::{Answer, Peer, ask, connect};
+use super::http::{RawResponse, Peer, ask, connect};
 use super::{PERSONS, TOKEN};
 
 /// Name of the variable with the path of the program, for `benches/load`. Without it, tests run the
@@ -21,13 +21,13 @@ use super::{PERSONS, TOKEN};
 pub(crate) const PROGRAM_VARIABLE: &str = "HOSTILE_PROGRAM";
 
 /// Running program. It is killed when it is dropped.
-pub(crate) struct Program {
+pub(crate) struct LimitedProgram {
     pub(crate) child: Child,
     pub(crate) log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
-impl Program {
+impl LimitedProgram {
     /// Starts the program with at most `open_files` open files.
     pub(crate) fn start(args: &[&str], variables: &[(&str, &str)], open_files: usize) -> Self {
         let mut program = Self::start_unread(args, variables, open_files);
@@ -102,7 +102,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for LimitedProgram {
     fn drop(&mut self) {
         // The process may have ended already.
         let _ = self.child.kill();
@@ -178,10 +178,10 @@ pub(crate) fn wait_for<T>(
 
 /// Program with a simulator of its own, ready to serve.
 pub(crate) struct Server {
-    pub(crate) program: Program,
+    pub(crate) program: LimitedProgram,
     pub(crate) address: SocketAddr,
     pub(crate) peer: Peer,
-    _simulator: Program,
+    _simulator: LimitedProgram,
 }
 
 impl Server {
@@ -216,7 +216,7 @@ impl Server {
         let args =
             ["simulator", "--listen", "127.0.0.1:0", "--persons", &persons, "--rate", "100000"];
         let mut simulator =
-            Program::start(&[&args[..], &["--burst", "100000"]].concat(), &[], 1024);
+            LimitedProgram::start(&[&args[..], &["--burst", "100000"]].concat(), &[], 1024);
         let mut printed = BufReader::new(simulator.child.stdout.take().unwrap());
         let upstream = line_with(&mut printed, "base URL:");
         let upstream = upstream.split("base URL:").nth(1).unwrap().trim().to_owned();
@@ -229,7 +229,7 @@ impl Server {
             ("SCIM_CACHE_TTL", "1h"),
         ];
         variables.extend(more);
-        let mut program = Program::start_unread(&["serve"], &variables, open_files);
+        let mut program = LimitedProgram::start_unread(&["serve"], &variables, open_files);
         let mut log = BufReader::with_capacity(1, program.child.stderr.take().unwrap());
         let line = loop {
             let mut line = String::new();
@@ -263,7 +263,7 @@ impl Server {
     }
 
     /// Sends a request with the token on a connection of its own.
-    pub(crate) fn ask(&self, path: &str) -> Result<Answer, String> {
+    pub(crate) fn ask(&self, path: &str) -> Result<RawResponse, String> {
         let mut stream = self.peer.connect()?;
         ask(&mut *stream, path)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::http::{Answer, Peer, ask, ask_anew};
+use super::http::{RawResponse, Peer, ask, ask_with_retries};
 use super::program::wait_for;
 use super::{PERSONS, TOKEN};
 
@@ -67,7 +67,7 @@ impl RightClient {
                     let began = Instant::now();
                     let is_kept = number % 2 == 0;
                     let answer =
-                        if is_kept { ask(&mut *kept, &path) } else { ask_anew(&peer, &path) };
+                        if is_kept { ask(&mut *kept, &path) } else { ask_with_retries(&peer, &path) };
                     outcome.times.push(began.elapsed());
                     let may_be_refused = connections == Connections::KeptAndRefused && !is_kept;
                     match answer {
@@ -120,7 +120,7 @@ impl RightClient {
     }
 }
 
-fn is_right(answer: &Answer) -> bool {
+fn is_right(answer: &RawResponse) -> bool {
     let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     answer.status == 200
         && page["totalResults"] == PERSONS
@@ -128,7 +128,7 @@ fn is_right(answer: &Answer) -> bool {
 }
 
 /// Reports whether a response says that there are too many clients, and when to retry.
-fn is_refusal(answer: &Answer) -> bool {
+fn is_refusal(answer: &RawResponse) -> bool {
     answer.status == 503
         && answer.head.contains("retry-after: 10\r\n")
         && answer.head.contains("connection: close\r\n")

@@ -19,14 +19,14 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use secrecy::SecretString;
 
-use crate::directory::persistence::encryption::{HEADER, Seal, Unusable};
+use crate::directory::persistence::encryption::{HEADER_BYTES, StateCipher, UnusableFile};
 
 /// Permissions of the file: only the user that the server runs as may read and write it.
-const MODE: u32 = 0o600;
+const FILE_MODE: u32 = 0o600;
 /// Maximum number of attempts to lock the new file, while another server puts its own in place.
-const TRIES: usize = 10;
+const MAX_LOCK_ATTEMPTS: usize = 10;
 /// Maximum number of files that are set aside next to each other.
-const ASIDE: u32 = 10_000;
+const MAX_FILES_SET_ASIDE: u32 = 10_000;
 
 /// Reason why the state was not written.
 #[derive(Debug, thiserror::Error)]
@@ -63,15 +63,15 @@ pub enum Error {
     },
     /// The cryptographic library failed, as it does without a source of random numbers.
     #[error("the state cannot be encrypted")]
-    Seal,
+    Encrypt,
 }
 
 /// Encrypted state file.
 pub struct StateFile {
     path: PathBuf,
-    seal: Seal,
+    cipher: StateCipher,
     /// Flag set when the existing file could neither be used nor moved aside.
-    occupied: AtomicBool,
+    is_occupied: AtomicBool,
 }
 
 impl StateFile {
@@ -79,14 +79,14 @@ impl StateFile {
     /// not opened.
     #[must_use]
     pub fn new(path: PathBuf, key: &SecretString, owner: &str) -> Self {
-        Self { path, seal: Seal::new(key, owner), occupied: AtomicBool::new(false) }
+        Self { path, cipher: StateCipher::new(key, owner), is_occupied: AtomicBool::new(false) }
     }
 
     /// Returns the content that was written last. A file that cannot be used is logged and set
     /// aside.
     #[must_use]
     pub fn read(&self) -> Option<Vec<u8>> {
-        match self.content() {
+        match self.read_content() {
             Ok(Some(content)) => Some(content),
             Ok(None) => {
                 tracing::info!("there is no state file {} yet", self.path.display());
@@ -107,19 +107,19 @@ impl StateFile {
     /// machine loses power now.
     pub fn write(&self, content: impl Into<Vec<u8>>) -> Result<(), Error> {
         let mut content = content.into();
-        let (header, tag) = self.seal.close(&mut content).map_err(|_| Error::Seal)?;
+        let (header, tag) = self.cipher.encrypt(&mut content).map_err(|_| Error::Encrypt)?;
         let new = sibling(&self.path, ".new");
-        let file = self.locked(&new)?;
-        self.make_room()?;
-        if let Err(error) = fill(&file, &header, &content, &tag) {
+        let file = self.open_locked(&new)?;
+        self.set_aside_unusable()?;
+        if let Err(error) = write_all_parts(&file, &header, &content, &tag) {
             // The partly written file is emptied, so that it takes no room on a full disk.
             let _ = file.set_len(0);
-            return Err(self.failed("writing the new file", error));
+            return Err(self.write_error("writing the new file", error));
         }
         fs::rename(&new, &self.path)
-            .map_err(|error| self.failed("putting the new file in its place", error))?;
+            .map_err(|error| self.write_error("putting the new file in its place", error))?;
         let folder = File::open(parent(&self.path)).and_then(|folder| folder.sync_all());
-        folder.map_err(|error| self.failed("making the new file last", error))
+        folder.map_err(|error| self.write_error("making the new file last", error))
     }
 
     /// Moves the file aside and logs the `reason`, a phrase such as "is damaged".
@@ -131,7 +131,7 @@ impl StateFile {
 
     fn try_set_aside(&self, reason: &str) -> Result<(), Error> {
         let moved = move_aside(&self.path);
-        self.occupied.store(moved.is_err(), Ordering::Relaxed);
+        self.is_occupied.store(moved.is_err(), Ordering::Relaxed);
         match moved {
             Ok(None) => Ok(()),
             Ok(Some(aside)) => {
@@ -147,48 +147,48 @@ impl StateFile {
         }
     }
 
-    fn content(&self) -> Result<Option<Vec<u8>>, Unusable> {
-        let Some((mut file, header)) = self.beginning()? else { return Ok(None) };
+    fn read_content(&self) -> Result<Option<Vec<u8>>, UnusableFile> {
+        let Some((mut file, header)) = self.open_checked()? else { return Ok(None) };
         // The buffer gets its full size at once; growing it would copy the content several times.
         let length =
-            file.metadata().map_err(Unusable::Unreadable)?.len().saturating_sub(HEADER as u64);
+            file.metadata().map_err(UnusableFile::Unreadable)?.len().saturating_sub(HEADER_BYTES as u64);
         let mut sealed = Vec::new();
         let room = usize::try_from(length).unwrap_or(usize::MAX);
         sealed
             .try_reserve_exact(room)
-            .map_err(|_| Unusable::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
+            .map_err(|_| UnusableFile::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
         // The limit holds even if the file grows in the meantime.
-        (&mut file).take(length).read_to_end(&mut sealed).map_err(Unusable::Unreadable)?;
-        self.seal.open(&header, sealed).map(Some)
+        (&mut file).take(length).read_to_end(&mut sealed).map_err(UnusableFile::Unreadable)?;
+        self.cipher.decrypt(&header, sealed).map(Some)
     }
 
     /// Opens the file, if there is one, and checks its header. Returns the file, positioned after
     /// the header, and the header.
-    fn beginning(&self) -> Result<Option<(File, Vec<u8>)>, Unusable> {
-        let mut file = match OpenOptions::new().read(true).custom_flags(harmless()).open(&self.path)
+    fn open_checked(&self) -> Result<Option<(File, Vec<u8>)>, UnusableFile> {
+        let mut file = match OpenOptions::new().read(true).custom_flags(safe_open_flags()).open(&self.path)
         {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if is_no_file(&error) => return Err(Unusable::NoFile),
-            Err(error) => return Err(Unusable::Unreadable(error)),
+            Err(error) if is_not_regular(&error) => return Err(UnusableFile::NotRegular),
+            Err(error) => return Err(UnusableFile::Unreadable(error)),
         };
-        let about = file.metadata().map_err(Unusable::Unreadable)?;
+        let about = file.metadata().map_err(UnusableFile::Unreadable)?;
         if !about.is_file() {
-            return Err(Unusable::NoFile);
+            return Err(UnusableFile::NotRegular);
         }
-        let mut header = Vec::with_capacity(HEADER);
-        (&mut file).take(HEADER as u64).read_to_end(&mut header).map_err(Unusable::Unreadable)?;
-        self.seal.check(&header, about.len())?;
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(UnusableFile::Unreadable)?;
+        self.cipher.check_header(&header, about.len())?;
         Ok(Some((file, header)))
     }
 
     /// Moves a file aside that must not be overwritten: one that could not be used when it was
     /// read, or one that another program has put there since.
-    fn make_room(&self) -> Result<(), Error> {
-        if self.occupied.load(Ordering::Relaxed) {
+    fn set_aside_unusable(&self) -> Result<(), Error> {
+        if self.is_occupied.load(Ordering::Relaxed) {
             return self.try_set_aside("could not be used when it was read");
         }
-        match self.beginning() {
+        match self.open_checked() {
             Ok(_) => Ok(()),
             Err(unusable) => self.try_set_aside(&unusable.to_string()),
         }
@@ -196,46 +196,46 @@ impl StateFile {
 
     /// Opens and locks the new file, and empties it. A file that a crash left behind is
     /// overwritten.
-    fn locked(&self, new: &Path) -> Result<File, Error> {
+    fn open_locked(&self, new: &Path) -> Result<File, Error> {
         let mut options = OpenOptions::new();
         // The file is emptied only after it is locked: until then another server may be writing it.
-        options.write(true).create(true).truncate(false).mode(MODE).custom_flags(harmless());
-        for _ in 0..TRIES {
+        options.write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(safe_open_flags());
+        for _ in 0..MAX_LOCK_ATTEMPTS {
             let file =
-                options.open(new).map_err(|error| self.failed("creating the new file", error))?;
+                options.open(new).map_err(|error| self.write_error("creating the new file", error))?;
             if !file
                 .metadata()
-                .map_err(|error| self.failed("creating the new file", error))?
+                .map_err(|error| self.write_error("creating the new file", error))?
                 .is_file()
             {
                 let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-                return Err(self.failed("creating the new file", error));
+                return Err(self.write_error("creating the new file", error));
             }
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
                 Err(TryLockError::Error(error)) => {
-                    return Err(self.failed("locking the new file", error));
+                    return Err(self.write_error("locking the new file", error));
                 }
             }
             // Between opening and locking, another server may have renamed the new file. Then it is
             // the state file and must not be emptied.
-            if is_at(&file, new).map_err(|error| self.failed("locking the new file", error))? {
-                file.set_len(0).map_err(|error| self.failed("emptying the new file", error))?;
-                file.set_permissions(Permissions::from_mode(MODE))
-                    .map_err(|error| self.failed("protecting the new file", error))?;
+            if has_path(&file, new).map_err(|error| self.write_error("locking the new file", error))? {
+                file.set_len(0).map_err(|error| self.write_error("emptying the new file", error))?;
+                file.set_permissions(Permissions::from_mode(FILE_MODE))
+                    .map_err(|error| self.write_error("protecting the new file", error))?;
                 return Ok(file);
             }
         }
         Err(Error::Busy { path: self.path.clone() })
     }
 
-    fn failed(&self, step: &'static str, error: io::Error) -> Error {
+    fn write_error(&self, step: &'static str, error: io::Error) -> Error {
         Error::Write { path: self.path.clone(), step, error }
     }
 }
 
-fn fill(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) -> io::Result<()> {
+fn write_all_parts(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) -> io::Result<()> {
     file.write_all(header)?;
     file.write_all(content)?;
     file.write_all(tag.as_ref())?;
@@ -244,19 +244,19 @@ fn fill(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) -> io::Result
 
 /// Returns the flags to open a path that may be anything: a link is not followed, and a pipe does
 /// not block.
-fn harmless() -> i32 {
+fn safe_open_flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 
 /// Reports whether opening failed because the path is a link, or a socket or pipe without another
 /// end.
-fn is_no_file(error: &io::Error) -> bool {
+fn is_not_regular(error: &io::Error) -> bool {
     let errors = [Errno::LOOP, Errno::NXIO];
     errors.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
 }
 
 /// Reports whether the open file is the one that has this path now.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+fn has_path(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
@@ -272,7 +272,7 @@ fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    for number in 1..=ASIDE {
+    for number in 1..=MAX_FILES_SET_ASIDE {
         let aside = sibling(path, &format!(".set-aside-{number}"));
         // An empty file or folder reserves the name first, and the rename replaces it. Otherwise
         // two servers that look for a free name at the same time could find the same one.
@@ -291,7 +291,7 @@ fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
             }
         };
     }
-    Err(io::Error::other(format!("{ASIDE} files are set aside there already")))
+    Err(io::Error::other(format!("{MAX_FILES_SET_ASIDE} files are set aside there already")))
 }
 
 fn sibling(path: &Path, suffix: &str) -> PathBuf {

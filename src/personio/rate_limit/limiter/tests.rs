@@ -47,7 +47,7 @@ struct FakeUpstream {
 }
 
 /// Result of a whole load.
-struct LoadResult {
+struct LoadMeasurement {
     virtual_seconds: f64,
     refusals: usize,
 }
@@ -97,7 +97,7 @@ impl FakeUpstream {
     }
 
     /// Sends `requests` requests, with one in flight for each slot.
-    async fn load(&self, limiter: &RateLimiter, requests: usize) -> LoadResult {
+    async fn load(&self, limiter: &RateLimiter, requests: usize) -> LoadMeasurement {
         let start = Instant::now();
         let mut responses =
             stream::iter(0..requests).map(|_| self.request(limiter)).buffer_unordered(CONCURRENCY);
@@ -105,7 +105,7 @@ impl FakeUpstream {
         while let Some(refused) = responses.next().await {
             refusals += refused;
         }
-        LoadResult { virtual_seconds: start.elapsed().as_secs_f64(), refusals }
+        LoadMeasurement { virtual_seconds: start.elapsed().as_secs_f64(), refusals }
     }
 }
 
@@ -115,7 +115,7 @@ async fn advertised_limit_is_used_fully_and_never_exceeded() {
     for (rate, burst, requests) in rows {
         for latency in [2, 20, 40, 100] {
             let upstream = FakeUpstream::advertising(rate, burst, latency);
-            let LoadResult { virtual_seconds: seconds, refusals } =
+            let LoadMeasurement { virtual_seconds: seconds, refusals } =
                 upstream.load(&RateLimiter::new(CONCURRENCY), requests).await;
             let slots_seconds =
                 requests as f64 * upstream.latency.as_secs_f64() / CONCURRENCY as f64;
@@ -132,7 +132,7 @@ async fn limit_that_is_not_advertised_is_found() {
     for (rate, burst) in [(60.0, 100.0), (30.0, 100.0), (5.0, 15.0)] {
         for latency in [2, 20, 100, 200] {
             let upstream = FakeUpstream::silent(rate, burst, latency);
-            let LoadResult { virtual_seconds: seconds, refusals } =
+            let LoadMeasurement { virtual_seconds: seconds, refusals } =
                 upstream.load(&RateLimiter::new(CONCURRENCY), 1000).await;
             let case = format!("{rate} a second, burst of {burst}, {latency} ms: {seconds} s");
             assert!(seconds <= 1.2 * (1000.0 - burst) / rate, "{case}");

@@ -9,11 +9,11 @@
 #[cfg(test)]
 mod tests;
 
-use crate::scim::filter::bind::{BoundAttribute, Condition};
+use crate::scim::filter::bind::{BoundAttribute, BoundFilter};
 use crate::scim::filter::predicate::Predicate;
-use crate::scim::store::bit_set::Bits;
-use crate::scim::store::column::{Column, Elements};
-use crate::scim::{AttributeId, Resources};
+use crate::scim::store::bit_set::BitSet;
+use crate::scim::store::column::{Column, ElementNumbers};
+use crate::scim::{AttributeId, ResourceSet};
 
 /// Maximum number of candidates of an `or`. Testing more than this one by one takes longer than
 /// evaluating the columns.
@@ -27,8 +27,8 @@ const RESOURCES_PER_DEADLINE_CHECK: usize = 1000;
 /// # Errors
 /// Errors of `check_deadline`, which is called repeatedly.
 pub(in crate::scim) fn matches<E>(
-    filter: &Condition,
-    resources: &Resources,
+    filter: &BoundFilter,
+    resources: &ResourceSet,
     check_deadline: &impl Fn() -> Result<(), E>,
 ) -> Result<Vec<u32>, E> {
     if let Some(candidates) = candidates(filter, resources) {
@@ -41,20 +41,20 @@ pub(in crate::scim) fn matches<E>(
         }
         return Ok(matches);
     }
-    let all = Bits::all(resources.all().len());
+    let all = BitSet::full(resources.all().len());
     let matches = Planner { resources }.plan(filter).evaluate(&all, check_deadline)?;
     Ok(matches.numbers().filter_map(|index| u32::try_from(index).ok()).collect())
 }
 
 /// Returns the indexes of the few resources that can match, in the order of the set. Returns none
 /// if no hash index narrows the filter down.
-pub(in crate::scim) fn candidates(filter: &Condition, resources: &Resources) -> Option<Vec<u32>> {
+pub(in crate::scim) fn candidates(filter: &BoundFilter, resources: &ResourceSet) -> Option<Vec<u32>> {
     match filter {
-        Condition::And(filters) | Condition::ValuePath { filters, .. } => {
+        BoundFilter::And(filters) | BoundFilter::ValuePath { filters, .. } => {
             let narrowed = filters.iter().filter_map(|filter| candidates(filter, resources));
             narrowed.min_by_key(Vec::len)
         }
-        Condition::Or(filters) => {
+        BoundFilter::Or(filters) => {
             let mut union = Vec::new();
             for filter in filters {
                 union.append(&mut candidates(filter, resources)?);
@@ -66,16 +66,16 @@ pub(in crate::scim) fn candidates(filter: &Condition, resources: &Resources) -> 
             union.dedup();
             Some(union)
         }
-        Condition::Attribute(BoundAttribute { id, predicate, .. }) => {
+        BoundFilter::Attribute(BoundAttribute { id, predicate, .. }) => {
             let value = predicate.equal_to()?;
-            resources.few_with(*id, value)
+            resources.index_candidates(*id, value)
         }
-        Condition::Constant(false) => Some(Vec::new()),
-        Condition::Not(_) | Condition::Constant(true) => None,
+        BoundFilter::Constant(false) => Some(Vec::new()),
+        BoundFilter::Not(_) | BoundFilter::Constant(true) => None,
     }
 }
 
-fn is_match(filter: &Condition, resources: &Resources, index: usize) -> bool {
+fn is_match(filter: &BoundFilter, resources: &ResourceSet, index: usize) -> bool {
     match resources.all().get(index) {
         Some(resource) => filter.holds(resource.value()),
         None => false,
@@ -91,11 +91,11 @@ enum QueryPlan<'a> {
     /// Test of the only value of each resource or element.
     Column(&'a Predicate, &'a Column),
     /// Test of the elements of each resource, of which any can match.
-    ElementColumn(&'a Elements, &'a Predicate, &'a Column),
+    ElementColumn(&'a ElementNumbers, &'a Predicate, &'a Column),
     /// Resources with an element for which the plan holds.
-    ValuePath(&'a Elements, Box<Self>),
+    ValuePath(&'a ElementNumbers, Box<Self>),
     /// Test of each resource, without columns.
-    Scan(&'a Condition, &'a Resources),
+    Scan(&'a BoundFilter, &'a ResourceSet),
 }
 
 /// Rows that a plan selects from.
@@ -111,12 +111,12 @@ enum Rows {
 
 /// Creator of plans for one set of resources.
 struct Planner<'a> {
-    resources: &'a Resources,
+    resources: &'a ResourceSet,
 }
 
 impl<'a> Planner<'a> {
     /// Returns the plan over columns, or a scan if the columns cannot decide.
-    fn plan(&self, filter: &'a Condition) -> QueryPlan<'a> {
+    fn plan(&self, filter: &'a BoundFilter) -> QueryPlan<'a> {
         match self.plan_over_columns(filter, Rows::Resources) {
             Some(plan) => plan,
             None => QueryPlan::Scan(filter, self.resources),
@@ -124,17 +124,17 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the plan, or none if the columns cannot decide.
-    fn plan_over_columns(&self, filter: &'a Condition, rows: Rows) -> Option<QueryPlan<'a>> {
+    fn plan_over_columns(&self, filter: &'a BoundFilter, rows: Rows) -> Option<QueryPlan<'a>> {
         match filter {
-            Condition::And(filters) => Some(QueryPlan::And(self.plan_operands(filters, rows)?)),
-            Condition::Or(filters) => Some(QueryPlan::Or(self.plan_operands(filters, rows)?)),
-            Condition::Not(filter) => {
+            BoundFilter::And(filters) => Some(QueryPlan::And(self.plan_operands(filters, rows)?)),
+            BoundFilter::Or(filters) => Some(QueryPlan::Or(self.plan_operands(filters, rows)?)),
+            BoundFilter::Not(filter) => {
                 let plan = self.plan_operand(filter, rows)?;
                 Some(QueryPlan::Not(Box::new(plan)))
             }
-            Condition::Constant(result) => Some(QueryPlan::Constant(*result)),
-            Condition::Attribute(attribute) => self.plan_attribute(attribute, rows),
-            Condition::ValuePath { attribute, filters, .. } => {
+            BoundFilter::Constant(result) => Some(QueryPlan::Constant(*result)),
+            BoundFilter::Attribute(attribute) => self.plan_attribute(attribute, rows),
+            BoundFilter::ValuePath { attribute, filters, .. } => {
                 let is_multi_valued = self.resources.resource_type().get(*attribute).multi_valued;
                 if is_multi_valued {
                     return self.plan_elements(*attribute, filters);
@@ -146,26 +146,26 @@ impl<'a> Planner<'a> {
 
     /// Returns the plan of an operand. An operand over resources is scanned if its columns cannot
     /// decide, so that the other operands still use theirs.
-    fn plan_operand(&self, filter: &'a Condition, rows: Rows) -> Option<QueryPlan<'a>> {
+    fn plan_operand(&self, filter: &'a BoundFilter, rows: Rows) -> Option<QueryPlan<'a>> {
         match rows {
             Rows::Resources => Some(self.plan(filter)),
             Rows::Object | Rows::Elements(_) => self.plan_over_columns(filter, rows),
         }
     }
 
-    fn plan_operands(&self, filters: &'a [Condition], rows: Rows) -> Option<Vec<QueryPlan<'a>>> {
+    fn plan_operands(&self, filters: &'a [BoundFilter], rows: Rows) -> Option<Vec<QueryPlan<'a>>> {
         filters.iter().map(|filter| self.plan_operand(filter, rows)).collect()
     }
 
     /// Returns the plans of the filters of a value path, or none if the columns cannot decide.
-    fn plan_inner(&self, filters: &'a [Condition], rows: Rows) -> Option<Vec<QueryPlan<'a>>> {
+    fn plan_inner(&self, filters: &'a [BoundFilter], rows: Rows) -> Option<Vec<QueryPlan<'a>>> {
         filters.iter().map(|filter| self.plan_over_columns(filter, rows)).collect()
     }
 
     fn plan_attribute(&self, attribute: &'a BoundAttribute, rows: Rows) -> Option<QueryPlan<'a>> {
         let BoundAttribute { id, predicate, .. } = attribute;
         let column = self.resources.column(*id)?;
-        match (self.resources.resource_type().holder(*id), rows) {
+        match (self.resources.resource_type().enclosing_multi_valued(*id), rows) {
             (Some(holder), Rows::Elements(elements)) if holder == elements => {
                 Some(QueryPlan::Column(predicate, column))
             }
@@ -179,7 +179,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the plan of a value path over a multi-valued attribute.
-    fn plan_elements(&self, id: AttributeId, filters: &'a [Condition]) -> Option<QueryPlan<'a>> {
+    fn plan_elements(&self, id: AttributeId, filters: &'a [BoundFilter]) -> Option<QueryPlan<'a>> {
         let plan = QueryPlan::And(self.plan_inner(filters, Rows::Elements(id))?);
         let elements = self.resources.elements(id)?;
         Some(QueryPlan::ValuePath(elements, Box::new(plan)))
@@ -188,7 +188,7 @@ impl<'a> Planner<'a> {
 
 impl QueryPlan<'_> {
     /// Returns the members of `rows` for which the plan holds.
-    fn evaluate<E, F>(&self, rows: &Bits, check_deadline: &F) -> Result<Bits, E>
+    fn evaluate<E, F>(&self, rows: &BitSet, check_deadline: &F) -> Result<BitSet, E>
     where
         F: Fn() -> Result<(), E>,
     {
@@ -198,14 +198,14 @@ impl QueryPlan<'_> {
             Self::Or(plans) => evaluate_or(plans, rows, check_deadline),
             Self::Not(plan) => Ok(difference(rows, &plan.evaluate(rows, check_deadline)?)),
             Self::Constant(true) => Ok(rows.clone()),
-            Self::Constant(false) => Ok(Bits::none(rows.len())),
+            Self::Constant(false) => Ok(BitSet::empty(rows.len())),
             Self::Column(predicate, column) => Ok(intersection(rows, rows_with(predicate, column))),
             Self::ElementColumn(elements, predicate, column) => {
                 Ok(intersection(rows, holders_with(elements, predicate, column)))
             }
             Self::ValuePath(elements, plan) => {
-                let matching = plan.evaluate(&Bits::all(elements.count()), check_deadline)?;
-                Ok(intersection(rows, elements.holders(&matching)))
+                let matching = plan.evaluate(&BitSet::full(elements.element_count()), check_deadline)?;
+                Ok(intersection(rows, elements.resources_with(&matching)))
             }
             Self::Scan(filter, resources) => scan(filter, resources, rows, check_deadline),
         }
@@ -214,9 +214,9 @@ impl QueryPlan<'_> {
 
 fn evaluate_and<E>(
     plans: &[QueryPlan<'_>],
-    rows: &Bits,
+    rows: &BitSet,
     check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<Bits, E> {
+) -> Result<BitSet, E> {
     let mut matches = rows.clone();
     for plan in plans {
         if matches.is_empty() {
@@ -229,29 +229,29 @@ fn evaluate_and<E>(
 
 fn evaluate_or<E>(
     plans: &[QueryPlan<'_>],
-    rows: &Bits,
+    rows: &BitSet,
     check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<Bits, E> {
-    let mut matches = Bits::none(rows.len());
+) -> Result<BitSet, E> {
+    let mut matches = BitSet::empty(rows.len());
     let mut remaining = rows.clone();
     for plan in plans {
         if remaining.is_empty() {
             break;
         }
         let found = plan.evaluate(&remaining, check_deadline)?;
-        remaining.remove(&found);
-        matches.add(&found);
+        remaining.subtract(&found);
+        matches.union_with(&found);
     }
     Ok(matches)
 }
 
 fn scan<E>(
-    filter: &Condition,
-    resources: &Resources,
-    rows: &Bits,
+    filter: &BoundFilter,
+    resources: &ResourceSet,
+    rows: &BitSet,
     check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<Bits, E> {
-    let mut matches = Bits::none(rows.len());
+) -> Result<BitSet, E> {
+    let mut matches = BitSet::empty(rows.len());
     for (scanned, index) in rows.numbers().enumerate() {
         if scanned % RESOURCES_PER_DEADLINE_CHECK == RESOURCES_PER_DEADLINE_CHECK - 1 {
             check_deadline()?;
@@ -263,46 +263,46 @@ fn scan<E>(
     Ok(matches)
 }
 
-fn intersection(rows: &Bits, mut found: Bits) -> Bits {
-    found.keep(rows);
+fn intersection(rows: &BitSet, mut found: BitSet) -> BitSet {
+    found.intersect_with(rows);
     found
 }
 
-fn difference(rows: &Bits, found: &Bits) -> Bits {
+fn difference(rows: &BitSet, found: &BitSet) -> BitSet {
     let mut remaining = rows.clone();
-    remaining.remove(found);
+    remaining.subtract(found);
     remaining
 }
 
 /// Returns the rows of the column for which the predicate holds.
-fn rows_with(predicate: &Predicate, column: &Column) -> Bits {
+fn rows_with(predicate: &Predicate, column: &Column) -> BitSet {
     let values = matching_values(predicate, column);
     let holds_without_value = predicate.holds_without_value();
     if values.is_empty() && !holds_without_value {
-        return Bits::none(column.len());
+        return BitSet::empty(column.len());
     }
-    column.having(&values, holds_without_value)
+    column.rows_with(&values, holds_without_value)
 }
 
 /// Returns the resources for which the predicate holds, by the column of their elements.
-fn holders_with(elements: &Elements, predicate: &Predicate, column: &Column) -> Bits {
+fn holders_with(elements: &ElementNumbers, predicate: &Predicate, column: &Column) -> BitSet {
     let values = matching_values(predicate, column);
     let mut matches = if values.is_empty() {
-        Bits::none(elements.holder_count())
+        BitSet::empty(elements.resource_count())
     } else {
-        elements.holders(&column.having(&values, false))
+        elements.resources_with(&column.rows_with(&values, false))
     };
     if predicate.holds_without_value() {
-        let with_value = elements.holders(&column.having(&Bits::all(column.count()), false));
-        matches.add(&difference(&Bits::all(elements.holder_count()), &with_value));
+        let with_value = elements.resources_with(&column.rows_with(&BitSet::full(column.distinct_count()), false));
+        matches.union_with(&difference(&BitSet::full(elements.resource_count()), &with_value));
     }
     matches
 }
 
 /// Returns the dictionary codes of the values for which the predicate holds.
-fn matching_values(predicate: &Predicate, column: &Column) -> Bits {
+fn matching_values(predicate: &Predicate, column: &Column) -> BitSet {
     if let Some(part) = predicate.contained()
-        && let Some(codes) = column.containing(part)
+        && let Some(codes) = column.codes_containing(part)
     {
         return codes;
     }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::scim::filter::evaluate::*;
-use crate::scim::filter::{Filter, Limits};
-use crate::scim::{AttributeType, CustomAttribute, Discovery, PERSONIO_USER_SCHEMA, Locations};
+use crate::scim::filter::{Filter, FilterLimits};
+use crate::scim::{AttributeType, CustomAttributeDefinition, Discovery, PERSONIO_USER_SCHEMA, ResourceUrls};
 use crate::scim::{Resource, ResourceType};
 
 const FILTERS: &[&str] = &[
@@ -123,14 +123,14 @@ fn user() -> impl Strategy<Value = Value> {
     })
 }
 
-fn user_type(custom_attributes: &[CustomAttribute]) -> Arc<ResourceType> {
-    let locations = Locations::new("https://scim.example.com");
+fn user_type(custom_attributes: &[CustomAttributeDefinition]) -> Arc<ResourceType> {
+    let locations = ResourceUrls::new("https://scim.example.com");
     let discovery = Discovery::new(&locations, 1000, custom_attributes).unwrap();
-    discovery.compiled().unwrap().user
+    discovery.compile_types().unwrap().user
 }
 
-fn custom_attribute(name: &str, kind: AttributeType, multi_valued: bool) -> CustomAttribute {
-    CustomAttribute { name: name.to_owned(), kind, multi_valued }
+fn custom_attribute(name: &str, kind: AttributeType, multi_valued: bool) -> CustomAttributeDefinition {
+    CustomAttributeDefinition { name: name.to_owned(), attribute_type: kind, multi_valued }
 }
 
 static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
@@ -140,14 +140,14 @@ static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
     ])
 });
 
-fn bind(text: &str, user_type: &ResourceType) -> Condition {
-    let filter = Filter::parse(text, Limits::default()).unwrap();
-    Condition::new(&filter, text, user_type, &[user_type]).unwrap()
+fn bind(text: &str, user_type: &ResourceType) -> BoundFilter {
+    let filter = Filter::parse(text, FilterLimits::default()).unwrap();
+    BoundFilter::new(&filter, text, user_type, &[user_type]).unwrap()
 }
 
 /// Returns the matches by columns, without the indexes and without a deadline.
-fn matches_by_plan(filter: &Condition, resources: &Resources) -> Bits {
-    let all = Bits::all(resources.all().len());
+fn matches_by_plan(filter: &BoundFilter, resources: &ResourceSet) -> BitSet {
+    let all = BitSet::full(resources.all().len());
     let no_deadline = || Ok::<(), Infallible>(());
     let Ok(matches) = Planner { resources }.plan(filter).evaluate(&all, &no_deadline);
     matches
@@ -165,12 +165,12 @@ proptest! {
         for user in &users {
             all.push(Arc::new(Resource::new(user_type, user).unwrap()));
         }
-        let resources = Resources::new(user_type, all.clone());
-        let later = Resources::new(user_type, all);
+        let resources = ResourceSet::new(user_type, all.clone());
+        let later = ResourceSet::new(user_type, all);
         for text in FILTERS {
             let filter = bind(text, user_type);
             let matches = matches_by_plan(&filter, &resources);
-            later.prepare_like(&resources);
+            later.prebuild_from(&resources);
             prop_assert_eq!(&matches_by_plan(&filter, &later), &matches);
             for (index, resource) in resources.all().iter().enumerate() {
                 let expected = filter.holds(resource.value());
@@ -205,7 +205,7 @@ fn evaluation_ends_at_the_deadline() {
     let user = json!({"title": {"a": "b"}, "userName": "a"});
     let user = Arc::new(Resource::new(&user_type, &user).unwrap());
     let resources = vec![user; 3 * RESOURCES_PER_DEADLINE_CHECK];
-    let resources = Resources::new(&user_type, resources);
+    let resources = ResourceSet::new(&user_type, resources);
     for text in ["userName co \"x\" or userName co \"y\" or userName co \"z\"", "not (title pr)"] {
         let filter = bind(text, &user_type);
         let unlimited = Deadline::after(usize::MAX);
@@ -234,7 +234,7 @@ fn indexed_attributes_give_candidates_and_others_do_not() {
         });
         users.push(Arc::new(Resource::new(&user_type, &user).unwrap()));
     }
-    let resources = Resources::new(&user_type, users);
+    let resources = ResourceSet::new(&user_type, users);
     for (text, expected) in [
         ("id eq \"b\"", Some(vec![1])),
         ("userName eq \"B\"", Some(vec![1])),

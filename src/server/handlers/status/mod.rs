@@ -24,8 +24,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::directory::{HeldBack, Loading, NextLoad, PastLoad, Snapshot};
-use crate::scim::{PERSONIO_USER_SCHEMA, ListQuery, Paging, SearchRequest};
+use crate::directory::{HeldChangeSummary, LoadStatus, NextLoad, FinishedLoad, Snapshot};
+use crate::scim::{PERSONIO_USER_SCHEMA, ListQuery, PageRequest, SearchRequest};
 use crate::server::handlers::health::Health;
 use crate::server::http_metrics::ClientActivity;
 use crate::server::{Error, State};
@@ -53,7 +53,7 @@ const EMPLOYMENT_STATUSES: [(&str, &str); 4] = [
 
 /// Setting in force, as the page shows it. The value of a secret is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub struct DisplayedSetting {
     /// Flag, such as `--listen`.
     pub name: String,
     /// Value; `None` if it is not set.
@@ -66,17 +66,17 @@ pub struct Setting {
 struct StatusReport {
     health: Health,
     snapshot: Option<SnapshotSummary>,
-    held_change: Option<HeldBack>,
+    held_change: Option<HeldChangeSummary>,
     loads: LoadReport,
     server: ServerReport,
     activity_by_client: BTreeMap<Arc<str>, ClientActivity>,
-    settings: Arc<Vec<Setting>>,
+    settings: Arc<Vec<DisplayedSetting>>,
 }
 
 /// Past, current and next load.
 struct LoadReport {
-    past: Vec<PastLoad>,
-    current: Option<Loading>,
+    past: Vec<FinishedLoad>,
+    current: Option<LoadStatus>,
     next: NextLoad,
 }
 
@@ -153,7 +153,7 @@ impl StatusReport {
             snapshot: now
                 .snapshot
                 .map(|(snapshot, age)| SnapshotSummary::of(&snapshot, age, state)),
-            held_change: directory.held_back(),
+            held_change: directory.held_change(),
             loads: LoadReport {
                 past: directory.history(),
                 current: now.loading,
@@ -170,7 +170,7 @@ impl SnapshotSummary {
     fn of(snapshot: &Snapshot, age: Duration, state: &State) -> Self {
         let users = snapshot.users().all().len();
         let mut coverage = Vec::new();
-        for path in snapshot.vocabulary().types.user.paths() {
+        for path in snapshot.schema_registry().types.user.paths() {
             let users = count_users(snapshot, format!("{path} pr"), state);
             coverage.push(AttributeCoverage { path, users });
         }
@@ -178,7 +178,7 @@ impl SnapshotSummary {
             age,
             users,
             groups: snapshot.groups().all().len(),
-            exceeded_page: snapshot.exceeds_page().then(|| snapshot.vocabulary().max_results),
+            exceeded_page: snapshot.exceeds_page().then(|| snapshot.schema_registry().max_results),
             users_by_status: count_by_status(snapshot, state),
             coverage,
         }
@@ -204,10 +204,10 @@ fn count_by_status(snapshot: &Snapshot, state: &State) -> Vec<(&'static str, usi
 /// Counts the users that match a filter.
 fn count_users(snapshot: &Snapshot, filter: String, state: &State) -> usize {
     let search = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
-    let user_type = &*snapshot.vocabulary().types.user;
-    let count_only = Paging::after(0, 0);
+    let user_type = &*snapshot.schema_registry().types.user;
+    let count_only = PageRequest::at_offset(0, 0);
     match ListQuery::new(&search, &[user_type], state.filter_limits, count_only) {
-        Ok(query) => query.select(&[snapshot.users()]).total(),
+        Ok(query) => query.select(&[snapshot.users()]).total_results(),
         Err(_) => 0,
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::directory::{HeldBack, NextLoad, Outcome, PastLoad};
+use crate::directory::{HeldChangeSummary, NextLoad, LoadOutcome, FinishedLoad};
 use crate::server::handlers::health::{Health, HealthStatus};
 use crate::server::handlers::status::{
-    AttributeCoverage, STYLE, ServerReport, Setting, SnapshotSummary, StatusReport,
+    AttributeCoverage, STYLE, ServerReport, DisplayedSetting, SnapshotSummary, StatusReport,
 };
 use crate::server::http_metrics::ClientActivity;
 
@@ -74,8 +74,8 @@ fn css_class(status: HealthStatus) -> &'static str {
     }
 }
 
-fn held_change(held: &HeldBack) -> Markup {
-    let HeldBack { id, losses, since, .. } = held;
+fn held_change(held: &HeldChangeSummary) -> Markup {
+    let HeldChangeSummary { id, losses, held_for: since, .. } = held;
     html! {
         section.alert {
             h2.warn { "A change is held back" }
@@ -160,11 +160,11 @@ fn server(server: &ServerReport, next: NextLoad) -> Markup {
 
 fn next_load(next: NextLoad) -> String {
     match next {
-        NextLoad::UnderWay => "under way".to_owned(),
-        NextLoad::In(Duration::ZERO) => "now".to_owned(),
-        NextLoad::In(wait) => format!("in {}", in_words(wait)),
-        NextLoad::WithRequestIn(Duration::ZERO) => "with the next request".to_owned(),
-        NextLoad::WithRequestIn(wait) => {
+        NextLoad::Running => "under way".to_owned(),
+        NextLoad::After(Duration::ZERO) => "now".to_owned(),
+        NextLoad::After(wait) => format!("in {}", in_words(wait)),
+        NextLoad::WithRequestAfter(Duration::ZERO) => "with the next request".to_owned(),
+        NextLoad::WithRequestAfter(wait) => {
             format!("with the first request in {} or later", in_words(wait))
         }
     }
@@ -195,7 +195,7 @@ fn health_parts(health: &Health) -> Markup {
     }
 }
 
-fn past_loads(loads: &[PastLoad]) -> Markup {
+fn past_loads(loads: &[FinishedLoad]) -> Markup {
     html! {
         section {
             h2 { "Loads from Personio" }
@@ -222,7 +222,7 @@ fn past_loads(loads: &[PastLoad]) -> Markup {
     }
 }
 
-fn load_table(loads: &[PastLoad]) -> Markup {
+fn load_table(loads: &[FinishedLoad]) -> Markup {
     html! {
         div.wide {
             table.stack {
@@ -249,18 +249,18 @@ fn load_table(loads: &[PastLoad]) -> Markup {
     }
 }
 
-fn outcome_cell(outcome: &Outcome) -> Markup {
+fn outcome_cell(outcome: &LoadOutcome) -> Markup {
     match outcome {
-        Outcome::Published(users) => {
+        LoadOutcome::Published(users) => {
             html! { td.outcome data-label="outcome" { (users) " users" } }
         }
-        Outcome::HeldBack => {
+        LoadOutcome::Held => {
             html! { td.outcome.warn data-label="outcome" { "held back" } }
         }
-        Outcome::Overtaken => {
+        LoadOutcome::Superseded => {
             html! { td.outcome.warn data-label="outcome" { "overtaken by an approval" } }
         }
-        Outcome::Failed(reason) => {
+        LoadOutcome::Failed(reason) => {
             html! { td.outcome.bad data-label="outcome" { (reason) } }
         }
     }
@@ -277,11 +277,11 @@ enum OutcomeKind {
 impl OutcomeKind {
     const ALL: [Self; 3] = [Self::Published, Self::HeldBack, Self::Failed];
 
-    fn of(outcome: &Outcome) -> Self {
+    fn of(outcome: &LoadOutcome) -> Self {
         match outcome {
-            Outcome::Published(_) => Self::Published,
-            Outcome::HeldBack | Outcome::Overtaken => Self::HeldBack,
-            Outcome::Failed(_) => Self::Failed,
+            LoadOutcome::Published(_) => Self::Published,
+            LoadOutcome::Held | LoadOutcome::Superseded => Self::HeldBack,
+            LoadOutcome::Failed(_) => Self::Failed,
         }
     }
 
@@ -302,16 +302,16 @@ impl OutcomeKind {
     }
 }
 
-fn count_loads(loads: &[PastLoad], kind: OutcomeKind) -> usize {
+fn count_loads(loads: &[FinishedLoad], kind: OutcomeKind) -> usize {
     loads.iter().filter(|load| OutcomeKind::of(&load.outcome) == kind).count()
 }
 
-fn max_duration(loads: &[PastLoad]) -> Duration {
-    loads.iter().map(|load| load.took).max().unwrap_or_default()
+fn max_duration(loads: &[FinishedLoad]) -> Duration {
+    loads.iter().map(|load| load.duration).max().unwrap_or_default()
 }
 
 /// Returns a chart with a bar for each load.
-fn load_chart(loads: &[PastLoad]) -> Markup {
+fn load_chart(loads: &[FinishedLoad]) -> Markup {
     let max_seconds = max_duration(loads).as_secs_f64().max(0.001);
     let bars = loads.len().max(MIN_CHART_BARS);
     let first_bar = bars - loads.len();
@@ -332,8 +332,8 @@ fn load_chart(loads: &[PastLoad]) -> Markup {
     }
 }
 
-fn bar_height(load: &PastLoad, max_seconds: f64) -> f64 {
-    (load.took.as_secs_f64() / max_seconds * MAX_BAR_HEIGHT).max(MIN_BAR_HEIGHT)
+fn bar_height(load: &FinishedLoad, max_seconds: f64) -> f64 {
+    (load.duration.as_secs_f64() / max_seconds * MAX_BAR_HEIGHT).max(MIN_BAR_HEIGHT)
 }
 
 fn clients(report: &StatusReport) -> Markup {
@@ -433,7 +433,7 @@ fn percentage(count: usize, all: usize) -> String {
     }
 }
 
-fn settings(settings: &[Setting]) -> Markup {
+fn settings(settings: &[DisplayedSetting]) -> Markup {
     html! {
         section {
             h2 { "Settings in force" }

@@ -7,26 +7,26 @@ use std::thread;
 use std::time::Duration;
 
 use crate::directory::persistence::state_file::Error;
-use crate::directory::persistence::state_file::tests::{at, holding, logged, names};
+use crate::directory::persistence::state_file::tests::{state_file_at, folder_with_state, with_logged_warnings, file_names};
 
 #[test]
 fn second_writer_gets_busy_while_the_first_holds_the_lock() {
-    let (_folder, path) = holding(b"old");
-    let file = at(&path);
-    let held = file.locked(&path.with_file_name("state.new")).unwrap();
-    let error = at(&path).write(*b"new").unwrap_err();
+    let (_folder, path) = folder_with_state(b"old");
+    let file = state_file_at(&path);
+    let held = file.open_locked(&path.with_file_name("state.new")).unwrap();
+    let error = state_file_at(&path).write(*b"new").unwrap_err();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
-    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
+    assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"old"[..]));
     drop(held);
-    at(&path).write(*b"new").unwrap();
-    assert_eq!(at(&path).read().as_deref(), Some(&b"new"[..]));
+    state_file_at(&path).write(*b"new").unwrap();
+    assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"new"[..]));
 }
 
 #[test]
 fn concurrent_writers_leave_complete_files_only() {
-    let (folder, path) = holding(&[0; 1000]);
+    let (folder, path) = folder_with_state(&[0; 1000]);
     let write = |byte: u8| {
-        let file = at(&path);
+        let file = state_file_at(&path);
         move || {
             let mut written = 0;
             while written < 100 {
@@ -39,7 +39,7 @@ fn concurrent_writers_leave_complete_files_only() {
         }
     };
     let writers = [thread::spawn(write(1)), thread::spawn(write(2))];
-    let reader = at(&path);
+    let reader = state_file_at(&path);
     while !writers.iter().all(thread::JoinHandle::is_finished) {
         let content = reader.read().expect("there is always a whole file");
         assert!(
@@ -49,7 +49,7 @@ fn concurrent_writers_leave_complete_files_only() {
     for writer in writers {
         writer.join().unwrap();
     }
-    assert_eq!(names(&folder), ["state"]);
+    assert_eq!(file_names(&folder), ["state"]);
 }
 
 /// Runs as the process that the next test kills; it tests nothing itself.
@@ -61,13 +61,13 @@ fn writes_until_it_is_killed() {
         if !Path::new("to-be-killed").exists() {
             return;
         }
-        at(Path::new("state")).write(vec![round; 3_000_000 + usize::from(round)]).unwrap();
+        state_file_at(Path::new("state")).write(vec![round; 3_000_000 + usize::from(round)]).unwrap();
     }
 }
 
 #[test]
 fn file_stays_readable_when_writers_are_killed() {
-    let (folder, path) = holding(b"old");
+    let (folder, path) = folder_with_state(b"old");
     fs::write(folder.path().join("to-be-killed"), "").unwrap();
     let mut halves = 0;
     for round in 0..60 {
@@ -89,7 +89,7 @@ fn file_stays_readable_when_writers_are_killed() {
         child.kill().unwrap();
         child.wait().unwrap();
         halves += usize::from(path.with_file_name("state.new").exists());
-        let (content, lines) = logged(|| at(&path).read());
+        let (content, lines) = with_logged_warnings(|| state_file_at(&path).read());
         let content = content.unwrap_or_else(|| panic!("round {round}: {lines:?}"));
         assert!(
             content.len() > 3_000_000 && content.iter().all(|byte| *byte == content[0]),
@@ -97,7 +97,7 @@ fn file_stays_readable_when_writers_are_killed() {
         );
     }
     assert!(halves > 5, "it was killed in the middle only {halves} times");
-    at(&path).write(*b"new").unwrap();
-    assert_eq!(at(&path).read().as_deref(), Some(&b"new"[..]));
-    assert_eq!(names(&folder), ["state", "to-be-killed"]);
+    state_file_at(&path).write(*b"new").unwrap();
+    assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"new"[..]));
+    assert_eq!(file_names(&folder), ["state", "to-be-killed"]);
 }

@@ -11,30 +11,30 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::directory::persistence::encryption::HEADER;
+use crate::directory::persistence::encryption::HEADER_BYTES;
 use crate::directory::persistence::state_file::{Error, StateFile};
 
 const KEY: &str = "a key for tests that is long enough";
 /// Difference between the length of a file and that of its content.
-const OVERHEAD: usize = HEADER + 16;
+const OVERHEAD_BYTES: usize = HEADER_BYTES + 16;
 
-fn at(path: &Path) -> StateFile {
+fn state_file_at(path: &Path) -> StateFile {
     StateFile::new(path.to_owned(), &KEY.to_owned().into(), "me")
 }
 
 /// Creates a folder with a state file that holds `content`.
-fn holding(content: &[u8]) -> (TempDir, PathBuf) {
+fn folder_with_state(content: &[u8]) -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("state");
-    at(&path).write(content).unwrap();
+    state_file_at(&path).write(content).unwrap();
     (folder, path)
 }
 
-fn aside(path: &Path, number: usize) -> PathBuf {
+fn path_aside(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(format!("state.set-aside-{number}"))
 }
 
-fn names(folder: &TempDir) -> Vec<String> {
+fn file_names(folder: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(folder.path()).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -43,7 +43,7 @@ fn names(folder: &TempDir) -> Vec<String> {
 }
 
 /// Returns the result of `does` and the lines that it logs, from level warn on.
-fn logged<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
+fn with_logged_warnings<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
     impl Write for Lines {
@@ -68,46 +68,46 @@ fn logged<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
 
 /// Fails unless the file is refused with one warning that contains `why`, and is kept unchanged.
 #[track_caller]
-fn is_set_aside(file: &StateFile, path: &Path, why: &str) {
+fn assert_set_aside(file: &StateFile, path: &Path, why: &str) {
     let before = fs::read(path).unwrap();
-    let (content, lines) = logged(|| file.read());
+    let (content, lines) = with_logged_warnings(|| file.read());
     assert_eq!(content, None, "{why}");
     let [line] = lines.as_slice() else { panic!("{why}: {lines:?}") };
     assert!(line.contains("WARN") && line.contains(why), "{why}: {line}");
-    assert!(line.ends_with(&format!("set aside as {}", aside(path, 1).display())), "{line}");
+    assert!(line.ends_with(&format!("set aside as {}", path_aside(path, 1).display())), "{line}");
     assert!(!path.exists());
-    assert_eq!(fs::read(aside(path, 1)).unwrap(), before);
+    assert_eq!(fs::read(path_aside(path, 1)).unwrap(), before);
     // The name is free for a new file.
-    assert_eq!(logged(|| file.read()), (None, vec![]));
+    assert_eq!(with_logged_warnings(|| file.read()), (None, vec![]));
     file.write(*b"new").unwrap();
     assert_eq!(file.read().as_deref(), Some(&b"new"[..]));
-    assert_eq!(fs::read(aside(path, 1)).unwrap(), before);
+    assert_eq!(fs::read(path_aside(path, 1)).unwrap(), before);
 }
 
 #[test]
 fn read_returns_the_last_written_content() {
-    let (folder, path) = holding(b"first");
+    let (folder, path) = folder_with_state(b"first");
     for content in [&b"second"[..], b"", &[7; 100_000]] {
-        at(&path).write(content).unwrap();
-        let (read, lines) = logged(|| at(&path).read());
+        state_file_at(&path).write(content).unwrap();
+        let (read, lines) = with_logged_warnings(|| state_file_at(&path).read());
         assert_eq!((read.as_deref(), lines), (Some(content), vec![]));
-        assert_eq!(fs::metadata(&path).unwrap().len(), (content.len() + OVERHEAD) as u64);
+        assert_eq!(fs::metadata(&path).unwrap().len(), (content.len() + OVERHEAD_BYTES) as u64);
     }
-    assert_eq!(names(&folder), ["state"]);
+    assert_eq!(file_names(&folder), ["state"]);
 }
 
 #[test]
 fn missing_file_logs_no_warning() {
     let folder = TempDir::new().unwrap();
     for path in [folder.path().join("state"), folder.path().join("missing/state")] {
-        assert_eq!(logged(|| at(&path).read()), (None, vec![]));
+        assert_eq!(with_logged_warnings(|| state_file_at(&path).read()), (None, vec![]));
     }
-    assert!(names(&folder).is_empty());
+    assert!(file_names(&folder).is_empty());
 }
 
 #[test]
 fn content_is_encrypted_and_readable_by_the_server_only() {
-    let (_folder, path) = holding(b"somebody@example.com");
+    let (_folder, path) = folder_with_state(b"somebody@example.com");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&path), 0o600);
     // The permissions are right even after a crash left a file behind, and after a person changed
@@ -117,13 +117,13 @@ fn content_is_encrypted_and_readable_by_the_server_only() {
     for path in [&new, &path] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
     }
-    at(&path).write(*b"somebody@example.com").unwrap();
+    state_file_at(&path).write(*b"somebody@example.com").unwrap();
     assert_eq!(mode(&path), 0o600);
 
     let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
     assert!(!text.contains("somebody") && !text.contains("me\0") && !text.contains(KEY));
     let again = fs::read(&path).unwrap();
-    at(&path).write(*b"somebody@example.com").unwrap();
+    state_file_at(&path).write(*b"somebody@example.com").unwrap();
     let differ =
         again.iter().zip(fs::read(&path).unwrap()).filter(|(old, new)| **old != *new).count();
     assert!(differ > 40, "a nonce was used twice: {differ} bytes differ");
@@ -131,7 +131,7 @@ fn content_is_encrypted_and_readable_by_the_server_only() {
 
 #[test]
 fn unusable_file_is_set_aside_unchanged() {
-    let (_folder, good) = holding(b"the content");
+    let (_folder, good) = folder_with_state(b"the content");
     let good = fs::read(good).unwrap();
     let end = good.len();
     let changed = |at: usize| {
@@ -149,9 +149,9 @@ fn unusable_file_is_set_aside_unchanged() {
         (good[..14].to_vec(), "is damaged"),
         (good[..30].to_vec(), "is damaged"),
         (good[..40].to_vec(), "is damaged"),
-        (good[..HEADER - 1].to_vec(), "is damaged"),
-        (good[..HEADER].to_vec(), "is not as long as its header says"),
-        (good[..HEADER + 5].to_vec(), "is not as long as its header says"),
+        (good[..HEADER_BYTES - 1].to_vec(), "is damaged"),
+        (good[..HEADER_BYTES].to_vec(), "is not as long as its header says"),
+        (good[..HEADER_BYTES + 5].to_vec(), "is not as long as its header says"),
         (good[..end - 16].to_vec(), "is not as long as its header says"),
         (good[..end - 1].to_vec(), "is not as long as its header says"),
         ([&good[..], b"x"].concat(), "is not as long as its header says"),
@@ -167,7 +167,7 @@ fn unusable_file_is_set_aside_unchanged() {
         (changed(42), "is damaged"),
         (changed(54), "is damaged"),
         (changed(69), "is damaged"),
-        (changed(HEADER), "is damaged"),
+        (changed(HEADER_BYTES), "is damaged"),
         (changed(end - 17), "is damaged"),
         (changed(end - 16), "is damaged"),
         (changed(end - 1), "is damaged"),
@@ -184,7 +184,7 @@ fn unusable_file_is_set_aside_unchanged() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, bytes).unwrap();
-        is_set_aside(&at(&path), &path, why);
+        assert_set_aside(&state_file_at(&path), &path, why);
     }
 }
 
@@ -196,11 +196,11 @@ fn file_of_another_key_or_owner_is_set_aside_and_can_be_put_back() {
         (key("another key that is long enough too"), "you", "is encrypted with another key"),
         (key(KEY), "you", "belongs to another credential"),
     ] {
-        let (_folder, path) = holding(b"content");
+        let (_folder, path) = folder_with_state(b"content");
         let other = StateFile::new(path.clone(), &key, owner);
-        is_set_aside(&other, &path, why);
-        fs::rename(aside(&path, 1), &path).unwrap();
-        assert_eq!(at(&path).read().as_deref(), Some(&b"content"[..]));
+        assert_set_aside(&other, &path, why);
+        fs::rename(path_aside(&path, 1), &path).unwrap();
+        assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"content"[..]));
     }
 }
 
@@ -208,17 +208,17 @@ fn file_of_another_key_or_owner_is_set_aside_and_can_be_put_back() {
 fn unreadable_and_irregular_files_are_set_aside() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("state");
-    let file = at(&path);
+    let file = state_file_at(&path);
     fs::create_dir(&path).unwrap();
     fs::write(path.join("inside"), "kept").unwrap();
-    let (content, lines) = logged(|| file.read());
+    let (content, lines) = with_logged_warnings(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
     assert!(lines[0].contains("is not a regular file; it has been set aside"), "{lines:?}");
-    assert_eq!(fs::read(aside(&path, 1).join("inside")).unwrap(), b"kept");
+    assert_eq!(fs::read(path_aside(&path, 1).join("inside")).unwrap(), b"kept");
 
     // A link to itself leads to no file.
     symlink(&path, &path).unwrap();
-    let (content, lines) = logged(|| file.read());
+    let (content, lines) = with_logged_warnings(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
     assert!(
         lines[0].contains("is not a regular file") && lines[0].ends_with("set-aside-2"),
@@ -229,7 +229,7 @@ fn unreadable_and_irregular_files_are_set_aside() {
     file.write(*b"content").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_err() {
-        let (content, lines) = logged(|| file.read());
+        let (content, lines) = with_logged_warnings(|| file.read());
         assert_eq!((content, lines.len()), (None, 1));
         assert!(
             lines[0].contains("cannot be read (") && lines[0].ends_with("set-aside-3"),
@@ -239,28 +239,28 @@ fn unreadable_and_irregular_files_are_set_aside() {
 }
 
 /// Creates a named pipe that has no reader and no writer.
-fn pipe_at(path: &Path) {
+fn create_pipe(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 #[test]
 fn links_devices_pipes_and_sockets_are_set_aside_unread() {
-    let (folder, real) = holding(b"content");
+    let (folder, real) = folder_with_state(b"content");
     let path = folder.path().join("other");
     for (what, place) in [("a link", 1), ("a device", 2), ("a pipe", 3), ("a socket", 4)] {
         match what {
             "a link" => symlink(&real, &path).unwrap(),
             "a device" => symlink("/dev/zero", &path).unwrap(),
-            "a pipe" => pipe_at(&path),
+            "a pipe" => create_pipe(&path),
             _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
         }
-        let (content, lines) = logged(|| at(&path).read());
+        let (content, lines) = with_logged_warnings(|| state_file_at(&path).read());
         assert_eq!((content, lines.len()), (None, 1), "{what}");
         assert!(lines[0].contains("is not a regular file"), "{what}: {lines:?}");
         assert!(lines[0].ends_with(&format!("other.set-aside-{place}")), "{what}: {lines:?}");
     }
     assert_eq!(
-        at(&real).read().as_deref(),
+        state_file_at(&real).read().as_deref(),
         Some(&b"content"[..]),
         "what a link leads to is left alone"
     );
@@ -269,16 +269,16 @@ fn links_devices_pipes_and_sockets_are_set_aside_unread() {
 #[test]
 fn file_with_a_wrong_length_is_refused_without_reading_it() {
     const TERABYTE: u64 = 1 << 40;
-    let (_folder, path) = holding(b"content");
+    let (_folder, path) = folder_with_state(b"content");
     let good = fs::read(&path).unwrap();
-    let lie = [&good[..34], &(TERABYTE - OVERHEAD as u64).to_be_bytes(), &good[42..]].concat();
+    let lie = [&good[..34], &(TERABYTE - OVERHEAD_BYTES as u64).to_be_bytes(), &good[42..]].concat();
     for (bytes, why) in [(good, "is not as long as its header says"), (lie, "is damaged")] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, bytes).unwrap();
         // A sparse file takes no room on the disk, but reading it would take hours.
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(TERABYTE).unwrap();
-        let (content, lines) = logged(|| at(&path).read());
+        let (content, lines) = with_logged_warnings(|| state_file_at(&path).read());
         assert_eq!((content, lines.len()), (None, 1), "{why}");
         assert!(lines[0].contains(why), "{lines:?}");
     }
@@ -286,28 +286,28 @@ fn file_with_a_wrong_length_is_refused_without_reading_it() {
 
 #[test]
 fn pipe_in_place_of_the_new_file_fails_without_blocking() {
-    let (folder, path) = holding(b"old");
+    let (folder, path) = folder_with_state(b"old");
     let new = path.with_file_name("state.new");
-    pipe_at(&new);
-    let without_reader = at(&path).write(*b"new").unwrap_err().to_string();
+    create_pipe(&new);
+    let without_reader = state_file_at(&path).write(*b"new").unwrap_err().to_string();
     assert!(
         without_reader.contains("cannot be written: creating the new file"),
         "{without_reader}"
     );
     let reader = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
-    let with_reader = at(&path).write(*b"new").unwrap_err().to_string();
+    let with_reader = state_file_at(&path).write(*b"new").unwrap_err().to_string();
     assert!(with_reader.contains("is not a regular file"), "{with_reader}");
     drop(reader);
-    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
-    assert_eq!(names(&folder), ["state", "state.new"]);
+    assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"old"[..]));
+    assert_eq!(file_names(&folder), ["state", "state.new"]);
 }
 
 #[test]
 fn files_set_aside_are_never_overwritten() {
-    let (folder, path) = holding(b"");
-    let file = at(&path);
+    let (folder, path) = folder_with_state(b"");
+    let file = state_file_at(&path);
     // An administrator has created or deleted files in between.
-    fs::write(aside(&path, 2), "mine").unwrap();
+    fs::write(path_aside(&path, 2), "mine").unwrap();
     for content in ["one", "two", "three"] {
         fs::write(&path, content).unwrap();
         assert_eq!(file.read(), None);
@@ -315,36 +315,36 @@ fn files_set_aside_are_never_overwritten() {
     fs::write(&path, "four").unwrap();
     file.set_aside("is too old for me");
     let kept: Vec<Vec<u8>> =
-        (1..=5).map(|number| fs::read(aside(&path, number)).unwrap()).collect();
+        (1..=5).map(|number| fs::read(path_aside(&path, number)).unwrap()).collect();
     assert_eq!(kept, [&b"one"[..], b"mine", b"two", b"three", b"four"]);
-    assert_eq!(names(&folder).len(), 5);
+    assert_eq!(file_names(&folder).len(), 5);
     // No file is left to set aside.
-    assert_eq!(logged(|| file.set_aside("is gone")).1, Vec::<String>::new());
-    assert_eq!(names(&folder).len(), 5);
+    assert_eq!(with_logged_warnings(|| file.set_aside("is gone")).1, Vec::<String>::new());
+    assert_eq!(file_names(&folder).len(), 5);
 }
 
 #[test]
 fn caller_can_set_the_file_aside_with_a_reason() {
-    let (_folder, path) = holding(b"from the future");
-    let file = at(&path);
-    let ((), lines) = logged(|| file.set_aside("was written by a newer version"));
+    let (_folder, path) = folder_with_state(b"from the future");
+    let file = state_file_at(&path);
+    let ((), lines) = with_logged_warnings(|| file.set_aside("was written by a newer version"));
     let [line] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(line.contains("was written by a newer version; it has been set aside as"), "{line}");
     assert_eq!(file.read(), None);
-    fs::rename(aside(&path, 1), &path).unwrap();
+    fs::rename(path_aside(&path, 1), &path).unwrap();
     assert_eq!(file.read().as_deref(), Some(&b"from the future"[..]));
 }
 
 #[test]
 fn file_of_another_owner_is_set_aside_before_a_write() {
-    let (_folder, path) = holding(b"old");
-    let file = at(&path);
+    let (_folder, path) = folder_with_state(b"old");
+    let file = state_file_at(&path);
     assert!(file.read().is_some());
     let theirs = StateFile::new(path.clone(), &KEY.to_owned().into(), "you");
-    let ((), lines) = logged(|| theirs.write(*b"theirs").unwrap());
+    let ((), lines) = with_logged_warnings(|| theirs.write(*b"theirs").unwrap());
     assert!(lines.len() == 1 && lines[0].contains("belongs to another credential"), "{lines:?}");
-    fs::rename(aside(&path, 1), aside(&path, 7)).unwrap();
-    assert_eq!(at(&aside(&path, 7)).read().as_deref(), Some(&b"old"[..]));
+    fs::rename(path_aside(&path, 1), path_aside(&path, 7)).unwrap();
+    assert_eq!(state_file_at(&path_aside(&path, 7)).read().as_deref(), Some(&b"old"[..]));
 }
 
 #[test]
@@ -354,11 +354,11 @@ fn file_that_cannot_be_set_aside_stays_unchanged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("s".repeat(250));
     fs::write(&path, "somebody's").unwrap();
-    let file = at(&path);
-    let (content, lines) = logged(|| file.read());
+    let file = state_file_at(&path);
+    let (content, lines) = with_logged_warnings(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
     assert!(lines[0].contains("by another program; it cannot be set aside ("), "{lines:?}");
-    let (written, lines) = logged(|| file.write(*b"new"));
+    let (written, lines) = with_logged_warnings(|| file.write(*b"new"));
     let error = written.unwrap_err();
     assert!(matches!(error, Error::Occupied { .. }), "{error}");
     assert!(error.to_string().contains("left as it is") && lines.is_empty(), "{error}, {lines:?}");
@@ -379,19 +379,19 @@ fn file_that_cannot_be_set_aside_stays_unchanged() {
 
 #[test]
 fn new_file_left_by_a_crash_is_overwritten() {
-    let (folder, path) = holding(b"old");
+    let (folder, path) = folder_with_state(b"old");
     fs::write(path.with_file_name("state.new"), vec![1; 10_000]).unwrap();
-    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
-    at(&path).write(*b"new").unwrap();
-    assert_eq!(at(&path).read().as_deref(), Some(&b"new"[..]));
-    assert_eq!(names(&folder), ["state"]);
+    assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"old"[..]));
+    state_file_at(&path).write(*b"new").unwrap();
+    assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"new"[..]));
+    assert_eq!(file_names(&folder), ["state"]);
 }
 
 #[test]
 fn failed_write_reports_the_path_and_the_step() {
     let folder = TempDir::new().unwrap();
     let missing = folder.path().join("missing/state");
-    let error = at(&missing).write(*b"secret").unwrap_err().to_string();
+    let error = state_file_at(&missing).write(*b"secret").unwrap_err().to_string();
     let expected = format!(
         "the state file {} cannot be written: creating the new file: No such file",
         missing.display()
@@ -403,7 +403,7 @@ fn failed_write_reports_the_path_and_the_step() {
     let victim = folder.path().join("victim");
     fs::write(&victim, "mine").unwrap();
     symlink(&victim, path.with_file_name("state.new")).unwrap();
-    assert!(matches!(at(&path).write(*b"secret").unwrap_err(), Error::Write { .. }));
+    assert!(matches!(state_file_at(&path).write(*b"secret").unwrap_err(), Error::Write { .. }));
     assert_eq!(fs::read(&victim).unwrap(), b"mine");
 }
 
@@ -415,7 +415,7 @@ proptest! {
         flip in 1_u8..,
         cut in any::<bool>(),
     ) {
-        let (folder, path) = holding(&content);
+        let (folder, path) = folder_with_state(&content);
         let mut bytes = fs::read(&path).unwrap();
         let place = place.index(bytes.len());
         if cut {
@@ -424,8 +424,8 @@ proptest! {
             bytes[place] ^= flip;
         }
         fs::write(&path, &bytes).unwrap();
-        prop_assert_eq!(at(&path).read(), None);
-        prop_assert_eq!(fs::read(aside(&path, 1)).unwrap(), bytes);
-        prop_assert_eq!(names(&folder), ["state.set-aside-1"]);
+        prop_assert_eq!(state_file_at(&path).read(), None);
+        prop_assert_eq!(fs::read(path_aside(&path, 1)).unwrap(), bytes);
+        prop_assert_eq!(file_names(&folder), ["state.set-aside-1"]);
     }
 }
