@@ -15,23 +15,24 @@ use actix_web::{App, test, web};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use personio_scim::auth::{Authenticator, ClientName, Client, AuthSettings, TokenHash};
+use personio_scim::auth::{AuthSettings, Authenticator, Client, ClientName, TokenHash};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, Freshness, LoadedDirectory, SourceLogin, MalformedWebhook, MaxChange, SyncState, LoadProgress, DirectorySource,
-    SourceError, WebhookEffect,
+    Directory, DirectorySource, Freshness, LoadProgress, LoadedDirectory, MalformedWebhook,
+    MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
 };
 use personio_scim::scim::filter::{Filter, FilterLimits};
 use personio_scim::scim::{
-    CursorKey, ListQuery, PageRequest, ResourceTypes, ResourceSet, SearchRequest, User, SchemaRegistry,
+    CursorKey, ListQuery, PageRequest, ResourceSet, ResourceTypes, SchemaRegistry, SearchRequest,
+    User,
 };
 use personio_scim::server;
-use personio_scim::server::{OptionalEndpoints, StateParts, State};
+use personio_scim::server::{OptionalEndpoints, State, StateParts};
 use tokio::runtime::Runtime;
 
 mod made;
 
-use made::{SIZES, resources, user, schema_registry};
+use made::{SIZES, resources, schema_registry, user};
 
 const SIMPLE: &str = "active eq false";
 const COMPLEX: &str = "(title co \"engineer\" or not (name.familyName sw \"mü\")) and \
@@ -185,10 +186,13 @@ impl DirectorySource for Made {
         Arc::clone(&self.1)
     }
 
-    fn load<'a>(&'a self, _: &'a LoadProgress) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
+    fn load<'a>(
+        &'a self,
+        _: &'a LoadProgress,
+    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
         let users = (0..self.0).map(user).collect();
-        let vocabulary = self.schema_registry();
-        async { Ok(LoadedDirectory { users, ..LoadedDirectory::empty(vocabulary) }) }.boxed()
+        let schema_registry = self.schema_registry();
+        async { Ok(LoadedDirectory { users, ..LoadedDirectory::empty(schema_registry) }) }.boxed()
     }
 
     fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
@@ -229,7 +233,10 @@ fn state(size: usize, uploads: &Runtime) -> State {
     let handle = uploads.handle().clone();
     let source = Arc::new(Made(size, Arc::new(schema_registry())));
     let directory = Directory::new(source, freshness, MaxChange(1.0), None, clock.clone(), handle);
-    let client = Client::unrestricted(ClientName::parse("client").unwrap(), TokenHash::from_token(TOKEN.as_bytes()));
+    let client = Client::unrestricted(
+        ClientName::parse("client").unwrap(),
+        TokenHash::from_token(TOKEN.as_bytes()),
+    );
     let rules = AuthSettings { clients: vec![client], ..AuthSettings::default() };
     State::new(StateParts {
         directory,

@@ -12,19 +12,20 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::SignedDuration;
 use personio_scim::clock::SystemClock;
-use personio_scim::directory::{PreviousState, LoadedDirectory, Snapshot};
+use personio_scim::directory::{LoadedDirectory, PreviousState, Snapshot};
 use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{
-    ResourceContent, ListQuery, PageRequest, Resource, ResourceSet, SearchRequest, User, SchemaRegistry,
+    ListQuery, PageRequest, Resource, ResourceContent, ResourceSet, SchemaRegistry, SearchRequest,
+    User,
 };
 
 mod made;
 
-use made::{SIZES, resources, user, vocabulary};
+use made::{SIZES, resources, schema_registry, user};
 
 /// Benchmarks the work for one user.
 fn one(criterion: &mut Criterion) {
-    let types = vocabulary().types;
+    let types = schema_registry().types;
     let users: Vec<User> = (0..1000).map(|number| user(number).with_version().unwrap()).collect();
     let mut next = users.iter().cycle();
     criterion.bench_function("one/version", |bencher| {
@@ -39,8 +40,8 @@ fn one(criterion: &mut Criterion) {
     });
 }
 
-fn loaded(vocabulary: &Arc<SchemaRegistry>, users: &[User]) -> LoadedDirectory {
-    LoadedDirectory { users: users.to_vec(), ..LoadedDirectory::empty(Arc::clone(vocabulary)) }
+fn loaded(schema_registry: &Arc<SchemaRegistry>, users: &[User]) -> LoadedDirectory {
+    LoadedDirectory { users: users.to_vec(), ..LoadedDirectory::empty(Arc::clone(schema_registry)) }
 }
 
 fn snapshot(load: LoadedDirectory, earlier: PreviousState<'_>, clock: &SystemClock) -> Snapshot {
@@ -48,7 +49,7 @@ fn snapshot(load: LoadedDirectory, earlier: PreviousState<'_>, clock: &SystemClo
 }
 
 fn refresh(criterion: &mut Criterion) {
-    let vocabulary = Arc::new(vocabulary());
+    let schema_registry = Arc::new(schema_registry());
     let clock = SystemClock::default();
     let mut group = criterion.benchmark_group("refresh");
     group.sample_size(10);
@@ -58,7 +59,7 @@ fn refresh(criterion: &mut Criterion) {
         for user in changed.iter_mut().step_by(100) {
             user.active = !user.active;
         }
-        let earlier = snapshot(loaded(&vocabulary, &users), PreviousState::Unknown, &clock);
+        let earlier = snapshot(loaded(&schema_registry, &users), PreviousState::Unknown, &clock);
         for (name, users, earlier) in [
             ("first", &users, PreviousState::Unknown),
             ("no change", &users, PreviousState::Snapshot(&earlier)),
@@ -66,7 +67,7 @@ fn refresh(criterion: &mut Criterion) {
         ] {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_batched(
-                    || loaded(&vocabulary, users),
+                    || loaded(&schema_registry, users),
                     |load| snapshot(load, earlier, &clock),
                     BatchSize::PerIteration,
                 );
@@ -76,7 +77,7 @@ fn refresh(criterion: &mut Criterion) {
 }
 
 fn set(criterion: &mut Criterion) {
-    let types = vocabulary().types;
+    let types = schema_registry().types;
     let mut group = criterion.benchmark_group("set");
     group.sample_size(10);
     for size in SIZES {
@@ -90,7 +91,8 @@ fn set(criterion: &mut Criterion) {
         });
         let paging = PageRequest::at_offset(size / 2, 100);
         let request = SearchRequest::default();
-        let query = ListQuery::new(&request, &[&types.user], FilterLimits::default(), paging).unwrap();
+        let query =
+            ListQuery::new(&request, &[&types.user], FilterLimits::default(), paging).unwrap();
         group.bench_function(BenchmarkId::new("page of 100", size), |bencher| {
             bencher.iter(|| black_box(query.select(&[&users]).to_json()));
         });

@@ -22,8 +22,8 @@ pub fn count_mistakes(written: &str, name: &str) -> Option<usize> {
     if written_length.abs_diff(length) > most {
         return None;
     }
-    let slips = strsim::damerau_levenshtein(written, name);
-    if count_mistakes > most { None } else { Some(count_mistakes) }
+    let mistakes = strsim::damerau_levenshtein(written, name);
+    if mistakes > most { None } else { Some(mistakes) }
 }
 
 #[cfg(test)]

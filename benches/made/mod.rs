@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use personio_scim::scim::{
-    Email, EnterpriseUser, ExtensionAttributes, ResourceUrls, Manager, GroupMembership, ResourceMeta, PersonName, Resource,
-    ResourceTypes, ResourceSet, User, SchemaRegistry,
+    Email, EnterpriseUser, ExtensionAttributes, GroupMembership, Manager, PersonName, Resource,
+    ResourceMeta, ResourceSet, ResourceTypes, ResourceUrls, SchemaRegistry, User,
 };
 
 pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
@@ -13,7 +13,8 @@ pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
 const FAMILIES: &[&str] = &["Müller", "Meyer", "Østergård", "Rossi", "Nowak", "García", "O'Brien"];
 
 pub(crate) fn schema_registry() -> SchemaRegistry {
-    SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap()
+    SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com/scim/v2"), 10_000, &[])
+        .unwrap()
 }
 
 pub(crate) fn user(number: usize) -> User {

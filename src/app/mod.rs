@@ -27,15 +27,15 @@ use crate::clock::Clock;
 use crate::config;
 use crate::config::{Config, EffectiveSetting};
 use crate::connections;
-use crate::connections::{ServerSocket, OpenFiles, ConnectionRegistry};
+use crate::connections::{ConnectionRegistry, OpenFiles, ServerSocket};
 use crate::directory;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
 use crate::personio::{PersonioClient, ReadLimits, RetryPolicy, Settings, UpstreamMetrics};
-use crate::scim::{InvalidSchemaDocument, CursorKey, ResourceUrls, SchemaRegistry};
+use crate::scim::{CursorKey, InvalidSchemaDocument, ResourceUrls, SchemaRegistry};
 use crate::server;
 use crate::server::OptionalEndpoints;
-use crate::sync::source::{RecordLifetimes, PersonioSource};
+use crate::sync::source::{PersonioSource, RecordLifetimes};
 use crate::telemetry;
 use crate::tls::ServedCertificate;
 
@@ -198,7 +198,10 @@ impl Application {
             filter_limits: scim.filter_limits,
             base_url: base_url.clone(),
             settings,
-            optional_endpoints: OptionalEndpoints { status: scim.status_page, metrics: metrics_socket.is_none() },
+            optional_endpoints: OptionalEndpoints {
+                status: scim.status_page,
+                metrics: metrics_socket.is_none(),
+            },
             register_metrics: register_parts(traffic, Arc::clone(&registry), open_files),
         }));
         let metrics = match metrics_socket {
@@ -290,7 +293,10 @@ impl ReadingSide {
             .map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
         let client = personio_client(personio, clock, tuning)?;
         let traffic = client.metrics().clone();
-        let recency = RecordLifetimes { recheck_interval: scim.employment_recheck, max_valid_age: scim.max_stale };
+        let recency = RecordLifetimes {
+            recheck_interval: scim.employment_recheck,
+            max_valid_age: scim.max_stale,
+        };
         let source = Arc::new(PersonioSource::new(
             client,
             scim.policy.clone(),
@@ -321,7 +327,10 @@ fn public_url(scim: &config::ServerSettings, address: SocketAddr) -> String {
 }
 
 /// Creates the registry of connections. Trusted proxies are exempt from the limit for each address.
-fn registry(limits: connections::ConnectionLimits, access: &Authenticator) -> Arc<ConnectionRegistry> {
+fn registry(
+    limits: connections::ConnectionLimits,
+    access: &Authenticator,
+) -> Arc<ConnectionRegistry> {
     let access = access.clone();
     ConnectionRegistry::new(limits, Box::new(move |address| access.is_trusted_proxy(address)))
 }
@@ -478,7 +487,13 @@ fn serve(
             Some(served.server_config()?)
         }
     };
-    let listening = ServerSocket { listener, tls, registry, workers: None, shutdown_timeout: SHUTDOWN_TIMEOUT_SECS };
+    let listening = ServerSocket {
+        listener,
+        tls,
+        registry,
+        workers: None,
+        shutdown_timeout: SHUTDOWN_TIMEOUT_SECS,
+    };
     let started = connections::start(listening, move || {
         // The middleware that is added last is the outermost. Each response is therefore counted
         // and logged, and carries its request id.

@@ -7,9 +7,9 @@ use crate::app::{StartError, Tuning, base_url, personio_client};
 use crate::clock::Clock;
 use crate::config::{CheckSettings, ReadingSettings};
 use crate::diagnostics::preflight::Preflight;
-use crate::directory::{MaxChange, LoadProgress, Snapshot, DirectorySource as _, SourceError};
-use crate::scim::{ResourceUrls, ResourceTypes, SchemaRegistry};
-use crate::sync::source::{RecordLifetimes, PersonioSource};
+use crate::directory::{DirectorySource as _, LoadProgress, MaxChange, Snapshot, SourceError};
+use crate::scim::{ResourceTypes, ResourceUrls, SchemaRegistry};
+use crate::sync::source::{PersonioSource, RecordLifetimes};
 
 /// Reader that loads the directory once.
 pub struct OneShotReader {
@@ -51,7 +51,8 @@ impl OneShotReader {
         let vocabulary = Arc::new(SchemaRegistry::new(&locations, 0, &attributes)?);
         let client = personio_client(reading.personio, &clock, tuning)?;
         // There are no records of an earlier load whose age could matter.
-        let recency = RecordLifetimes { recheck_interval: Duration::ZERO, max_valid_age: Duration::ZERO };
+        let recency =
+            RecordLifetimes { recheck_interval: Duration::ZERO, max_valid_age: Duration::ZERO };
         let source = PersonioSource::new(
             client,
             reading.policy,
@@ -60,7 +61,12 @@ impl OneShotReader {
             Arc::clone(&clock),
             recency,
         );
-        Ok(Self { source, schema_registry: vocabulary, max_change: MaxChange(reading.max_change), clock })
+        Ok(Self {
+            source,
+            schema_registry: vocabulary,
+            max_change: MaxChange(reading.max_change),
+            clock,
+        })
     }
 
     /// Returns the resource types of what this reader loads.

@@ -79,7 +79,7 @@ impl Networks {
 
 fn parse_network(name: &str) -> Result<IpNet, InvalidNetwork> {
     let name = name.trim();
-    let Some(network) = parse_network(name) else {
+    let Some(network) = parse_network_or_address(name) else {
         return Err(InvalidNetwork::Malformed(name.to_owned()));
     };
     if network.addr() != network.network() {
@@ -91,7 +91,7 @@ fn parse_network(name: &str) -> Result<IpNet, InvalidNetwork> {
     }
 }
 
-fn parse_network(name: &str) -> Option<IpNet> {
+fn parse_network_or_address(name: &str) -> Option<IpNet> {
     match name.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address.to_canonical())),
         Err(_) => name.parse().ok(),
@@ -210,7 +210,10 @@ mod tests {
                 "{peer} {forwarded:?}"
             );
         }
-        assert_eq!(proxies.client_address("10.0.0.1".parse().unwrap(), &[b"203.0.113.9\xff"]), None);
+        assert_eq!(
+            proxies.client_address("10.0.0.1".parse().unwrap(), &[b"203.0.113.9\xff"]),
+            None
+        );
         assert_eq!(
             Networks::default().client_address("10.0.0.1".parse().unwrap(), &[b"::1"]),
             "10.0.0.1".parse().ok()

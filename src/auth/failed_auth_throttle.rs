@@ -69,7 +69,9 @@ fn delay_after(count: u32) -> Duration {
 
 fn throttled_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into()
+        }
         address @ IpAddr::V4(_) => address,
     }
 }
@@ -101,7 +103,11 @@ mod tests {
     async fn number_of_remembered_addresses_is_bounded() {
         let slow = FailedAuthThrottle::new();
         for number in 0..100_000_u32 {
-            slow.record_failure(std::net::Ipv4Addr::from_bits(number).into(), Duration::from_secs(1)).await;
+            slow.record_failure(
+                std::net::Ipv4Addr::from_bits(number).into(),
+                Duration::from_secs(1),
+            )
+            .await;
         }
         slow.0.run_pending_tasks().await;
         assert!((1..=MAX_ADDRESSES).contains(&slow.0.entry_count()), "{}", slow.0.entry_count());

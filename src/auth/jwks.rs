@@ -182,7 +182,11 @@ impl JwksCache {
     }
 
     /// Fetches the keys because of a key id, unless the limits forbid it.
-    pub(super) async fn fetch(self: &Arc<Self>, wanted: KeySelector<'_>, access: &AuthenticatorInner) -> FetchOutcome {
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        wanted: KeySelector<'_>,
+        access: &AuthenticatorInner,
+    ) -> FetchOutcome {
         let keys = Arc::clone(self);
         let id = wanted.id.map(Box::from);
         let seen = wanted.seen;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::auth::jwks::{FetchOutcome, JwksCache, KeySelector};
-use crate::auth::{ClientName, AuthenticatorInner, Networks, FailureReason};
+use crate::auth::{AuthenticatorInner, ClientName, FailureReason, Networks};
 
 /// Accepted difference between the issuer's clock and this one, in seconds.
 const CLOCK_LEEWAY_SECS: f64 = 60.0;
@@ -182,7 +182,12 @@ impl Issuer {
         }
     }
 
-    fn verify_signature(&self, token: &str, algorithm: Algorithm, key: &DecodingKey) -> SignatureCheck {
+    fn verify_signature(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        key: &DecodingKey,
+    ) -> SignatureCheck {
         let mut validation = Validation::new(algorithm.to_jsonwebtoken());
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
@@ -192,7 +197,9 @@ impl Issuer {
         validation.validate_exp = false;
         match decode::<Claims>(token, key, &validation) {
             Ok(token) => SignatureCheck::Valid(token.claims),
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => SignatureCheck::OtherKey,
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {
+                SignatureCheck::OtherKey
+            }
             Err(error) => {
                 let reason = describe_error(error.kind());
                 tracing::info!(issuer = %self.name, "a signed token is not accepted: {reason}");

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use url::Url;
 
-pub use crate::auth::client_ip::{Networks, InvalidNetwork};
+pub use crate::auth::client_ip::{InvalidNetwork, Networks};
 pub use crate::auth::client_name::{ClientName, InvalidClientName};
 use crate::auth::failed_auth_throttle::FailedAuthThrottle;
 use crate::auth::jwks::{JwksCache, JwksClient};
@@ -194,7 +194,13 @@ impl Authenticator {
     /// Reports whether this is the token of the webhooks.
     #[must_use]
     pub fn is_webhook_token(&self, presented: &[u8]) -> bool {
-        self.0.active.load().settings.webhook_token.as_ref().is_some_and(|token| token.matches(presented))
+        self.0
+            .active
+            .load()
+            .settings
+            .webhook_token
+            .as_ref()
+            .is_some_and(|token| token.matches(presented))
     }
 
     /// Returns the client that presents a token, if its request may be answered. `presented` holds
@@ -210,7 +216,8 @@ impl Authenticator {
         forwarded: &[&[u8]],
     ) -> Result<ClientName, AuthFailure> {
         let active = self.0.active.load_full();
-        let address = peer.and_then(|peer| active.settings.trusted_proxies.client_address(peer, forwarded));
+        let address =
+            peer.and_then(|peer| active.settings.trusted_proxies.client_address(peer, forwarded));
         if presented.is_empty() {
             return Err(AuthFailure { client: None, address, reason: FailureReason::Missing });
         }
@@ -229,7 +236,9 @@ impl Authenticator {
         let caller = recognised.caller.clone();
         match recognised.verdict {
             Ok(()) if recognised.is_accepted_from(address) => Ok(caller),
-            Ok(()) => Err(AuthFailure { client: Some(caller), address, reason: FailureReason::Network }),
+            Ok(()) => {
+                Err(AuthFailure { client: Some(caller), address, reason: FailureReason::Network })
+            }
             Err(why) => Err(AuthFailure { client: Some(caller), address, reason: why }),
         }
     }
@@ -277,7 +286,11 @@ impl ActiveSettings {
             // that time.
             let of_issuer = match known.get(url) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(JwksCache::new(url.clone(), JwksClient::for_url(url)?, Arc::clone(clock))),
+                None => Arc::new(JwksCache::new(
+                    url.clone(),
+                    JwksClient::for_url(url)?,
+                    Arc::clone(clock),
+                )),
             };
             keys.insert(url.clone(), of_issuer);
         }
@@ -301,7 +314,11 @@ impl ActiveSettings {
     }
 
     /// Returns the issuer that has signed one of these tokens.
-    async fn find_issuer(&self, presented: &[Vec<u8>], access: &AuthenticatorInner) -> Option<TokenOwner<'_>> {
+    async fn find_issuer(
+        &self,
+        presented: &[Vec<u8>],
+        access: &AuthenticatorInner,
+    ) -> Option<TokenOwner<'_>> {
         for token in presented {
             let Ok(token) = std::str::from_utf8(token) else { continue };
             let found = self.find_issuer_of_token(token, access).await;
@@ -313,7 +330,11 @@ impl ActiveSettings {
     }
 
     /// Returns the issuer that has signed this token.
-    async fn find_issuer_of_token(&self, token: &str, access: &AuthenticatorInner) -> Option<TokenOwner<'_>> {
+    async fn find_issuer_of_token(
+        &self,
+        token: &str,
+        access: &AuthenticatorInner,
+    ) -> Option<TokenOwner<'_>> {
         let mut found = None;
         let mut seen = HashMap::new();
         for (url, keys) in &self.jwks_caches {

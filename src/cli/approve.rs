@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::CommandError;
 use crate::cli::approvals;
-use crate::cli::approvals::{ApprovalResponse, HeldChangeReport, ApprovalRequest, wire};
+use crate::cli::approvals::{ApprovalRequest, ApprovalResponse, HeldChangeReport, wire};
 use crate::cli::healthcheck::request;
 use crate::config::ApproveArgs;
 
@@ -21,7 +21,9 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), CommandError> {
     let held = match exchange(pid, &ApprovalRequest::Show).await? {
         ApprovalResponse::Held(held) => held,
         ApprovalResponse::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
-        other @ (ApprovalResponse::Published(_) | ApprovalResponse::Another(_) | ApprovalResponse::Failed(_)) => {
+        other @ (ApprovalResponse::Published(_)
+        | ApprovalResponse::Another(_)
+        | ApprovalResponse::Failed(_)) => {
             return Err(unexpected_response(&other));
         }
     };
@@ -30,11 +32,13 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), CommandError> {
         return Ok(writeln!(out, "Not approved.")?);
     }
     match exchange(pid, &ApprovalRequest::Approve(held.id)).await? {
-        ApprovalResponse::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
-        ApprovalResponse::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
-        other @ (ApprovalResponse::Held(_) | ApprovalResponse::Another(_) | ApprovalResponse::Failed(_)) => {
-            Err(unexpected_response(&other))
+        ApprovalResponse::Published(users) => {
+            Ok(writeln!(out, "Published: {users} users are served.")?)
         }
+        ApprovalResponse::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
+        other @ (ApprovalResponse::Held(_)
+        | ApprovalResponse::Another(_)
+        | ApprovalResponse::Failed(_)) => Err(unexpected_response(&other)),
     }
 }
 
@@ -53,7 +57,11 @@ fn print(held: &HeldChangeReport, with_users: bool, out: &mut impl Write) -> io:
 
 /// Reports whether the operator confirms this change: by its id, by `--yes` or at a prompt on a
 /// terminal.
-fn is_confirmed(held: &HeldChangeReport, args: &ApproveArgs, out: &mut impl Write) -> Result<bool, CommandError> {
+fn is_confirmed(
+    held: &HeldChangeReport,
+    args: &ApproveArgs,
+    out: &mut impl Write,
+) -> Result<bool, CommandError> {
     if let Some(id) = &args.id {
         return if *id == held.id { Ok(true) } else { Err(change_was_replaced(&held.id)) };
     }
@@ -86,7 +94,9 @@ fn unexpected_response(answer: &ApprovalResponse) -> CommandError {
         ApprovalResponse::Failed(reason) => {
             CommandError::Failed(format!("the change could not be published: {reason}"))
         }
-        ApprovalResponse::Held(_) | ApprovalResponse::NothingHeld | ApprovalResponse::Published(_) => {
+        ApprovalResponse::Held(_)
+        | ApprovalResponse::NothingHeld
+        | ApprovalResponse::Published(_) => {
             CommandError::Failed("the server sent an unexpected response".to_owned())
         }
     }
@@ -170,7 +180,8 @@ mod tests {
 
     #[tokio::test]
     async fn error_names_a_process_without_an_approval_socket() {
-        let failure = exchange(std::process::id(), &ApprovalRequest::Show).await.unwrap_err().to_string();
+        let failure =
+            exchange(std::process::id(), &ApprovalRequest::Show).await.unwrap_err().to_string();
         assert!(failure.contains("accepts no approval from this user"), "{failure}");
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::simulator::world;
 use crate::cli::{CommandError, approval_signal, handle_approvals, start_logs, stop_signal, token};
 use crate::clock::SystemClock;
 use crate::config::{Config, DemoArgs, PersonioSettings, ServerSettings};
-use crate::simulator::{SimulatorOptions, SimulatedRateLimit, Simulator};
+use crate::simulator::{SimulatedRateLimit, Simulator, SimulatorOptions};
 
 /// Rate limit of the simulator: high enough for a demonstration without delays, but not unlimited.
 const SIMULATOR_RATE: SimulatedRateLimit = SimulatedRateLimit { per_second: 2000.0, burst: 4000.0 };
@@ -54,11 +54,17 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Com
     let base_url = application.base_url();
     let status_page = has_status_page.then(|| base_url.trim_end_matches("/scim/v2"));
     let persons = args.population.persons;
-    print_instructions(&mut std::io::stdout(), persons, base_url, token.expose_secret(), status_page)?;
+    print_instructions(
+        &mut std::io::stdout(),
+        persons,
+        base_url,
+        token.expose_secret(),
+        status_page,
+    )?;
     application.run(stop).await?;
     upstream_handle.stop(false).await;
     #[cfg(feature = "otlp")]
-    traces.end().await;
+    traces.shutdown().await;
     Ok(())
 }
 

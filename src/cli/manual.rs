@@ -4,7 +4,7 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::cli::CommandError;
-use crate::cli::stdout::{print, ignore_broken_pipe};
+use crate::cli::stdout::{ignore_broken_pipe, print};
 use crate::config::{Args, CompletionsArgs, ManArgs};
 
 const COMMAND_NAME: &str = "personio-scim";

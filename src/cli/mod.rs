@@ -141,7 +141,10 @@ struct HangupSignal {
 }
 
 fn hangup_signal() -> Result<HangupSignal, CommandError> {
-    Ok(HangupSignal { signal: signal(SignalKind::hangup())?, logs_to_terminal: stderr().is_terminal() })
+    Ok(HangupSignal {
+        signal: signal(SignalKind::hangup())?,
+        logs_to_terminal: stderr().is_terminal(),
+    })
 }
 
 /// Reloads the settings at each SIGHUP, from the same sources as at the start. Returns when the
@@ -169,7 +172,10 @@ async fn reload_on_hangup(
     }
 }
 
-fn reload(live: &ReloadHandle, read: &impl Fn() -> Result<Config, config::Error>) -> Result<(), CommandError> {
+fn reload(
+    live: &ReloadHandle,
+    read: &impl Fn() -> Result<Config, config::Error>,
+) -> Result<(), CommandError> {
     live.apply(read()?)?;
     Ok(())
 }

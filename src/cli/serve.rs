@@ -6,7 +6,8 @@ use clap::ArgMatches;
 
 use crate::app::{Application, Tuning};
 use crate::cli::{
-    CommandError, approval_signal, hangup_signal, reload_on_hangup, handle_approvals, start_logs, stop_signal,
+    CommandError, approval_signal, handle_approvals, hangup_signal, reload_on_hangup, start_logs,
+    stop_signal,
 };
 use crate::clock::SystemClock;
 use crate::config::{Config, ServeArgs};
@@ -40,6 +41,6 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Co
     };
     application.run(ended).await?;
     #[cfg(feature = "otlp")]
-    traces.end().await;
+    traces.shutdown().await;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::cli::{CommandError, start_logs, stop_signal};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::config::{Population, SimulatorArgs};
-use crate::simulator::{SimulatorOptions, SimulatedRateLimit, Simulator, World};
+use crate::simulator::{SimulatedRateLimit, Simulator, SimulatorOptions, World};
 
 pub(super) async fn run(args: &SimulatorArgs) -> Result<(), CommandError> {
     let address = config::listen_address(&args.listen)?;

@@ -62,7 +62,7 @@ pub(super) struct PersonioArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct ScimArgs {
     /// Address and port to listen on
-    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
+    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
     pub(super) listen: String,
     /// PEM file with the certificate of the server, followed by its chain; with it, the server
     /// speaks TLS
@@ -258,7 +258,7 @@ pub struct ApproveArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalServer {
     /// Address on which the server listens
-    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
+    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
     pub(super) listen: String,
     /// Certificate of the server: if it is set, requests use TLS. The file is not read
     #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use crate::auth::{Algorithm, ClientName, Client, Issuer, Networks, AuthSettings, TokenHash};
+use crate::auth::{Algorithm, AuthSettings, Client, ClientName, Issuer, Networks, TokenHash};
 use crate::config::parsers;
 use crate::config::parsers::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
@@ -126,7 +126,9 @@ pub(super) fn with_tokens(
     let webhook = token_of(webhook);
     if let Some(same) = client_with(&rules, &webhook) {
         return Err(match same.name.as_str() {
-            DEFAULT_CLIENT_NAME if bearer.is_some() => format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}"),
+            DEFAULT_CLIENT_NAME if bearer.is_some() => {
+                format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}")
+            }
             name => format!("{WEBHOOK_TOKEN} is the same as the token of the client `{name}`"),
         });
     }
@@ -149,7 +151,11 @@ fn has_name(rules: &AuthSettings, caller: &ClientName) -> bool {
 }
 
 /// Adds a name, unless another client or issuer has it.
-fn claim_name(names: &mut HashSet<ClientName>, kind: &str, caller: &ClientName) -> Result<(), String> {
+fn claim_name(
+    names: &mut HashSet<ClientName>,
+    kind: &str,
+    caller: &ClientName,
+) -> Result<(), String> {
     if !names.insert(caller.clone()) {
         return Err(format!("{kind} `{caller}`: this name is taken"));
     }
@@ -418,7 +424,9 @@ mod tests {
     #[test]
     fn equal_tokens_are_refused() {
         let file = || {
-            parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().auth_settings
+            parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n"))
+                .unwrap()
+                .auth_settings
         };
         let secret = |text: &str| SecretString::from(text);
         let (own, webhook) = (secret("0123456789abcdef"), secret("fedcba9876543210"));
@@ -453,8 +461,9 @@ mod tests {
                 (found, _) => panic!("{expected:?}: {found:?}"),
             }
         }
-        let named =
-            parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n")).unwrap().auth_settings;
+        let named = parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n"))
+            .unwrap()
+            .auth_settings;
         assert!(with_tokens(named.clone(), None, None).is_ok());
         assert!(
             with_tokens(named, Some(&own), None)

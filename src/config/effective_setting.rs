@@ -140,7 +140,9 @@ mod tests {
 
     #[test]
     fn secrets_are_redacted() {
-        for (told, least) in [(effective_values::<ServeArgs>("serve"), 4), (effective_values::<DemoArgs>("demo"), 3)] {
+        for (told, least) in
+            [(effective_values::<ServeArgs>("serve"), 4), (effective_values::<DemoArgs>("demo"), 3)]
+        {
             let mut secrets = 0;
             for (flag, value) in told {
                 let is_secret = ["secret", "token", "key"].iter().any(|word| flag.contains(word));

@@ -55,13 +55,13 @@ struct ConfigFile {
     users: UsersTable,
     #[serde(default)]
     groups: GroupsTable,
-    #[serde(default, deserialize_with = "tables")]
+    #[serde(default, deserialize_with = "deserialize_tables")]
     custom_attribute: Vec<CustomAttributeTable>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
-    #[serde(default, deserialize_with = "tables")]
+    #[serde(default, deserialize_with = "deserialize_tables")]
     client: Vec<ClientTable>,
-    #[serde(default, deserialize_with = "tables")]
+    #[serde(default, deserialize_with = "deserialize_tables")]
     issuer: Vec<IssuerTable>,
 }
 
@@ -171,7 +171,8 @@ pub(super) fn read_file(path: &str) -> Result<CheckedConfigFile, Error> {
 }
 
 pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
-    let mut file: ConfigFile = toml::from_str(text).map_err(|error| describe_error(text, &error))?;
+    let mut file: ConfigFile =
+        toml::from_str(text).map_err(|error| describe_error(text, &error))?;
     let clients = mem::take(&mut file.client);
     let issuers = mem::take(&mut file.issuer);
     let rules = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
@@ -280,7 +281,10 @@ fn group_kind(unit: GroupKindSetting) -> GroupKind {
     }
 }
 
-fn check_custom_attribute(attribute: CustomAttributeTable, names: &mut HashSet<String>) -> Result<CustomAttributePolicy, String> {
+fn check_custom_attribute(
+    attribute: CustomAttributeTable,
+    names: &mut HashSet<String>,
+) -> Result<CustomAttributePolicy, String> {
     let CustomAttributeTable { id, global_id, name, kind, multi_valued } = attribute;
     if !scim::is_attribute_name(&name) {
         return Err(format!(
@@ -307,7 +311,10 @@ fn check_custom_attribute(attribute: CustomAttributeTable, names: &mut HashSet<S
         CustomAttributeKind::Decimal => AttributeType::Decimal,
         CustomAttributeKind::Integer => AttributeType::Integer,
     };
-    Ok(CustomAttributePolicy { id, definition: scim::CustomAttributeDefinition { name, attribute_type: kind, multi_valued } })
+    Ok(CustomAttributePolicy {
+        id,
+        definition: scim::CustomAttributeDefinition { name, attribute_type: kind, multi_valued },
+    })
 }
 
 /// Refuses a `text` that is recognised as personal data. `part` names the text and its attribute.
@@ -354,7 +361,10 @@ mod tests {
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
-        assert_eq!(policy.required_custom_attribute_ids(), ["dynamic_777", "dynamic_778", "job_level"]);
+        assert_eq!(
+            policy.required_custom_attribute_ids(),
+            ["dynamic_777", "dynamic_778", "job_level"]
+        );
         let expected = scim::CustomAttributeDefinition {
             name: "badges".into(),
             attribute_type: AttributeType::Integer,
@@ -373,9 +383,13 @@ mod tests {
         .concat();
         let examples: Vec<&str> =
             pages.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        let chosen: Vec<CheckedConfigFile> = examples.iter().map(|example| parse(example).unwrap()).collect();
+        let chosen: Vec<CheckedConfigFile> =
+            examples.iter().map(|example| parse(example).unwrap()).collect();
         let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
-        assert_eq!((clients.auth_settings.clients.len(), clients.auth_settings.issuers.len()), (1, 1));
+        assert_eq!(
+            (clients.auth_settings.clients.len(), clients.auth_settings.issuers.len()),
+            (1, 1)
+        );
         assert_eq!(mapping.policy.custom_attributes.len(), 1);
         // Both examples belong to one file, in which keys without a table come first.
         assert!(

@@ -36,7 +36,9 @@ use crate::config::args::{PersonioArgs, ScimArgs};
 pub use crate::config::command::{Args, Command};
 pub use crate::config::effective_setting::EffectiveSetting;
 use crate::config::mapping::CheckedConfigFile;
-pub use crate::config::parse_args::{CheckArgs, CheckSettings, ExportArgs, ExportFormat, ReadingSettings};
+pub use crate::config::parse_args::{
+    CheckArgs, CheckSettings, ExportArgs, ExportFormat, ReadingSettings,
+};
 use crate::config::parsers::SettingSource;
 pub use crate::config::parsers::is_loopback;
 pub use crate::config::proxy::{Proxy, http_only_proxy, proxy};

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::config::args::{DEFAULT_LISTEN, LogArgs, PersonioArgs, ScimArgs};
 use crate::config::{
-    Error, PersonioSettings, ServerSettings, configuration_file, environment, invalid_arguments, parsers, personio_settings,
-    refuse_missing, server_settings,
+    Error, PersonioSettings, ServerSettings, configuration_file, environment, invalid_arguments,
+    parsers, personio_settings, refuse_missing, server_settings,
 };
 use crate::mapping::MappingPolicy;
 
@@ -62,7 +62,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     reading: ReadingArgs,
     /// Format of the users
-    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
     pub format: ExportFormat,
     /// File to write, which appears once it is complete [default: standard output]
     #[arg(long, short, value_name = "FILE")]

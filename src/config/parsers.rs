@@ -25,7 +25,7 @@ pub(super) struct SettingSource {
 
 macro_rules! settings {
     ($($name:ident = $flag:literal, $variable:literal);* $(;)?) => {
-        $(pub(super) const $name: Setting = Setting { flag: $flag, variable: $variable };)*
+        $(pub(super) const $name: SettingSource = SettingSource { flag: $flag, variable: $variable };)*
     };
 }
 
@@ -92,7 +92,10 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 const MIN_MAX_RESULTS: usize = 1000;
 
 /// Returns the trimmed text of an optional setting, which must not be empty.
-pub(super) fn non_empty(setting: SettingSource, text: Option<&str>) -> Result<Option<String>, Error> {
+pub(super) fn non_empty(
+    setting: SettingSource,
+    text: Option<&str>,
+) -> Result<Option<String>, Error> {
     match text.map(str::trim) {
         Some("") => Err(Error(format!("{setting} is empty"))),
         text => Ok(text.map(str::to_owned)),

@@ -25,7 +25,9 @@ pub struct StateFileSettings {
 }
 
 /// Returns the settings of the state file, if it is configured.
-pub(super) fn state_file_settings(matches: &ArgMatches) -> Result<Option<StateFileSettings>, Error> {
+pub(super) fn state_file_settings(
+    matches: &ArgMatches,
+) -> Result<Option<StateFileSettings>, Error> {
     let path = parsers::optional_text("state_file", matches);
     match (path, parsers::secret(STATE_KEY, matches)?) {
         (None, None) => Ok(None),

@@ -44,7 +44,9 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
         if !is_sibling && is_secret(candidate) {
             continue;
         }
-        let Some(rank) = rank(&word, &comparable_letters(candidate), synonym.as_deref()) else { continue };
+        let Some(rank) = rank(&word, &comparable_letters(candidate), synonym.as_deref()) else {
+            continue;
+        };
         let rank = if is_sibling { rank } else { rank + 50 };
         if best.is_none_or(|(lowest, _)| rank < lowest) {
             best = Some((rank, candidate));
@@ -95,7 +97,8 @@ pub(super) fn question(word: &str, candidates: &[&str]) -> String {
 /// Returns the letters that are compared: lower case, without prefix and separators.
 fn comparable_letters(name: &str) -> String {
     let name = name.trim_start_matches('-');
-    let name = VARIABLE_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    let name =
+        VARIABLE_PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     let mut bare = String::new();
     for char in name.chars() {
         if !matches!(char, '_' | '-' | '.') {

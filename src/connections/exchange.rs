@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::connections::flow::ConnectionState;
-use crate::connections::registry::{ConnectionRegistry, BodyRegistration};
+use crate::connections::registry::{BodyRegistration, ConnectionRegistry};
 
 /// Number of bytes of a large response that the HTTP library gets at once, since it copies them.
 const MAX_PART_BYTES: usize = 32 * 1024;
@@ -126,7 +126,10 @@ impl Exchange {
     }
 
     /// Prepares the response for sending.
-    pub(super) async fn end<B: MessageBody>(self, mut response: Response<B>) -> Response<SentBody<B>> {
+    pub(super) async fn end<B: MessageBody>(
+        self,
+        mut response: Response<B>,
+    ) -> Response<SentBody<B>> {
         let Self { connection, answering, body } = self;
         let unread = match body {
             Some(mut body) => {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use crate::connections::exchange::accept_token;
 pub use crate::connections::open_files::{OpenFiles, raise_limit};
-pub use crate::connections::registry::{IsExempt, ConnectionLimits, ConnectionRegistry};
+pub use crate::connections::registry::{ConnectionLimits, ConnectionRegistry, IsExempt};
 pub use crate::connections::server::{ServerSocket, start};
 
 /// Time limit for a TLS handshake. The time for the first head of a request begins after it.

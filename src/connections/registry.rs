@@ -298,7 +298,11 @@ impl ConnectionRegistry {
         admission
     }
 
-    fn enter(self: &Arc<Self>, tables: &mut ConnectionTables, address: Option<IpAddr>) -> Admission {
+    fn enter(
+        self: &Arc<Self>,
+        tables: &mut ConnectionTables,
+        address: Option<IpAddr>,
+    ) -> Admission {
         let id = tables.next_id;
         tables.next_id += 1;
         tables.admitted += 1;
@@ -372,11 +376,16 @@ impl ConnectionRegistry {
 
     /// Notes that a large body is being sent. If too many bytes wait, the peers that have read
     /// nothing for the longest time are disconnected.
-    pub(super) fn send(self: &Arc<Self>, slot: &Arc<ConnectionSlot>, body: &Bytes) -> BodyRegistration {
+    pub(super) fn send(
+        self: &Arc<Self>,
+        slot: &Arc<ConnectionSlot>,
+        body: &Bytes,
+    ) -> BodyRegistration {
         let key = body.as_ptr() as usize;
         let mut tables = self.lock_tables();
         let length = body.len();
-        let shared = tables.bodies.entry(key).or_insert(BodyInFlight { length, readers: Vec::new() });
+        let shared =
+            tables.bodies.entry(key).or_insert(BodyInFlight { length, readers: Vec::new() });
         shared.readers.push(Arc::clone(slot));
         if shared.readers.len() == 1 {
             tables.unsent_bytes += length;
@@ -492,12 +501,22 @@ struct ReachedLimit {
 impl ConnectionTables {
     /// Has another connection closed if there is no room for a new one from `address`. Returns the
     /// limit that was met.
-    fn make_room(&mut self, limits: ConnectionLimits, address: Option<IpAddr>) -> Option<ReachedLimit> {
+    fn make_room(
+        &mut self,
+        limits: ConnectionLimits,
+        address: Option<IpAddr>,
+    ) -> Option<ReachedLimit> {
         if self.count_of(address) >= limits.unknown_per_address {
-            return Some(ReachedLimit { reason: CloseReason::AddressLimit, has_room: self.close_oldest(address) });
+            return Some(ReachedLimit {
+                reason: CloseReason::AddressLimit,
+                has_room: self.close_oldest(address),
+            });
         }
         if self.admitted >= limits.admitted() {
-            return Some(ReachedLimit { reason: CloseReason::TotalLimit, has_room: self.close_oldest(None) });
+            return Some(ReachedLimit {
+                reason: CloseReason::TotalLimit,
+                has_room: self.close_oldest(None),
+            });
         }
         None
     }
@@ -683,7 +702,8 @@ fn subscriber(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: ConnectionLimits = ConnectionLimits { known: 3, reserved: 2, overflow: 2, unknown_per_address: 2 };
+    const LIMITS: ConnectionLimits =
+        ConnectionLimits { known: 3, reserved: 2, overflow: 2, unknown_per_address: 2 };
 
     fn registry() -> Arc<ConnectionRegistry> {
         ConnectionRegistry::new(LIMITS, Box::new(|address| address == IpAddr::from([10, 0, 0, 1])))
@@ -710,7 +730,8 @@ mod tests {
 
     #[test]
     fn full_address_closes_its_oldest_unknown_connection() {
-        let limits = ConnectionLimits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
+        let limits =
+            ConnectionLimits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
         let registry = ConnectionRegistry::new(limits, Box::new(|_| false));
         let mut all: Vec<_> = (0..5).map(|_| admit(&registry, 1)).collect();
         let other = admit(&registry, 2);
@@ -738,7 +759,8 @@ mod tests {
     fn newer_half_of_connections_is_not_closed() {
         // The addresses have a limit, or are those of a proxy without one.
         for proxied in [false, true] {
-            let limits = ConnectionLimits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
+            let limits =
+                ConnectionLimits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
             let registry = ConnectionRegistry::new(limits, Box::new(move |_| proxied));
             let older: Vec<_> =
                 (0..20).map(|number| registry.admit(address(number)).unwrap()).collect();
@@ -758,7 +780,8 @@ mod tests {
 
     #[test]
     fn new_connection_is_not_closed_for_others() {
-        let limits = ConnectionLimits { known: 1, reserved: 7, overflow: 2, unknown_per_address: 20 };
+        let limits =
+            ConnectionLimits { known: 1, reserved: 7, overflow: 2, unknown_per_address: 20 };
         let registry = ConnectionRegistry::new(limits, Box::new(|_| false));
         let health = registry.admit(address(100)).unwrap();
         let mut others = Vec::new();
@@ -841,7 +864,11 @@ mod tests {
         first.slot.set_blocked(Some(Duration::from_secs(2)));
         second.slot.set_blocked(Some(Duration::from_secs(1)));
         let sent = [registry.send(&first.slot, &body), registry.send(&second.slot, &body.clone())];
-        assert_eq!(registry.lock_tables().unsent_bytes, body.len(), "the same bytes are counted once");
+        assert_eq!(
+            registry.lock_tables().unsent_bytes,
+            body.len(),
+            "the same bytes are counted once"
+        );
         let others = [Bytes::from(vec![0; body.len()]), Bytes::from(vec![0; body.len()])];
         let third_sent = registry.send(&third.slot, &others[0]);
         assert!(!admissions.iter().any(is_closing));
@@ -855,7 +882,8 @@ mod tests {
 
     #[test]
     fn a_large_body_disconnects_as_many_slow_readers_as_it_needs() {
-        let limits = ConnectionLimits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 };
+        let limits =
+            ConnectionLimits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 };
         let registry = ConnectionRegistry::new(limits, Box::new(|_| true));
         let part = MAX_UNSENT_BYTES / 8;
         let small: Vec<Bytes> = (0..8).map(|_| Bytes::from(vec![0; part])).collect();

@@ -162,7 +162,8 @@ impl GuardedStream {
                 self.had_request = true;
                 self.flow.head_passed();
             }
-            if (self.head_scan.is_begun() || end.is_some()) && self.flow.head_since.get().is_none() {
+            if (self.head_scan.is_begun() || end.is_some()) && self.flow.head_since.get().is_none()
+            {
                 self.flow.head_since.set(Some(Instant::now()));
             }
         }

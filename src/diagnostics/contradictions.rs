@@ -67,14 +67,18 @@ impl Contradictions {
         }
         if self.active_after_last_working_day > 0 {
             let count = self.active_after_last_working_day;
-            what.push(format!("{} still ACTIVE after the last working day", format_count_with_verb(count)));
+            what.push(format!(
+                "{} still ACTIVE after the last working day",
+                format_count_with_verb(count)
+            ));
             remedies.push(
                 "`active_until` in the mapping file makes people inactive after their last \
                  working day.",
             );
         }
         if what.is_empty() {
-            let what = format!("employment status matches the dates of {}", format_person_count(read));
+            let what =
+                format!("employment status matches the dates of {}", format_person_count(read));
             return Finding::pass("dates", what);
         }
         let what = format!("of {}, {}", format_person_count(read), what.join("; "));
@@ -127,7 +131,10 @@ mod tests {
         let finding = contradictions_finding(&people, &rules);
         assert_eq!(finding.description, expected);
         let is_fine = expected.contains("matches");
-        assert_eq!(finding.outcome, if is_fine { FindingOutcome::Pass } else { FindingOutcome::Warning });
+        assert_eq!(
+            finding.outcome,
+            if is_fine { FindingOutcome::Pass } else { FindingOutcome::Warning }
+        );
     }
 
     fn of(status: &str, start: &str) -> Value {
@@ -142,8 +149,10 @@ mod tests {
     #[test]
     fn contradictions_are_counted_by_person() {
         let default = MappingPolicy::default();
-        let chosen =
-            MappingPolicy { active_until: Some(ActiveUntil::TerminationDate), ..MappingPolicy::default() };
+        let chosen = MappingPolicy {
+            active_until: Some(ActiveUntil::TerminationDate),
+            ..MappingPolicy::default()
+        };
         let fine = [
             json!([of("ACTIVE", "2026-11-23")]),
             json!([of("LEAVE", "2026-11-24"), of("ONBOARDING", "2026-11-16")]),

@@ -1,7 +1,9 @@
 //! Coverage: the number of persons who have each attribute. Personio omits attributes that a
 //! credential may not read. An attribute that no person has is therefore most likely not readable.
 
-use crate::mapping::employment::{cost_center_id, legal_entity, office, supervisor, title, unit_id};
+use crate::mapping::employment::{
+    cost_center_id, legal_entity, office, supervisor, title, unit_id,
+};
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Person};
 use crate::sync::record_codec::DecodedRecord;
@@ -89,7 +91,10 @@ pub(crate) fn measure_coverage(people: &[DecodedRecord], rules: &DateRules<'_>) 
 }
 
 /// Returns the primary employments of the persons whose employments are known.
-fn primary_employments<'p>(people: &'p [DecodedRecord], rules: &DateRules<'_>) -> Vec<&'p Employment> {
+fn primary_employments<'p>(
+    people: &'p [DecodedRecord],
+    rules: &DateRules<'_>,
+) -> Vec<&'p Employment> {
     let mut primary_employments: Vec<&Employment> = Vec::new();
     for facts in people {
         if let Some(employments) = &facts.employments {

@@ -41,7 +41,10 @@ pub enum CustomAttributeUse {
 }
 
 /// Returns the custom attributes of `persons`, ordered by id.
-pub(crate) fn report_custom_attributes(persons: &[Vec<AttributeMetadata>], policy: &MappingPolicy) -> Vec<CustomAttributeReport> {
+pub(crate) fn report_custom_attributes(
+    persons: &[Vec<AttributeMetadata>],
+    policy: &MappingPolicy,
+) -> Vec<CustomAttributeReport> {
     let mut by_id: BTreeMap<&str, CustomAttributeReport> = BTreeMap::new();
     for head in persons.iter().flatten() {
         let known = by_id.entry(&head.id).or_insert_with(|| CustomAttributeReport {
@@ -73,7 +76,11 @@ fn fill(known: &mut Option<String>, seen: &Option<String>) {
 }
 
 /// Returns the use of an attribute. `ids` contains the ids of all custom attributes.
-fn determine_use(attribute: &CustomAttributeReport, policy: &MappingPolicy, ids: &BTreeSet<String>) -> CustomAttributeUse {
+fn determine_use(
+    attribute: &CustomAttributeReport,
+    policy: &MappingPolicy,
+    ids: &BTreeSet<String>,
+) -> CustomAttributeUse {
     if attribute.personal_part().is_some() {
         return CustomAttributeUse::Personal;
     }
@@ -182,7 +189,10 @@ fn finding(
     if count < attribute.present {
         let unusable = attribute.present - count;
         return doubtful(
-            format!("{unusable} of {} values of {id} cannot be served as {name}", attribute.present),
+            format!(
+                "{unusable} of {} values of {id} cannot be served as {name}",
+                attribute.present
+            ),
             "Check `type` and `multi_valued` in the mapping file: values of another type are left \
              out.",
         );

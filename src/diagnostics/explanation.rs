@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::employment::{
-    cost_center_id, last_working_day, legal_entity, office, supervisor, termination_date, title, unit_id,
+    cost_center_id, last_working_day, legal_entity, office, supervisor, termination_date, title,
+    unit_id,
 };
 use crate::mapping::person_header::PersonHeader;
-use crate::mapping::primary_employment::{ActivityRule, ActivityDecision};
+use crate::mapping::primary_employment::{ActivityDecision, ActivityRule};
 use crate::mapping::{CustomAttributePolicy, user_name};
 use crate::personio::LookupKind;
 use crate::personio::model::{Employment, Person, Status};
@@ -72,7 +73,10 @@ enum SourceValues {
 }
 
 /// Returns every value of `user` with its source, in the order of the resource.
-pub(crate) fn explain_user(user: &User, made: &ExplanationInput<'_>) -> Result<Vec<AttributeExplanation>, serde_json::Error> {
+pub(crate) fn explain_user(
+    user: &User,
+    made: &ExplanationInput<'_>,
+) -> Result<Vec<AttributeExplanation>, serde_json::Error> {
     let mut leaves = Vec::new();
     collect_leaves("", &serde_json::to_value(user)?, &mut leaves);
     let mut explained = Vec::with_capacity(leaves.len());
@@ -82,11 +86,20 @@ pub(crate) fn explain_user(user: &User, made: &ExplanationInput<'_>) -> Result<V
     Ok(explained)
 }
 
-fn explain_value(attribute: String, value: Value, made: &ExplanationInput<'_>) -> AttributeExplanation {
+fn explain_value(
+    attribute: String,
+    value: Value,
+    made: &ExplanationInput<'_>,
+) -> AttributeExplanation {
     let sources = made.possible_sources(&attribute);
     let Some(source) = sources.into_iter().find(|source| source.yields(&value)) else {
         // A value without a known source is masked completely.
-        return AttributeExplanation { attribute, value, source: None, sensitivity: Sensitivity::SmallSet };
+        return AttributeExplanation {
+            attribute,
+            value,
+            source: None,
+            sensitivity: Sensitivity::SmallSet,
+        };
     };
     let nature = match source.values {
         SourceValues::Fixed(_) => Sensitivity::Fixed,
@@ -99,9 +112,9 @@ fn explain_value(attribute: String, value: Value, made: &ExplanationInput<'_>) -
 impl ValueSource {
     fn yields(&self, value: &Value) -> bool {
         match &self.values {
-            SourceValues::LargeSet(values) | SourceValues::SmallSet(values) | SourceValues::Fixed(values) => {
-                values.contains(value)
-            }
+            SourceValues::LargeSet(values)
+            | SourceValues::SmallSet(values)
+            | SourceValues::Fixed(values) => values.contains(value),
             SourceValues::Computed => true,
         }
     }
@@ -131,16 +144,25 @@ pub(crate) fn collect_leaves(name: &str, value: &Value, leaves: &mut Vec<(String
     }
 }
 
-fn large_set_source<V: Into<Value>>(name: &str, values: impl IntoIterator<Item = V>) -> ValueSource {
+fn large_set_source<V: Into<Value>>(
+    name: &str,
+    values: impl IntoIterator<Item = V>,
+) -> ValueSource {
     ValueSource { name: name.to_owned(), values: SourceValues::LargeSet(json_values(values)) }
 }
 
-fn small_set_source<V: Into<Value>>(name: &str, values: impl IntoIterator<Item = V>) -> ValueSource {
+fn small_set_source<V: Into<Value>>(
+    name: &str,
+    values: impl IntoIterator<Item = V>,
+) -> ValueSource {
     ValueSource { name: name.to_owned(), values: SourceValues::SmallSet(json_values(values)) }
 }
 
 fn fixed_source<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> ValueSource {
-    ValueSource { name: "the same for all users".to_owned(), values: SourceValues::Fixed(json_values(values)) }
+    ValueSource {
+        name: "the same for all users".to_owned(),
+        values: SourceValues::Fixed(json_values(values)),
+    }
 }
 
 fn json_values<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Vec<Value> {
@@ -219,17 +241,28 @@ impl ExplanationInput<'_> {
             [user_name::fallback_user_name(&person.id)],
         );
         match attribute {
-            "schemas" => vec![fixed_source([scim::USER_SCHEMA, scim::ENTERPRISE_USER_SCHEMA, scim::PERSONIO_USER_SCHEMA])],
+            "schemas" => vec![fixed_source([
+                scim::USER_SCHEMA,
+                scim::ENTERPRISE_USER_SCHEMA,
+                scim::PERSONIO_USER_SCHEMA,
+            ])],
             "id" | "externalId" => vec![large_set_source("person.id", [person.id.clone()])],
             "userName" => vec![email, fallback],
             "name.formatted" => vec![full_name],
-            "name.familyName" => vec![large_set_source("person.last_name", person.last_name.clone())],
-            "name.givenName" => vec![large_set_source("person.first_name", person.first_name.clone())],
+            "name.familyName" => {
+                vec![large_set_source("person.last_name", person.last_name.clone())]
+            }
+            "name.givenName" => {
+                vec![large_set_source("person.first_name", person.first_name.clone())]
+            }
             "displayName" => {
-                let preferred = large_set_source("person.preferred_name", person.preferred_name.clone());
+                let preferred =
+                    large_set_source("person.preferred_name", person.preferred_name.clone());
                 vec![preferred, full_name, email, fallback]
             }
-            "title" => vec![large_set_source("employment.position.title", self.employment.and_then(title))],
+            "title" => {
+                vec![large_set_source("employment.position.title", self.employment.and_then(title))]
+            }
             "userType" => vec![small_set_source("employment.type", self.user_type())],
             "active" => vec![self.active_source()],
             "emails.value" => vec![email],
@@ -262,8 +295,12 @@ impl ExplanationInput<'_> {
             ActivityRule::BeforeStart => {
                 format!("{status}, employment.employment_start_date and active_before_start_days")
             }
-            ActivityRule::Withdrawn => format!("{status} and an end before the start, or before today"),
-            ActivityRule::ActiveUntil => format!("{status}, employment.termination and active_until"),
+            ActivityRule::Withdrawn => {
+                format!("{status} and an end before the start, or before today")
+            }
+            ActivityRule::ActiveUntil => {
+                format!("{status}, employment.termination and active_until")
+            }
         };
         small_set_source(&name, [self.activity.is_active])
     }
@@ -354,8 +391,12 @@ impl ExplanationInput<'_> {
     }
 
     fn extension_sources(&self, name: &str) -> Vec<ValueSource> {
-        if let Some(custom) =
-            self.context.policy.custom_attributes.iter().find(|custom| custom.definition.name == name)
+        if let Some(custom) = self
+            .context
+            .policy
+            .custom_attributes
+            .iter()
+            .find(|custom| custom.definition.name == name)
         {
             return vec![self.custom_attribute_source(custom)];
         }
@@ -365,9 +406,15 @@ impl ExplanationInput<'_> {
             "employmentStatus" => {
                 small_set_source("employment.status", employment.status.as_ref().map(Status::value))
             }
-            "employmentType" => small_set_source("employment.type", employment.employment_type.clone()),
-            "hireDate" => date_source("employment.employment_start_date", employment.employment_start_date),
-            "endDate" => date_source("employment.employment_end_date", employment.employment_end_date),
+            "employmentType" => {
+                small_set_source("employment.type", employment.employment_type.clone())
+            }
+            "hireDate" => {
+                date_source("employment.employment_start_date", employment.employment_start_date)
+            }
+            "endDate" => {
+                date_source("employment.employment_end_date", employment.employment_end_date)
+            }
             "terminationDate" => {
                 date_source("employment.termination.termination_date", termination_date(employment))
             }
@@ -377,22 +424,28 @@ impl ExplanationInput<'_> {
             "probationEndDate" => {
                 date_source("employment.probation_end_date", employment.probation_end_date)
             }
-            "contractEndDate" => date_source("employment.contract_end_date", employment.contract_end_date),
+            "contractEndDate" => {
+                date_source("employment.contract_end_date", employment.contract_end_date)
+            }
             "team" => self.unit_source(LookupKind::Team, "TEAM"),
             "office" => self.lookup_source(LookupKind::Workplace, "office", office(employment)),
-            "legalEntity" => {
-                self.lookup_source(LookupKind::LegalEntity, "legal_entity", legal_entity(employment))
-            }
+            "legalEntity" => self.lookup_source(
+                LookupKind::LegalEntity,
+                "legal_entity",
+                legal_entity(employment),
+            ),
             "orgUnits.value" => large_set_source(
                 "employment.org_units",
                 employment.org_units.iter().map(|unit| unit.id.clone()),
             ),
             "orgUnits.type" => large_set_source("employment.org_units", org_unit_types(employment)),
-            "orgUnits.display" => {
-                large_set_source("the names of employment.org_units", self.org_unit_names(employment))
-            }
+            "orgUnits.display" => large_set_source(
+                "the names of employment.org_units",
+                self.org_unit_names(employment),
+            ),
             "managerEmail" => {
-                let email = self.manager_card(supervisor(employment)).and_then(|card| card.header.email);
+                let email =
+                    self.manager_card(supervisor(employment)).and_then(|card| card.header.email);
                 large_set_source("the person.email of employment.supervisor", email)
             }
             _ => return Vec::new(),

@@ -7,13 +7,16 @@ use crate::diagnostics::coverage::Coverage;
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user_name;
-use crate::personio::{Error, FirstPage, PersonCount, LookupKind, LookupReport, TokenInfo, AdvertisedLimit};
+use crate::personio::{
+    AdvertisedLimit, Error, FirstPage, LookupKind, LookupReport, PersonCount, TokenInfo,
+};
 use crate::sync::completeness_check::CompletenessCheck;
 use crate::sync::lookup_ids::LookupUsage;
 use crate::sync::record_codec::DecodedRecord;
 
 /// Place in Personio's settings where an operator chooses access rights and readable attributes.
-const CREDENTIAL_SETTINGS_PAGE: &str = "In Personio, under Settings > Integrations > API credentials,";
+const CREDENTIAL_SETTINGS_PAGE: &str =
+    "In Personio, under Settings > Integrations > API credentials,";
 
 /// Beginning of the trace id in the text of an error.
 const TRACE_ID: &str = " (Personio's trace id";
@@ -84,12 +87,19 @@ pub(crate) fn token_finding(signed_in: &Result<TokenInfo, Error>, credential: &s
             );
             Finding::failure("token", cause_without_advice(error), remedy)
         }
-        Err(error) => Finding::failure("token", cause_without_advice(error), remedy_for_error(error, "be used")),
+        Err(error) => Finding::failure(
+            "token",
+            cause_without_advice(error),
+            remedy_for_error(error, "be used"),
+        ),
     }
 }
 
 /// Returns the finding about the first page of persons and the total number of persons.
-pub(crate) fn persons_finding(page: &Result<FirstPage, Error>, counted: &Result<PersonCount, Error>) -> Finding {
+pub(crate) fn persons_finding(
+    page: &Result<FirstPage, Error>,
+    counted: &Result<PersonCount, Error>,
+) -> Finding {
     let right = "read persons (personio:persons:read)";
     match page {
         Ok(FirstPage { persons, .. }) if persons.is_empty() => Finding::failure(
@@ -99,7 +109,9 @@ pub(crate) fn persons_finding(page: &Result<FirstPage, Error>, counted: &Result<
         ),
         Ok(FirstPage { persons, has_more_pages: is_followed, .. }) => {
             let what = match counted {
-                Ok(PersonCount::Exactly(count)) => format!("{} can be read", self::format_person_count(*count)),
+                Ok(PersonCount::Exactly(count)) => {
+                    format!("{} can be read", self::format_person_count(*count))
+                }
                 Ok(PersonCount::MoreThan(count)) => {
                     format!("more than {} can be read", self::format_person_count(*count))
                 }
@@ -111,7 +123,9 @@ pub(crate) fn persons_finding(page: &Result<FirstPage, Error>, counted: &Result<
             };
             Finding::pass("persons", what)
         }
-        Err(error) => Finding::failure("persons", cause_without_advice(error), remedy_for_error(error, right)),
+        Err(error) => {
+            Finding::failure("persons", cause_without_advice(error), remedy_for_error(error, right))
+        }
     }
 }
 
@@ -139,7 +153,8 @@ pub(crate) fn employments_finding(asked: usize, is_sample: bool, failures: &[Err
     };
     let (failed, reason) = (failures.len(), cause_without_advice(error));
     let what = format!("the employments of {failed} of {persons}{sample} cannot be read: {reason}");
-    let remedy = remedy_for_error(error, "read persons with their employments (personio:persons:read)");
+    let remedy =
+        remedy_for_error(error, "read persons with their employments (personio:persons:read)");
     // A first load fails when the employments of more than half of the persons are unreadable.
     if failures.len() * 2 > asked {
         return Finding::failure("employments", what, remedy);
@@ -179,7 +194,9 @@ impl LookUpNames {
                 unit: "legal entities",
                 served: "`organization` and `legalEntity`",
             },
-            LookupKind::Workplace => Self { step: "workplaces", unit: "workplaces", served: "`office`" },
+            LookupKind::Workplace => {
+                Self { step: "workplaces", unit: "workplaces", served: "`office`" }
+            }
             LookupKind::CostCenter => {
                 Self { step: "cost centres", unit: "cost centres", served: "`costCenter`" }
             }
@@ -407,8 +424,10 @@ fn remedy_for_missing_right(right: &str) -> String {
 /// needs.
 fn remedy_for_error(error: &Error, right: &str) -> String {
     match error {
-        // Only the token endpoint causes this error, and `token` has a remedy for it.
-        Error::Credential { .. } => format!("{CREDENTIAL_SETTINGS_PAGE} see whether the credential is active."),
+        // Only the token endpoint causes this error, and `token_finding` has a remedy for it.
+        Error::Credential { .. } => {
+            format!("{CREDENTIAL_SETTINGS_PAGE} see whether the credential is active.")
+        }
         Error::Unauthorized { .. } | Error::Forbidden { .. } => remedy_for_missing_right(right),
         Error::NotFound { .. } | Error::UnknownRoute { .. } => {
             "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is \

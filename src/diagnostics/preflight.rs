@@ -31,9 +31,12 @@ use crate::mapping::user_name;
 use crate::mapping::user_name::{AddressClaim, UserNames};
 pub use crate::personio::ConnectionFault;
 use crate::personio::model::Person;
-use crate::personio::{PersonioClient, PersonEmployments, Error, FirstPage, LookupNames, MalformedValue, AdvertisedLimit};
+use crate::personio::{
+    AdvertisedLimit, Error, FirstPage, LookupNames, MalformedValue, PersonEmployments,
+    PersonioClient,
+};
 use crate::scim::{ResourceContent, ResourceUrls, compare_list_keys};
-use crate::sync::lookup_ids::{LookupUsage, LookupIds};
+use crate::sync::lookup_ids::{LookupIds, LookupUsage};
 use crate::sync::record_codec::DecodedRecord;
 use crate::sync::refresh::check_response;
 
@@ -90,7 +93,7 @@ struct Sample {
 }
 
 impl Preflight {
-    /// Creates a preflight. With `is_bound` unset, a company whose persons mostly lack a status or
+    /// Creates a preflight. With `has_mass_change_guard` unset, a company whose persons mostly lack a status or
     /// an e-mail address causes a warning instead of an error.
     #[must_use]
     pub fn new(
@@ -103,7 +106,16 @@ impl Preflight {
         credential: String,
     ) -> Self {
         let attributes = ExtensionMapper::new(&policy);
-        Self { client, policy, extension_mapper: attributes, urls: locations, clock, has_mass_change_guard: is_bound, max_page_size: max_results, credential_settings: credential }
+        Self {
+            client,
+            policy,
+            extension_mapper: attributes,
+            urls: locations,
+            clock,
+            has_mass_change_guard: is_bound,
+            max_page_size: max_results,
+            credential_settings: credential,
+        }
     }
 
     /// Runs the preflight and explains the attributes of up to `persons` users.
@@ -143,7 +155,11 @@ impl Preflight {
         };
         let sample = self.read_sample(page, persons.max(MIN_EMPLOYMENT_SAMPLE)).await;
         let is_sample = sample.page.has_more_pages || sample.requested_count < sample.records.len();
-        report.findings.push(findings::employments_finding(sample.requested_count, is_sample, &sample.failures));
+        report.findings.push(findings::employments_finding(
+            sample.requested_count,
+            is_sample,
+            &sample.failures,
+        ));
         report.findings.extend(self.check_lookups(Some(&sample)).await);
         report.findings.extend(findings::page_size_finding(&counted));
         report.findings.extend(sample_values::malformed_values_finding(
@@ -153,27 +169,38 @@ impl Preflight {
         ));
         report.coverage = coverage::measure_coverage(&sample.records, &self.date_rules());
         report.findings.push(findings::attributes_finding(&report.coverage));
-        report.custom_attributes = custom_attributes::report_custom_attributes(&sample.page.attributes, &self.policy);
+        report.custom_attributes =
+            custom_attributes::report_custom_attributes(&sample.page.attributes, &self.policy);
         report.findings.extend(custom_attributes::mapping_findings(
             &self.policy,
             &self.extension_mapper,
             &report.custom_attributes,
             &sample.page.persons,
         ));
-        report.findings.push(contradictions::contradictions_finding(&sample.records, &self.date_rules()));
-        let serve = findings::serve_finding(&sample.records, &counted, &self.date_rules(), self.has_mass_change_guard);
+        report
+            .findings
+            .push(contradictions::contradictions_finding(&sample.records, &self.date_rules()));
+        let serve = findings::serve_finding(
+            &sample.records,
+            &counted,
+            &self.date_rules(),
+            self.has_mass_change_guard,
+        );
         report.findings.push(findings::replace_if_blocked(serve, &report.findings));
         report.explained_users = self.explain_users(&sample, persons).await;
     }
 
-    /// Returns a finding for each look-up. Without a `sample`, no unit counts as in use.
+    /// Returns a finding for each look-up. Without a `read_sample`, no unit counts as in use.
     async fn check_lookups(&self, sample: Option<&Sample>) -> Vec<Finding> {
         let mut found = Vec::new();
         for look_up in self.client.lookup_reports().await {
             let in_use = match sample {
-                Some(sample) => {
-                    LookupUsage::count(look_up.kind, &sample.records, &sample.lookup_names, &self.date_rules())
-                }
+                Some(sample) => LookupUsage::count(
+                    look_up.kind,
+                    &sample.records,
+                    &sample.lookup_names,
+                    &self.date_rules(),
+                ),
                 None => LookupUsage::default(),
             };
             found.push(findings::lookup_finding(&look_up, in_use));
@@ -181,7 +208,7 @@ impl Preflight {
         found
     }
 
-    /// Reads the employments of the first `asked` persons, and the names of the units in use.
+    /// Reads the employments of the first `requested_count` persons, and the names of the units in use.
     async fn read_sample(&self, page: FirstPage, asked: usize) -> Sample {
         let asked = asked.min(page.persons.len());
         let reads = stream::iter(page.persons.iter().take(asked))
@@ -216,7 +243,14 @@ impl Preflight {
             named.add_all(facts.employments.as_deref().unwrap_or_default());
         }
         let names = self.client.look_up_names(named.by_kind()).await;
-        Sample { records: people, page, requested_count: asked, failures, lookup_names: names, malformed_values: odd }
+        Sample {
+            records: people,
+            page,
+            requested_count: asked,
+            failures,
+            lookup_names: names,
+            malformed_values: odd,
+        }
     }
 
     async fn employments(&self, person: &Person) -> Result<PersonEmployments, Error> {
@@ -225,7 +259,11 @@ impl Preflight {
     }
 
     /// Explains the attributes of the first `persons` users whose employments are known.
-    async fn explain_users(&self, sample: &Sample, persons: usize) -> Vec<Vec<AttributeExplanation>> {
+    async fn explain_users(
+        &self,
+        sample: &Sample,
+        persons: usize,
+    ) -> Vec<Vec<AttributeExplanation>> {
         let rules = self.date_rules();
         let served = self.served(&sample.records);
         let mut heads = Vec::with_capacity(served.len());
@@ -246,7 +284,8 @@ impl Preflight {
         }
         for person in &supervisors {
             if self.is_served(person) {
-                people.insert(person.id.as_str(), supervisor_card(PersonHeader::from_person(person)));
+                people
+                    .insert(person.id.as_str(), supervisor_card(PersonHeader::from_person(person)));
             }
         }
         let context = MappingContext {
@@ -290,7 +329,11 @@ impl Preflight {
 
     /// Reads the supervisors of `chosen` who are not among `heads`. A server reads all persons, and
     /// serves only managers who are users.
-    async fn read_supervisors(&self, chosen: &[Chosen<'_>], heads: &[PersonHeader<'_>]) -> Vec<Person> {
+    async fn read_supervisors(
+        &self,
+        chosen: &[Chosen<'_>],
+        heads: &[PersonHeader<'_>],
+    ) -> Vec<Person> {
         let rules = self.date_rules();
         let mut ids: Vec<&str> = Vec::new();
         for Chosen { facts, .. } in chosen {
@@ -327,7 +370,8 @@ impl Chosen<'_> {
     fn explained(&self, context: &MappingContext<'_>) -> Option<Vec<AttributeExplanation>> {
         let DecodedRecord { person, employments } = self.facts;
         let employments = employments.as_deref().unwrap_or_default();
-        let PrimaryEmployment { employment, activity: standing } = context.date_rules().primary(person, employments);
+        let PrimaryEmployment { employment, activity: standing } =
+            context.date_rules().primary(person, employments);
         let made = ExplanationInput { person, employment, activity: standing, context };
         let user = map_user(person, self.user_name.to_owned(), employments, context);
         explanation::explain_user(&user.with_version().ok()?, &made).ok()
@@ -340,8 +384,9 @@ fn sample_user_names<'p>(
     heads: &[PersonHeader<'p>],
     rules: &DateRules<'_>,
 ) -> Vec<Cow<'p, str>> {
-    let Ok(UserNames { names, .. }) =
-        user_name::assign_user_names(heads, |head| Ok::<AddressClaim, Infallible>(claim(persons, head.id, rules)));
+    let Ok(UserNames { names, .. }) = user_name::assign_user_names(heads, |head| {
+        Ok::<AddressClaim, Infallible>(claim(persons, head.id, rules))
+    });
     names
 }
 

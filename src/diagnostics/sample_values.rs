@@ -58,16 +58,27 @@ mod tests {
     #[test]
     fn malformed_values_are_counted_and_located() {
         assert_eq!(malformed_values_finding(&[], &[], &[]), None);
-        let odd =
-            |person: &str| MalformedValue { person: person.to_owned(), attribute: "created_at".into() };
-        let names = MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
-        let found = malformed_values_finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
+        let odd = |person: &str| MalformedValue {
+            person: person.to_owned(),
+            attribute: "created_at".into(),
+        };
+        let names =
+            MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
+        let found =
+            malformed_values_finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
         assert_eq!(
             found.description,
             "6 values cannot be read, and are absent or incomplete: email of a person who cannot \
              be read, created_at of person 7, created_at of person with an odd id, name of Team 3"
         );
         let many: Vec<MalformedValue> = (0..100).map(|id| odd(&id.to_string())).collect();
-        assert_eq!(malformed_values_finding(&[], &many, &[]).unwrap().description.matches("created_at").count(), 10);
+        assert_eq!(
+            malformed_values_finding(&[], &many, &[])
+                .unwrap()
+                .description
+                .matches("created_at")
+                .count(),
+            10
+        );
     }
 }

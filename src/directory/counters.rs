@@ -10,7 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use crate::directory::Directory;
 
 /// Upper bounds of the buckets of the load duration histogram, in seconds.
-const LOAD_SECONDS_BUCKETS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];
+const LOAD_SECONDS_BUCKETS: [f64; 10] =
+    [0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];
 
 /// Counters of the directory since the start.
 #[derive(Debug)]

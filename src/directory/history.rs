@@ -69,7 +69,12 @@ mod tests {
         let history = LoadHistory::default();
         for number in 0..=MAX_LOADS {
             let (began, took, outcome) = (Timestamp::UNIX_EPOCH, Duration::ZERO, LoadOutcome::Held);
-            history.push(FinishedLoad { started_at: began, duration: took, requests: number as u64, outcome });
+            history.push(FinishedLoad {
+                started_at: began,
+                duration: took,
+                requests: number as u64,
+                outcome,
+            });
         }
         let loads = history.0.into_inner().unwrap();
         assert_eq!(

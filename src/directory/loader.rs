@@ -10,9 +10,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::SignedDuration;
 
-use crate::directory::history::{LoadOutcome, FinishedLoad};
+use crate::directory::history::{FinishedLoad, LoadOutcome};
 use crate::directory::{
-    Directory, LastFailure, LoadStatus, LoadProgress, Snapshot, SourceError, lock, progress_log,
+    Directory, LastFailure, LoadProgress, LoadStatus, Snapshot, SourceError, lock, progress_log,
 };
 
 /// Longest cool-down after a failed load. A load that took long to fail has a cool-down of the same
@@ -108,7 +108,11 @@ impl Directory {
     /// Runs one load, from the first request until the snapshot is published or held. The age of
     /// the data counts from the start of its load, because Personio may change a person just after
     /// the load has read them.
-    async fn run_load(self, started: Duration, progress: Arc<LoadProgress>) -> Result<(), SourceError> {
+    async fn run_load(
+        self,
+        started: Duration,
+        progress: Arc<LoadProgress>,
+    ) -> Result<(), SourceError> {
         let began = self.0.clock.now();
         // Without a snapshot all requests wait for this load, so its progress is logged.
         let log = if self.current_if_servable().is_none() {
@@ -161,7 +165,8 @@ impl Directory {
     fn record_failure(&self, reason: &SourceError, took: Duration) {
         let at = self.0.clock.monotonic();
         // A load that took long to fail is not repeated at once.
-        let pause = took.clamp(self.0.freshness.cool_down, MAX_COOL_DOWN.max(self.0.freshness.cool_down));
+        let pause =
+            took.clamp(self.0.freshness.cool_down, MAX_COOL_DOWN.max(self.0.freshness.cool_down));
         tracing::error!(
             "the load failed, and the next one starts in {} s at the earliest: {reason}",
             pause.as_secs()
@@ -170,7 +175,12 @@ impl Directory {
             Some(earlier) => earlier.first_failed_at,
             None => at,
         };
-        let failure = FailedLoad { failed_at: at, first_failed_at: since, cool_down_ends: at + pause, reason: reason.clone() };
+        let failure = FailedLoad {
+            failed_at: at,
+            first_failed_at: since,
+            cool_down_ends: at + pause,
+            reason: reason.clone(),
+        };
         self.0.failed_load.store(Some(Arc::new(failure)));
     }
 }

@@ -39,24 +39,27 @@ pub use crate::directory::freshness::Freshness;
 use crate::directory::guard::MassChangeGuard;
 use crate::directory::guard::held_change::HeldLoad;
 pub use crate::directory::guard::held_change::{AffectedUser, ApprovalOutcome, HeldChangeSummary};
-pub use crate::directory::guard::{ChangeId, GroupLosses, ChangeKind, ChangeKinds, Losses, MaxChange};
+pub use crate::directory::guard::{
+    ChangeId, ChangeKind, ChangeKinds, GroupLosses, Losses, MaxChange,
+};
 use crate::directory::history::LoadHistory;
-pub use crate::directory::history::{LoadOutcome, FinishedLoad};
-use crate::directory::loader::{FailedLoad, RunningLoad, LoadFuture, LoadDecision};
+pub use crate::directory::history::{FinishedLoad, LoadOutcome};
+use crate::directory::loader::{FailedLoad, LoadDecision, LoadFuture, RunningLoad};
 pub use crate::directory::next_load::NextLoad;
 use crate::directory::paging_sessions::PagingSessions;
-pub use crate::directory::paging_sessions::{SESSION_IDLE_TIMEOUT, PagingSessionKey};
+pub use crate::directory::paging_sessions::{PagingSessionKey, SESSION_IDLE_TIMEOUT};
 pub use crate::directory::persistence::WriteStatus;
 use crate::directory::persistence::state_file::StateFile;
-pub use crate::directory::progress::{RemainingTime, LoadProgress};
+pub use crate::directory::progress::{LoadProgress, RemainingTime};
 use crate::directory::refresh_debounce::RefreshDebounce;
 pub use crate::directory::snapshot::{PreviousState, Snapshot};
 pub use crate::directory::source::{
-    Defects, LoadedDirectory, SourceLogin, MalformedWebhook, SyncState, LoadResult, SkippedCounts, DirectorySource, SourceError, WebhookEffect,
+    Defects, DirectorySource, LoadResult, LoadedDirectory, MalformedWebhook, SkippedCounts,
+    SourceError, SourceLogin, SyncState, WebhookEffect,
 };
 
 use crate::clock::Clock;
-use crate::scim::{ResourceContent, Resource, SchemaRegistry};
+use crate::scim::{Resource, ResourceContent, SchemaRegistry};
 
 /// Maximum number of single users in the cache that is used before the first snapshot.
 const MAX_CACHED_SINGLE_USERS: u64 = 10_000;
@@ -135,7 +138,8 @@ impl DirectoryInner {
     /// Fetches one user from the source, as soon as fewer than [`MAX_CONCURRENT_SINGLE_FETCHES`] others are being
     /// fetched.
     async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
-        let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.single_user_permits.acquire()).await
+        let Ok(Ok(_permit)) =
+            timeout(self.freshness.refresh_wait, self.single_user_permits.acquire()).await
         else {
             return Err(SourceError::new(
                 "too many requests for single users are waiting".to_owned(),
@@ -190,7 +194,7 @@ pub struct LoadStatus {
     pub elapsed: Duration,
 }
 
-/// State of the directory at one moment, as [`Directory::state`] returns it.
+/// State of the directory at one moment, as [`Directory::persistence`] returns it.
 #[derive(Debug, Clone)]
 pub struct DirectoryState {
     /// Snapshot that may be served, if any, and its age.
@@ -279,7 +283,8 @@ impl Directory {
     fn current_if_fresh(&self) -> Option<Arc<Snapshot>> {
         // The marker is checked before the snapshot is read, so that a load published in between
         // can only make the snapshot newer.
-        let is_fresh = self.0.freshness.refresh_every.is_some() || self.0.fresh_marker.contains_key(&());
+        let is_fresh =
+            self.0.freshness.refresh_every.is_some() || self.0.fresh_marker.contains_key(&());
         if is_fresh { self.current_if_servable() } else { None }
     }
 
@@ -363,7 +368,9 @@ impl Directory {
         let now = self.0.clock.monotonic();
         let flight = lock(&self.0.running_load);
         DirectoryState {
-            snapshot: self.current_if_servable().map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
+            snapshot: self
+                .current_if_servable()
+                .map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
             incomplete_for: lock(&self.0.incomplete_since).map(|at| now.saturating_sub(at)),
             missing_for: self.missing_for(now),
             loading: flight.as_ref().map(|flight| flight.loading(now)),
@@ -460,6 +467,10 @@ mod tests {
             users.insert(number.to_string(), None).await;
         }
         users.run_pending_tasks().await;
-        assert!((1..=MAX_CACHED_SINGLE_USERS).contains(&users.entry_count()), "{}", users.entry_count());
+        assert!(
+            (1..=MAX_CACHED_SINGLE_USERS).contains(&users.entry_count()),
+            "{}",
+            users.entry_count()
+        );
     }
 }

@@ -56,7 +56,10 @@ impl PagingSessionKey {
     #[must_use]
     pub fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
         let of_any_size = digest(client_and_query);
-        Self { with_page_size: digest([&of_any_size[..], &size.to_be_bytes()]), without_page_size: of_any_size }
+        Self {
+            with_page_size: digest([&of_any_size[..], &size.to_be_bytes()]),
+            without_page_size: of_any_size,
+        }
     }
 }
 
@@ -70,8 +73,11 @@ impl PagingSessions {
     fn with_timeouts(pause: Duration, life: Duration) -> Self {
         // The default policy would refuse a new session while the cache is full. LRU evicts the
         // session that has been idle longest. Each session has two entries.
-        let began = Cache::builder().max_capacity(2 * MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
-        let kept = Cache::builder().max_capacity(MAX_RETAINED_SNAPSHOTS).eviction_policy(EvictionPolicy::lru());
+        let began =
+            Cache::builder().max_capacity(2 * MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
+        let kept = Cache::builder()
+            .max_capacity(MAX_RETAINED_SNAPSHOTS)
+            .eviction_policy(EvictionPolicy::lru());
         Self {
             sessions: began.time_to_idle(pause).time_to_live(life).build(),
             retained: kept.time_to_idle(pause).time_to_live(life).build(),
@@ -90,7 +96,8 @@ impl PagingSessions {
             return;
         }
         self.retain(snapshot).await;
-        let began = PagingSession { snapshot: *snapshot.digest(), loaded_at: loaded, started_at: at };
+        let began =
+            PagingSession { snapshot: *snapshot.digest(), loaded_at: loaded, started_at: at };
         for key in [walk.with_page_size, walk.without_page_size] {
             let newest = self.sessions.entry(key).and_compute_with(async |earlier| match earlier {
                 Some(earlier) if earlier.value().loaded_at > loaded => Op::Nop,
@@ -102,10 +109,17 @@ impl PagingSessions {
 
     /// Reports whether the session has just started on the same content, so that nothing needs to
     /// be stored. Some clients request first pages only.
-    async fn has_just_started(&self, walk: &PagingSessionKey, content: &Digest, at: Duration) -> bool {
+    async fn has_just_started(
+        &self,
+        walk: &PagingSessionKey,
+        content: &Digest,
+        at: Duration,
+    ) -> bool {
         for key in [walk.with_page_size, walk.without_page_size] {
             let Some(began) = self.sessions.get(&key).await else { return false };
-            if began.snapshot != *content || at.saturating_sub(began.started_at) >= MIN_RESTART_INTERVAL {
+            if began.snapshot != *content
+                || at.saturating_sub(began.started_at) >= MIN_RESTART_INTERVAL
+            {
                 return false;
             }
         }
@@ -159,7 +173,10 @@ impl Directory {
     /// Starts a session: `snapshot` served the first page, and more pages follow.
     pub async fn start_session(&self, walk: &PagingSessionKey, snapshot: &Arc<Snapshot>) {
         let now = self.0.clock.monotonic();
-        self.0.paging_sessions.start(walk, snapshot, now.saturating_sub(snapshot.age(now)), now).await;
+        self.0
+            .paging_sessions
+            .start(walk, snapshot, now.saturating_sub(snapshot.age(now)), now)
+            .await;
     }
 
     /// Retains a snapshot for a client that starts to page with a cursor, which carries the
@@ -199,7 +216,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::directory::LoadedDirectory;
     use crate::directory::snapshot::PreviousState;
-    use crate::scim::{Group, ResourceUrls, ResourceMeta, SchemaRegistry};
+    use crate::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry};
 
     /// Returns a snapshot with one group of this name.
     fn snapshot(name: &str) -> Arc<Snapshot> {
@@ -213,10 +230,16 @@ mod tests {
             members: Vec::new(),
             meta,
         };
-        let loaded = LoadedDirectory { groups: vec![group], ..LoadedDirectory::empty(Arc::new(vocabulary)) };
+        let loaded =
+            LoadedDirectory { groups: vec![group], ..LoadedDirectory::empty(Arc::new(vocabulary)) };
         Arc::new(
-            Snapshot::new(loaded, PreviousState::Unknown, SignedDuration::ZERO, &SystemClock::new())
-                .unwrap(),
+            Snapshot::new(
+                loaded,
+                PreviousState::Unknown,
+                SignedDuration::ZERO,
+                &SystemClock::new(),
+            )
+            .unwrap(),
         )
     }
 
@@ -289,7 +312,8 @@ mod tests {
     #[tokio::test]
     async fn retained_snapshots_never_exceed_their_maximum() {
         let walks = PagingSessions::new();
-        let all: Vec<_> = (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
+        let all: Vec<_> =
+            (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
         for snapshot in &all {
             walks.retain(snapshot).await;
         }
@@ -312,7 +336,11 @@ mod tests {
         walks.start(&session_key("b", 10), &old, early, Duration::ZERO).await;
         walks.start(&session_key("b", 20), &new, late, Duration::ZERO).await;
         for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
-            assert_eq!(walks.digest(&session_key("b", size)).await, Some(*expected.digest()), "{size}");
+            assert_eq!(
+                walks.digest(&session_key("b", size)).await,
+                Some(*expected.digest()),
+                "{size}"
+            );
         }
         assert_eq!(walks.digest(&session_key("c", 10)).await, None);
     }

@@ -61,11 +61,19 @@ mod tests {
 
     #[test]
     fn results_are_complete_and_in_order_for_any_number_of_items() {
-        for count in [0, 1, MIN_ITEMS_PER_THREAD, 2 * MIN_ITEMS_PER_THREAD - 1, 2 * MIN_ITEMS_PER_THREAD, 5 * MIN_ITEMS_PER_THREAD + 3] {
+        for count in [
+            0,
+            1,
+            MIN_ITEMS_PER_THREAD,
+            2 * MIN_ITEMS_PER_THREAD - 1,
+            2 * MIN_ITEMS_PER_THREAD,
+            5 * MIN_ITEMS_PER_THREAD + 3,
+        ] {
             for every_processor in [false, true] {
                 let all: Vec<usize> = (0..count).collect();
                 let mapped =
-                    map_all(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1)).unwrap();
+                    map_all(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1))
+                        .unwrap();
                 assert_eq!(
                     mapped,
                     all.iter().map(|number| number + 1).collect::<Vec<_>>(),

@@ -126,8 +126,14 @@ mod tests {
         assert_eq!(progress.to_string(), "30 of 90 persons read");
         assert_eq!(progress.enriched_of_total(), Some((30, 90)));
         assert_eq!(progress.retry_after(Duration::from_secs(10)), Duration::from_secs(20));
-        assert_eq!(progress.remaining_time(Duration::from_secs(10)).unwrap().to_string(), "about 20 s left");
-        assert_eq!(progress.remaining_time(Duration::from_secs(60)).unwrap().to_string(), "about 2 min left");
+        assert_eq!(
+            progress.remaining_time(Duration::from_secs(10)).unwrap().to_string(),
+            "about 20 s left"
+        );
+        assert_eq!(
+            progress.remaining_time(Duration::from_secs(60)).unwrap().to_string(),
+            "about 2 min left"
+        );
         assert_eq!(progress.retry_after(Duration::from_secs(9999)), Duration::from_secs(120));
     }
 }

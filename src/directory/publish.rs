@@ -12,7 +12,9 @@ use tokio::task::block_in_place;
 use crate::directory::guard::Verdict;
 use crate::directory::persistence::PendingState;
 use crate::directory::snapshot::PreviousState;
-use crate::directory::{Directory, LoadedDirectory, SyncState, LoadResult, LoadOutcome, Snapshot, SourceError, lock};
+use crate::directory::{
+    Directory, LoadOutcome, LoadResult, LoadedDirectory, Snapshot, SourceError, SyncState, lock,
+};
 
 /// Reason why a snapshot is published.
 pub(super) enum PublishReason {
@@ -194,7 +196,8 @@ impl Directory {
 
     /// Stores since when users are outdated, unverified or without look-up names.
     fn update_incomplete_since(&self, snapshot: &Snapshot) {
-        let incomplete = snapshot.outdated() + snapshot.without_lookup_name() + snapshot.unverified().len();
+        let incomplete =
+            snapshot.outdated() + snapshot.without_lookup_name() + snapshot.unverified().len();
         let is_incomplete = incomplete > 0;
         let mut since = lock(&self.0.incomplete_since);
         if !is_incomplete {

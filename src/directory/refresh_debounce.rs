@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::directory::{Directory, DirectoryInner, LoadFuture, MalformedWebhook, WebhookEffect, lock};
+use crate::directory::{
+    Directory, DirectoryInner, LoadFuture, MalformedWebhook, WebhookEffect, lock,
+};
 
 /// Counters of webhooks and of the loads that covered them.
 #[derive(Debug, Default)]
@@ -60,7 +62,7 @@ impl RefreshDebounce {
 
 impl Directory {
     /// Handles a webhook from the source. Returns at once; if something has changed, a load begins
-    /// after [`Freshness::soon`](crate::directory::Freshness::soon).
+    /// after [`Freshness::refresh_debounce`](crate::directory::Freshness::soon).
     ///
     /// # Errors
     /// Returns an error when the message cannot be parsed.
@@ -75,7 +77,10 @@ impl Directory {
     /// Schedules a load, and repeats it until one succeeds.
     pub fn schedule_load(&self) {
         if self.0.debounce.count_webhook() {
-            self.0.runtime.spawn(load_until_settled(Arc::downgrade(&self.0), self.0.freshness.refresh_debounce));
+            self.0.runtime.spawn(load_until_settled(
+                Arc::downgrade(&self.0),
+                self.0.freshness.refresh_debounce,
+            ));
         }
     }
 
@@ -119,7 +124,10 @@ mod tests {
     fn one_task_runs_until_a_load_covers_all_webhooks() {
         let notices = RefreshDebounce::default();
         assert!(notices.count_webhook(), "the first webhook starts the task");
-        assert!(!notices.count_webhook() && !notices.count_webhook(), "the task handles the others as well");
+        assert!(
+            !notices.count_webhook() && !notices.count_webhook(),
+            "the task handles the others as well"
+        );
         notices.mark_load_started();
         notices.mark_load_started();
         assert!(!notices.is_settled(), "the first load has failed");

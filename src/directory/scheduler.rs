@@ -20,7 +20,11 @@ impl Directory {
         let freshness = self.0.freshness;
         self.0.runtime.spawn(roll_over_daily(Arc::downgrade(&self.0)));
         if let Some(every) = freshness.refresh_every {
-            self.0.runtime.spawn(refresh_periodically(Arc::downgrade(&self.0), every, freshness.cool_down));
+            self.0.runtime.spawn(refresh_periodically(
+                Arc::downgrade(&self.0),
+                every,
+                freshness.cool_down,
+            ));
         }
     }
 }

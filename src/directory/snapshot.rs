@@ -14,7 +14,8 @@ use crate::clock::Clock;
 use crate::directory::{Defects, LoadedDirectory, MaxChange, SkippedCounts, SourceError, parallel};
 use crate::scim;
 use crate::scim::{
-    ResourceContent, Digest, Resource, ResourceType, ResourceSet, VersionStamp, VersionStamps, SerializationError, User, SchemaRegistry,
+    Digest, Resource, ResourceContent, ResourceSet, ResourceType, SchemaRegistry,
+    SerializationError, User, VersionStamp, VersionStamps,
 };
 
 /// Users and groups of one load.
@@ -81,7 +82,7 @@ impl<'a> PreviousState<'a> {
 }
 
 impl Snapshot {
-    /// Creates the snapshot of a load that began at `loaded` on the monotonic clock. It is meant to
+    /// Creates the snapshot of a load that began at `load_started` on the monotonic clock. It is meant to
     /// be published now: changes are dated to this moment.
     ///
     /// # Errors
@@ -104,7 +105,9 @@ impl Snapshot {
         let users = resource_set(&types.user, users, earlier.users(), now)?;
         let groups = resource_set(&types.group, groups, earlier.groups(), now)?;
         let digest = match earlier {
-            PreviousState::Snapshot(earlier) if earlier.shares_sets(&users, &groups) => earlier.digest,
+            PreviousState::Snapshot(earlier) if earlier.shares_sets(&users, &groups) => {
+                earlier.digest
+            }
             PreviousState::Unknown | PreviousState::Snapshot(_) | PreviousState::Stamped { .. } => {
                 digest([&users, &groups])
             }
@@ -129,7 +132,7 @@ impl Snapshot {
         Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
-    /// Returns a copy whose load began at `loaded` on the monotonic clock. It is used when a load
+    /// Returns a copy whose load began at `load_started` on the monotonic clock. It is used when a load
     /// finds the same data as before.
     pub(super) fn reloaded_at(&self, loaded: SignedDuration) -> Self {
         Self {
@@ -262,15 +265,21 @@ fn resource_set<C: ResourceContent + Send>(
     now: Timestamp,
 ) -> Result<Arc<ResourceSet>, SourceError> {
     let alone = matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
-    let all = parallel::map_all(contents, alone, |content| build_or_reuse_resource(kind, content, previous, now))?;
+    let all = parallel::map_all(contents, alone, |content| {
+        build_or_reuse_resource(kind, content, previous, now)
+    })?;
     match previous {
-        PreviousResources::Served(previous) if previous.is_same_set(kind, &all) => Ok(Arc::clone(previous)),
+        PreviousResources::Served(previous) if previous.is_same_set(kind, &all) => {
+            Ok(Arc::clone(previous))
+        }
         PreviousResources::Served(previous) => {
             let resources = ResourceSet::new(kind, all);
             resources.prebuild_from(previous);
             Ok(Arc::new(resources))
         }
-        PreviousResources::Unknown | PreviousResources::Stamped(_) => Ok(Arc::new(ResourceSet::new(kind, all))),
+        PreviousResources::Unknown | PreviousResources::Stamped(_) => {
+            Ok(Arc::new(ResourceSet::new(kind, all)))
+        }
     }
 }
 
@@ -331,7 +340,7 @@ fn set_times<C: ResourceContent>(
     };
 }
 
-/// Returns the next time that clients can distinguish from `moment`. A changed resource must be
+/// Returns the next time that clients can distinguish from `round_up_to_millisecond`. A changed resource must be
 /// newer than before, even after the system clock was set back.
 fn next_distinct_time(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
@@ -377,10 +386,12 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::scim::{Group, ResourceUrls, ResourceMeta, PersonName, User};
+    use crate::scim::{Group, PersonName, ResourceMeta, ResourceUrls, User};
 
     fn schema_registry() -> Arc<SchemaRegistry> {
-        Arc::new(SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap())
+        Arc::new(
+            SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap(),
+        )
     }
 
     fn user(id: &str, title: &str) -> User {
@@ -418,7 +429,8 @@ mod tests {
         groups: Vec<Group>,
         earlier: PreviousState<'_>,
     ) -> Snapshot {
-        let load = LoadedDirectory { users, groups, ..LoadedDirectory::empty(Arc::clone(vocabulary)) };
+        let load =
+            LoadedDirectory { users, groups, ..LoadedDirectory::empty(Arc::clone(vocabulary)) };
         Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
     }
 
@@ -462,7 +474,8 @@ mod tests {
                 );
             }
         }
-        let another = made(&schema_registry(), users(), vec![group("g")], PreviousState::Snapshot(&first));
+        let another =
+            made(&schema_registry(), users(), vec![group("g")], PreviousState::Snapshot(&first));
         assert!(!ptr::eq(another.users(), first.users()), "another vocabulary has other types");
         assert_eq!(another.digest(), first.digest());
     }

@@ -12,16 +12,19 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::LoadProgress;
-use crate::scim::{Group, SerializationError, User, SchemaRegistry};
+use crate::scim::{Group, SchemaRegistry, SerializationError, User};
 
 /// Source of users and groups.
 pub trait DirectorySource: Send + Sync + 'static {
     /// Returns the current schema registry.
     fn schema_registry(&self) -> Arc<SchemaRegistry>;
     /// Loads all users and groups. The result is complete, or an error.
-    fn load<'a>(&'a self, progress: &'a LoadProgress) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
-    /// Loads all users and groups, as [`Source::load`] does. If the result would be the same as
-    /// that of `served`, the sync state of the current snapshot, [`News::Same`] is returned and
+    fn load<'a>(
+        &'a self,
+        progress: &'a LoadProgress,
+    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
+    /// Loads all users and groups, as [`DirectorySource::outcome`] does. If the result would be the same as
+    /// that of `restore_current`, the sync state of the current snapshot, [`LoadResult::Unchanged`] is returned and
     /// nothing is mapped.
     fn load_after<'a>(
         &'a self,
@@ -37,7 +40,7 @@ pub trait DirectorySource: Send + Sync + 'static {
     /// Sets the state of the source back to that of the current snapshot, when the last load is not
     /// published. The next load continues from there, and reads again what was different.
     fn restore_current(&self, memory: &Arc<dyn SyncState>);
-    /// Restores the users from the bytes that [`Memory::to_bytes`] returned before a restart,
+    /// Restores the users from the bytes that [`SyncState::to_bytes`] returned before a restart,
     /// without a request to the source.
     ///
     /// # Errors

@@ -77,11 +77,16 @@ pub(crate) struct ExtensionMapper {
 
 impl ExtensionMapper {
     pub(crate) fn new(policy: &MappingPolicy) -> Self {
-        let mut named: Vec<(Arc<str>, CustomAttributePolicy)> = Vec::with_capacity(policy.custom_attributes.len());
+        let mut named: Vec<(Arc<str>, CustomAttributePolicy)> =
+            Vec::with_capacity(policy.custom_attributes.len());
         for custom in &policy.custom_attributes {
             named.push((custom.definition.name.as_str().into(), custom.clone()));
         }
-        Self { names: AttributeNames::default(), custom_attributes: named, warned_ids: Mutex::default() }
+        Self {
+            names: AttributeNames::default(),
+            custom_attributes: named,
+            warned_ids: Mutex::default(),
+        }
     }
 
     /// Returns the extension attributes of one person.
@@ -104,7 +109,12 @@ impl ExtensionMapper {
     }
 
     /// Adds the attributes that come from the employment to `found`.
-    fn add_employment_attributes(&self, found: &mut Found, employment: &Employment, context: &MappingContext<'_>) {
+    fn add_employment_attributes(
+        &self,
+        found: &mut Found,
+        employment: &Employment,
+        context: &MappingContext<'_>,
+    ) {
         let names = &self.names;
         found.add(&names.employment_id, Some(&employment.id));
         found.add(&names.employment_status, employment.status.as_ref().map(Status::value));
@@ -134,7 +144,11 @@ impl ExtensionMapper {
 
     /// Returns the value of a custom attribute. Returns `None` if the person has no value, the
     /// attribute is personal data, or the value has another type than the configured one.
-    pub(crate) fn custom_value(&self, person: &Person, custom: &CustomAttributePolicy) -> Option<Value> {
+    pub(crate) fn custom_value(
+        &self,
+        person: &Person,
+        custom: &CustomAttributePolicy,
+    ) -> Option<Value> {
         let attribute = self.find_allowed(person, &custom.id)?;
         match convert_custom_value(&attribute.value, custom) {
             Ok(value) => value,
@@ -222,7 +236,10 @@ fn map_org_units(employment: &Employment, names: &LookupNames) -> Vec<Value> {
 
 /// Converts a value to the configured type. Returns `Ok(None)` for an empty value, and an error for
 /// a value of another type or for several values of a single-valued attribute.
-fn convert_custom_value(value: &Value, custom: &CustomAttributePolicy) -> Result<Option<Value>, ()> {
+fn convert_custom_value(
+    value: &Value,
+    custom: &CustomAttributePolicy,
+) -> Result<Option<Value>, ()> {
     let (kind, multi_valued) = (custom.definition.attribute_type, custom.definition.multi_valued);
     let values = match value {
         Value::Array(values) => values.as_slice(),
@@ -323,8 +340,15 @@ mod tests {
     fn custom_values_convert_to_the_configured_type_or_are_left_out() {
         use AttributeType::{Boolean, Decimal, Integer, String};
         let value = |kind, multi_valued, value: Value| {
-            let attribute = scim::CustomAttributeDefinition { name: "x".into(), attribute_type: kind, multi_valued };
-            convert_custom_value(&value, &CustomAttributePolicy { id: "dynamic_1".into(), definition: attribute })
+            let attribute = scim::CustomAttributeDefinition {
+                name: "x".into(),
+                attribute_type: kind,
+                multi_valued,
+            };
+            convert_custom_value(
+                &value,
+                &CustomAttributePolicy { id: "dynamic_1".into(), definition: attribute },
+            )
         };
         for (kind, multi, given, expected) in [
             (String, false, json!("  P-1 "), Ok(Some(json!("P-1")))),

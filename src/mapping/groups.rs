@@ -7,7 +7,7 @@ use crate::mapping::context::MappingContext;
 use crate::mapping::employment::{compare_ids, legal_entity, office};
 use crate::personio::LookupKind;
 use crate::personio::model::Employment;
-use crate::scim::{Group, ResourceUrls, GroupMember, GroupMembership, ResourceMeta, User};
+use crate::scim::{Group, GroupMember, GroupMembership, ResourceMeta, ResourceUrls, User};
 
 /// Kind of organisational unit that can become a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,8 +2,8 @@
 //! the user is active today.
 //!
 //! Personio's status decides. Dates decide in three cases: if the status is late during a change of
-//! employment, if the company configured a rule ([`Policy::active_before_start_days`],
-//! [`Policy::active_until`]), and between several employments. The results do not depend on the
+//! employment, if the company configured a rule ([`MappingPolicy::active_before_start_days`],
+//! [`MappingPolicy::last_active_day`]), and between several employments. The results do not depend on the
 //! order in which Personio lists the employments.
 
 use std::cmp::{Ordering, Reverse};
@@ -42,18 +42,18 @@ pub(crate) enum EmploymentState {
     Active,
 }
 
-/// Rule that decided a [`Standing`].
+/// Rule that decided a [`ActivityDecision`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActivityRule {
     /// Status in Personio, without a date.
     Status,
     /// Change of employment: the previous employment has ended without a break.
     ChangeOfEmployment,
-    /// Early activation before the start, by [`Policy::active_before_start_days`].
+    /// Early activation before the start, by [`MappingPolicy::active_before_start_days`].
     BeforeStart,
     /// Withdrawn employment: its end is before its start, or before today while it is ONBOARDING.
     Withdrawn,
-    /// End of the activity, by [`Policy::active_until`].
+    /// End of the activity, by [`MappingPolicy::last_active_day`].
     ActiveUntil,
 }
 
@@ -90,9 +90,11 @@ impl<'p> DateRules<'p> {
         let standing = match employment {
             // Without a readable status of the employment, the status of the person decides:
             // Personio derives it from the employment.
-            Some(own) => {
-                self.decide_activity(own, own.status.as_ref().or(person.status.as_ref()), employments)
-            }
+            Some(own) => self.decide_activity(
+                own,
+                own.status.as_ref().or(person.status.as_ref()),
+                employments,
+            ),
             None => self.decide_without_employment(person.status.as_ref()),
         };
         PrimaryEmployment { employment, activity: standing }
@@ -112,8 +114,12 @@ impl<'p> DateRules<'p> {
             let state = self.state(one, employments);
             let other_state = self.state(other, employments);
             let by_start = match state {
-                EmploymentState::Inactive => one.employment_start_date.cmp(&other.employment_start_date),
-                EmploymentState::Onboarding | EmploymentState::Leave | EmploymentState::Active => self.compare_starts(one, other),
+                EmploymentState::Inactive => {
+                    one.employment_start_date.cmp(&other.employment_start_date)
+                }
+                EmploymentState::Onboarding | EmploymentState::Leave | EmploymentState::Active => {
+                    self.compare_starts(one, other)
+                }
             };
             state.cmp(&other_state).then(by_start).then_with(|| one.id.cmp(&other.id))
         })
@@ -149,8 +155,12 @@ impl<'p> DateRules<'p> {
             Some(Status::Active | Status::Leave) if self.is_ended_by_rule(employment) => {
                 ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::ActiveUntil)
             }
-            Some(Status::Active) => ActivityDecision::new(EmploymentState::Active, true, ActivityRule::Status),
-            Some(Status::Leave) => ActivityDecision::new(EmploymentState::Leave, true, ActivityRule::Status),
+            Some(Status::Active) => {
+                ActivityDecision::new(EmploymentState::Active, true, ActivityRule::Status)
+            }
+            Some(Status::Leave) => {
+                ActivityDecision::new(EmploymentState::Leave, true, ActivityRule::Status)
+            }
             Some(Status::Onboarding) => self.decide_before_start(employment, all),
             Some(Status::Inactive | Status::Other(_)) | None => {
                 ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::Status)
@@ -160,9 +170,15 @@ impl<'p> DateRules<'p> {
 
     fn decide_without_employment(&self, status: Option<&Status>) -> ActivityDecision {
         match status {
-            Some(Status::Active) => ActivityDecision::new(EmploymentState::Active, true, ActivityRule::Status),
-            Some(Status::Leave) => ActivityDecision::new(EmploymentState::Leave, true, ActivityRule::Status),
-            Some(Status::Onboarding) => ActivityDecision::new(EmploymentState::Onboarding, false, ActivityRule::Status),
+            Some(Status::Active) => {
+                ActivityDecision::new(EmploymentState::Active, true, ActivityRule::Status)
+            }
+            Some(Status::Leave) => {
+                ActivityDecision::new(EmploymentState::Leave, true, ActivityRule::Status)
+            }
+            Some(Status::Onboarding) => {
+                ActivityDecision::new(EmploymentState::Onboarding, false, ActivityRule::Status)
+            }
             Some(Status::Inactive | Status::Other(_)) | None => {
                 ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::Status)
             }
@@ -172,10 +188,18 @@ impl<'p> DateRules<'p> {
     /// Returns the standing of an employment with the status ONBOARDING.
     fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> ActivityDecision {
         if was_withdrawn(employment) || end_dates(employment).any(|end| end < self.today) {
-            return ActivityDecision::new(EmploymentState::Inactive, false, ActivityRule::Withdrawn);
+            return ActivityDecision::new(
+                EmploymentState::Inactive,
+                false,
+                ActivityRule::Withdrawn,
+            );
         }
         if self.continues_another(employment, all) {
-            return ActivityDecision::new(EmploymentState::Active, true, ActivityRule::ChangeOfEmployment);
+            return ActivityDecision::new(
+                EmploymentState::Active,
+                true,
+                ActivityRule::ChangeOfEmployment,
+            );
         }
         let start = employment.employment_start_date;
         let (Some(days), Some(start)) = (self.policy.active_before_start_days, start) else {
@@ -304,7 +328,7 @@ fn was_withdrawn(employment: &Employment) -> bool {
     end_dates(employment).any(|end| end < start)
 }
 
-/// Reports whether each day between `end` and `start` is a Saturday or Sunday.
+/// Reports whether each day between `last_day` and `start` is a Saturday or Sunday.
 fn has_only_weekend_between(end: Date, start: Date) -> bool {
     let mut day = end;
     while let Ok(next) = day.tomorrow() {
@@ -544,16 +568,25 @@ mod tests {
             (date(2026, 11, 22), true),
             (date(2026, 11, 23), true),
         ] {
-            check(&MappingPolicy::default(), today, &[("n", is_active, pair("2026-11-20", "2026-11-23"))]);
+            check(
+                &MappingPolicy::default(),
+                today,
+                &[("n", is_active, pair("2026-11-20", "2026-11-23"))],
+            );
         }
         for today in [date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 23)] {
-            check(&MappingPolicy::default(), today, &[("n", false, pair("2026-11-19", "2026-11-24"))]);
+            check(
+                &MappingPolicy::default(),
+                today,
+                &[("n", false, pair("2026-11-19", "2026-11-24"))],
+            );
         }
     }
 
     #[test]
     fn onboarding_person_is_active_before_the_start_unless_withdrawn() {
-        let policy = MappingPolicy { active_before_start_days: Some(14), ..MappingPolicy::default() };
+        let policy =
+            MappingPolicy { active_before_start_days: Some(14), ..MappingPolicy::default() };
         let withdrawn = |last: Option<&str>, on: Option<&str>| {
             json!([terminated("ONBOARDING", "2026-12-01", last, on)])
         };
@@ -604,10 +637,14 @@ mod tests {
 
     #[test]
     fn active_until_ends_the_activity_after_the_configured_date() {
-        let last_working_day =
-            MappingPolicy { active_until: Some(ActiveUntil::LastWorkingDay), ..MappingPolicy::default() };
-        let termination_date =
-            MappingPolicy { active_until: Some(ActiveUntil::TerminationDate), ..MappingPolicy::default() };
+        let last_working_day = MappingPolicy {
+            active_until: Some(ActiveUntil::LastWorkingDay),
+            ..MappingPolicy::default()
+        };
+        let termination_date = MappingPolicy {
+            active_until: Some(ActiveUntil::TerminationDate),
+            ..MappingPolicy::default()
+        };
         let ends = |last: Option<&str>, on: Option<&str>| {
             json!([terminated("ACTIVE", "2020-01-01", last, on)])
         };
@@ -654,7 +691,11 @@ mod tests {
                 ("t", false, leave.clone()),
             ],
         );
-        check(&MappingPolicy::default(), TODAY, &[("t", true, ends(past, past)), ("t", true, leave)]);
+        check(
+            &MappingPolicy::default(),
+            TODAY,
+            &[("t", true, ends(past, past)), ("t", true, leave)],
+        );
     }
 
     /// Generates lists of employments in every state, with dates around [`TODAY`].

@@ -6,7 +6,7 @@ use crate::mapping::groups;
 use crate::mapping::person_header::PersonHeader;
 use crate::personio::LookupKind;
 use crate::personio::model::{Employment, Person};
-use crate::scim::{Email, EnterpriseUser, Manager, ResourceMeta, PersonName, User};
+use crate::scim::{Email, EnterpriseUser, Manager, PersonName, ResourceMeta, User};
 
 /// Maps a person to a SCIM User. Without readable `employments`, the user has only the attributes
 /// that come from the person.

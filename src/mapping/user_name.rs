@@ -13,7 +13,7 @@ use jiff::civil::Date;
 
 use crate::mapping::employment::compare_ids;
 use crate::mapping::person_header::PersonHeader;
-use crate::mapping::primary_employment::{PrimaryEmployment, EmploymentState};
+use crate::mapping::primary_employment::{EmploymentState, PrimaryEmployment};
 
 /// Prefix of the user names that are made of an id.
 const FALLBACK_PREFIX: &str = "personio-";
@@ -116,7 +116,9 @@ fn owners<'p, E>(
                 };
                 *owner = match own.compare_with_id(person.id, &other, rival.id) {
                     Ordering::Greater => AddressOwner { index, claim: Some(own) },
-                    Ordering::Equal | Ordering::Less => AddressOwner { claim: Some(other), ..*owner },
+                    Ordering::Equal | Ordering::Less => {
+                        AddressOwner { claim: Some(other), ..*owner }
+                    }
                 };
             }
         }
@@ -133,7 +135,8 @@ fn owners<'p, E>(
 
 /// Returns the number of `persons` who have an address, but a user name that is made of their id.
 pub(crate) fn count_shared_addresses(persons: &[PersonHeader<'_>]) -> usize {
-    let Ok(UserNames { fallback_count: shared, .. }) = assign_user_names(persons, |_| Ok::<AddressClaim, Infallible>(AddressClaim::LOWEST));
+    let Ok(UserNames { fallback_count: shared, .. }) =
+        assign_user_names(persons, |_| Ok::<AddressClaim, Infallible>(AddressClaim::LOWEST));
     shared
 }
 
@@ -181,7 +184,8 @@ mod tests {
 
     /// Returns the user names by id, and the number of persons without their own address.
     fn user_names_by_id(rows: &[Row]) -> (HashMap<String, String>, usize) {
-        let heads: Vec<PersonHeader<'_>> = rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
+        let heads: Vec<PersonHeader<'_>> =
+            rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
         let claim = |head: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
             Ok(rows.iter().find(|row| row.person.id == head.id).unwrap().claim)
         };
@@ -301,7 +305,8 @@ mod tests {
                 )
             })
             .collect();
-        let heads: Vec<PersonHeader<'_>> = rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
+        let heads: Vec<PersonHeader<'_>> =
+            rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
         let requested = std::cell::RefCell::new(Vec::new());
         let claim = |head: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
             requested.borrow_mut().push(head.id.to_owned());

@@ -1,8 +1,8 @@
 //! Client of Personio's API: persons, one person, employments, and the lists of the look-ups.
 //!
 //! Every request is authorised, rate-limited, limited in time and size, and retried if that can
-//! help. The public methods come first, then the listing loop ([`Client::list`]), then a single
-//! request ([`Client::attempt`]). Look-ups and the first page for `check` have their own files.
+//! help. The public methods come first, then the listing loop ([`PersonioClient::list`]), then a single
+//! request ([`PersonioClient::attempt`]). Look-ups and the first page for `check` have their own files.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -17,9 +17,9 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::personio::error::is_html;
-use crate::personio::limits::{ReadLimits, ListingLimits};
+use crate::personio::limits::{ListingLimits, ReadLimits};
 use crate::personio::listing::{CompleteListing, ListingCollector, ParsedEntry, UnreadableEntry};
-use crate::personio::lookups::{LookupKind, LookupCache};
+use crate::personio::lookups::{LookupCache, LookupKind};
 use crate::personio::model::json;
 use crate::personio::model::lenient::{
     EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute,
@@ -27,7 +27,7 @@ use crate::personio::model::lenient::{
 use crate::personio::model::{Employment, ListedEmployment, LookupEntry, Person};
 use crate::personio::page::{NextPage, Page, parse_envelope};
 use crate::personio::rate_limit::limiter::MAX_PAUSE_WAIT;
-use crate::personio::token::{CachedToken, TokenState, TokenProvider};
+use crate::personio::token::{CachedToken, TokenProvider, TokenState};
 use crate::personio::transport::{UpstreamResponse, UpstreamTransport, trace_id};
 use crate::personio::{Endpoint, Error, UpstreamMetrics};
 
@@ -289,7 +289,11 @@ impl PersonioClient {
     ///
     /// # Errors
     /// If the existence of the person is unknown, or the response is unreadable.
-    pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<ParsedEntry<Person>>, Error> {
+    pub async fn person(
+        &self,
+        id: &str,
+        wanted: &[String],
+    ) -> Result<Option<ParsedEntry<Person>>, Error> {
         let endpoint = Endpoint::Person;
         match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted).await {
             Ok(person) if person.value.id != id => {
@@ -345,7 +349,8 @@ impl PersonioClient {
         }
         let mut employments = PersonEmployments::default();
         for ParsedEntry { value, malformed: odd } in listing.entries {
-            employments.names_other_person |= value.person.is_some_and(|person| person != person_id);
+            employments.names_other_person |=
+                value.person.is_some_and(|person| person != person_id);
             if value.has_malformed_dates {
                 employments.ids_with_malformed_dates.push(value.employment.id.clone());
             }
@@ -486,7 +491,8 @@ impl PersonioClient {
         for entry in &page.data {
             match reader.entry::<T>(entry.get()) {
                 Ok(value) => {
-                    let (id, kept) = keep(ParsedEntry { value, malformed: reader.take_malformed() })?;
+                    let (id, kept) =
+                        keep(ParsedEntry { value, malformed: reader.take_malformed() })?;
                     collector.insert(id, kept);
                 }
                 Err(UnreadableAttribute(attribute)) => {
@@ -540,7 +546,12 @@ impl PersonioClient {
     }
 
     /// Returns the body of a response of 200, with retries.
-    async fn text(&self, target: RequestTarget, url: &Url, retry: RetryPolicy) -> Result<String, Error> {
+    async fn text(
+        &self,
+        target: RequestTarget,
+        url: &Url,
+        retry: RetryPolicy,
+    ) -> Result<String, Error> {
         let metrics = &self.transport.metrics;
         let response = retry.run(target.endpoint, metrics, || self.attempt(target, url)).await?;
         Ok(json::text(response.body))
@@ -603,7 +614,9 @@ fn employment_by_id(
     Ok((read.value.employment.id.clone(), read))
 }
 
-fn lookup_entry_by_id(read: ParsedEntry<LookupEntry>) -> Result<(String, ParsedEntry<LookupEntry>), Error> {
+fn lookup_entry_by_id(
+    read: ParsedEntry<LookupEntry>,
+) -> Result<(String, ParsedEntry<LookupEntry>), Error> {
     Ok((read.value.id.clone(), read))
 }
 

@@ -143,7 +143,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// No response, or an incomplete one.
-    #[error("Personio could not be reached at {host} for {endpoint}: {obstacle}")]
+    #[error("Personio could not be reached at {host} for {endpoint}: {fault}")]
     Unreachable {
         /// Endpoint of the request.
         endpoint: Endpoint,

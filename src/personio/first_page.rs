@@ -11,7 +11,7 @@ use crate::personio::model::lenient::{
     EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute,
 };
 use crate::personio::page::NextPage;
-use crate::personio::{PersonioClient, Endpoint, Error};
+use crate::personio::{Endpoint, Error, PersonioClient};
 
 /// First page of persons.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +125,9 @@ impl PersonioClient {
             match reader.entry::<Person>(entry.get()) {
                 Ok(person) => {
                     for attribute in reader.take_malformed() {
-                        first.malformed.push(MalformedValue { person: person.id.clone(), attribute });
+                        first
+                            .malformed
+                            .push(MalformedValue { person: person.id.clone(), attribute });
                     }
                     let attributes = match reader.entry(entry.get()) {
                         Ok(AttributeMetadataList(heads)) => heads,
@@ -174,7 +176,11 @@ impl PersonioClient {
                 NextPage::Unknown => return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN)),
             };
         }
-        Ok(if count > at_most { PersonCount::MoreThan(at_most) } else { PersonCount::Exactly(count) })
+        Ok(if count > at_most {
+            PersonCount::MoreThan(at_most)
+        } else {
+            PersonCount::Exactly(count)
+        })
     }
 
     /// Returns the rate limits that endpoints have advertised so far.
@@ -182,7 +188,11 @@ impl PersonioClient {
     pub fn advertised_limits(&self) -> Vec<AdvertisedLimit> {
         let mut limits = Vec::new();
         for (endpoint, limit) in self.transport.advertised_limits() {
-            limits.push(AdvertisedLimit { endpoint, per_second: limit.per_second, burst: limit.burst });
+            limits.push(AdvertisedLimit {
+                endpoint,
+                per_second: limit.per_second,
+                burst: limit.burst,
+            });
         }
         limits
     }
@@ -196,7 +206,13 @@ mod tests {
     use crate::personio::ReadLimits;
 
     fn nameless(id: &str, is_filled: bool) -> AttributeMetadata {
-        AttributeMetadata { id: id.to_owned(), global_id: None, label: None, value_type: None, is_filled }
+        AttributeMetadata {
+            id: id.to_owned(),
+            global_id: None,
+            label: None,
+            value_type: None,
+            is_filled,
+        }
     }
 
     #[test]

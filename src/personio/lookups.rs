@@ -5,8 +5,8 @@
 //! single units can be read. Units that are in use and have no name are therefore requested one by
 //! one, each once a day. While names cannot be read, earlier names stay.
 //!
-//! [`Client::names`] is the entry point; [`CachedLookup`] decides what to request, and the methods
-//! of [`Client`] at the end send the requests.
+//! [`PersonioClient::look_up_names`] is the entry point; [`CachedLookup`] decides what to request, and the methods
+//! of [`PersonioClient`] at the end send the requests.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::personio::model::LookupEntry;
-use crate::personio::{PersonioClient, Endpoint, Error, RetryPolicy};
+use crate::personio::{Endpoint, Error, PersonioClient, RetryPolicy};
 
 /// Lifetime of a list, and the time before a single unit is requested again.
 const NAME_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -379,7 +379,7 @@ fn is_not_found(error: &Error) -> bool {
 }
 
 impl PersonioClient {
-    /// Restores `names` that an earlier run of this program has read, until they are read again.
+    /// Restores `look_up_names` that an earlier run of this program has read, until they are read again.
     /// A look-up that is running keeps its own names.
     pub fn restore_names(&self, names: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
@@ -402,7 +402,7 @@ impl PersonioClient {
     }
 
     /// Reads the lists whose names have expired, so that a load does not wait for them. Failures
-    /// are not logged here: [`Client::names`] logs failures that affect names in use.
+    /// are not logged here: [`PersonioClient::look_up_names`] logs failures that affect names in use.
     pub async fn prefetch_names(&self) {
         let no_ids = HashSet::new();
         let mut updates = Vec::new();
@@ -423,7 +423,10 @@ impl PersonioClient {
 
     /// Returns the names of all kinds. A kind with `wanted` ids is read first if its names have
     /// expired or do not include a wanted id. Concurrent callers share one request.
-    pub async fn look_up_names(&self, wanted: &HashMap<LookupKind, HashSet<String>>) -> LookupNames {
+    pub async fn look_up_names(
+        &self,
+        wanted: &HashMap<LookupKind, HashSet<String>>,
+    ) -> LookupNames {
         let mut updates = Vec::new();
         for (kind, lookup) in self.lookups.iter() {
             updates.push(self.updated_names(kind, lookup, wanted.get(&kind)));
@@ -455,7 +458,12 @@ impl PersonioClient {
                 Some(LookupFailure { error, .. }) => Err(error.clone()),
             };
             let failure = units.failure.as_ref().map(|failure| failure.error.clone());
-            look_ups.push(LookupReport { kind, list_result: listed, units_requested: units.requested_at.len(), failure });
+            look_ups.push(LookupReport {
+                kind,
+                list_result: listed,
+                units_requested: units.requested_at.len(),
+                failure,
+            });
         }
         look_ups
     }
@@ -471,7 +479,12 @@ impl PersonioClient {
 
     /// Reads the list if it is due. While no name is known, all retries are used, since users would
     /// be served without names.
-    async fn update_list(&self, kind: LookupKind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+    async fn update_list(
+        &self,
+        kind: LookupKind,
+        lookup: &mut CachedLookup,
+        wanted: &HashSet<String>,
+    ) {
         let now = self.lookups.clock.monotonic();
         if !lookup.is_list_due(kind, wanted, now) {
             return;
@@ -515,7 +528,12 @@ impl PersonioClient {
     }
 
     /// Requests the units that are in use and have no name, one by one.
-    async fn update_units(&self, kind: LookupKind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+    async fn update_units(
+        &self,
+        kind: LookupKind,
+        lookup: &mut CachedLookup,
+        wanted: &HashSet<String>,
+    ) {
         let now = self.lookups.clock.monotonic();
         let ids = lookup.units_to_request(wanted, now);
         if ids.is_empty() {

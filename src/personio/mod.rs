@@ -24,13 +24,17 @@ mod token;
 mod transport;
 pub mod webhook;
 
-pub use crate::personio::client::{PersonioClient, PersonEmployments, MalformedNames, RetryPolicy, Settings, TokenInfo};
+pub use crate::personio::client::{
+    MalformedNames, PersonEmployments, PersonioClient, RetryPolicy, Settings, TokenInfo,
+};
 pub use crate::personio::endpoint::Endpoint;
-pub use crate::personio::error::{Error, ConnectionFault};
-pub use crate::personio::first_page::{AttributeMetadata, FirstPage, PersonCount, MalformedValue, AdvertisedLimit};
-pub use crate::personio::limits::{ReadLimits, ListingLimits};
+pub use crate::personio::error::{ConnectionFault, Error};
+pub use crate::personio::first_page::{
+    AdvertisedLimit, AttributeMetadata, FirstPage, MalformedValue, PersonCount,
+};
+pub use crate::personio::limits::{ListingLimits, ReadLimits};
 pub use crate::personio::listing::{CompleteListing, ParsedEntry, UnreadableEntry};
-pub use crate::personio::lookups::{LookupKind, LookupReport, LookupNames};
+pub use crate::personio::lookups::{LookupKind, LookupNames, LookupReport};
 pub use crate::personio::metrics::UpstreamMetrics;
 pub use crate::personio::model::lenient::is_loggable;
 pub use crate::personio::token::TokenState;

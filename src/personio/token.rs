@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::personio::error::is_html;
 use crate::personio::transport::{UpstreamResponse, UpstreamTransport, trace_id};
-use crate::personio::{Endpoint, Error, ConnectionFault, RetryPolicy, Settings};
+use crate::personio::{ConnectionFault, Endpoint, Error, RetryPolicy, Settings};
 
 /// Lifetime of a token whose response contains no `expires_in`.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
@@ -61,7 +61,7 @@ pub(super) struct TokenProvider {
     cache: Cache<u64, Arc<CachedToken>>,
     /// True if Personio refused the last token, until the next one is fetched.
     was_refused: AtomicBool,
-    /// Outcome of the last request, with a monotonic time of the clock in `since`.
+    /// Outcome of the last request, with a monotonic time of the clock in `unchanged_for`.
     state: Mutex<Option<TokenState>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,

@@ -10,7 +10,7 @@ use reqwest::{Request, Response, StatusCode, Url, redirect};
 use crate::personio::metrics::UpstreamMetrics;
 use crate::personio::rate_limit::bucket::RateLimit;
 use crate::personio::rate_limit::limiter::RateLimiter;
-use crate::personio::{Endpoint, Error, ConnectionFault, Settings};
+use crate::personio::{ConnectionFault, Endpoint, Error, Settings};
 
 /// Maximum time to establish a connection.
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -135,7 +135,7 @@ impl UpstreamTransport {
         }
     }
 
-    /// Returns the error of a request that `obstacle` ended.
+    /// Returns the error of a request that `connection_fault` ended.
     pub(super) fn unreachable(&self, endpoint: Endpoint, obstacle: ConnectionFault) -> Error {
         Error::Unreachable { endpoint, host: self.host.clone(), fault: obstacle }
     }

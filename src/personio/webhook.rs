@@ -132,10 +132,22 @@ mod tests {
             (json!({"id": "e-1", "person": {"id": "7"}}), person("7"), person("7")),
             (json!({"person_id": "a-B_9"}), person("a-B_9"), person("a-B_9")),
             (json!({"person_id": &longest}), person(&longest), person(&longest)),
-            (json!({"person_id": format!("{longest}7")}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (
+                json!({"person_id": format!("{longest}7")}),
+                WebhookEvent::UnknownPerson,
+                WebhookEvent::UnknownPerson,
+            ),
             (json!({"person_id": ""}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
-            (json!({"person_id": "../7"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
-            (json!({"person_id": "7?x=1"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
+            (
+                json!({"person_id": "../7"}),
+                WebhookEvent::UnknownPerson,
+                WebhookEvent::UnknownPerson,
+            ),
+            (
+                json!({"person_id": "7?x=1"}),
+                WebhookEvent::UnknownPerson,
+                WebhookEvent::UnknownPerson,
+            ),
             (json!({"person_id": "ü"}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
             (json!({"person_id": -7}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
             (json!({"person_id": 7.5}), WebhookEvent::UnknownPerson, WebhookEvent::UnknownPerson),
@@ -179,7 +191,11 @@ mod tests {
             "person-document.created",
             "document.person.created",
         ] {
-            assert_eq!(parsed(event, json!({"person_id": "7"})), WebhookEvent::Unrelated, "{event}");
+            assert_eq!(
+                parsed(event, json!({"person_id": "7"})),
+                WebhookEvent::Unrelated,
+                "{event}"
+            );
         }
         for event in ["PERSON.UPDATED", "Employment.Updated.Cost-Centers"] {
             assert_eq!(parsed(event, json!({"person_id": "7"})), person("7"), "{event}");

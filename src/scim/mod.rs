@@ -21,7 +21,7 @@ mod store;
 
 pub use crate::scim::error::{Error, InvalidQuery, ScimType, SerializationError};
 pub use crate::scim::query::cursor::{Cursor, CursorKey};
-pub use crate::scim::query::list_query::{ListQuery, ListResponse, ListItem, SelectedResource};
+pub use crate::scim::query::list_query::{ListItem, ListQuery, ListResponse, SelectedResource};
 pub use crate::scim::query::pagination::PageRequest;
 pub use crate::scim::query::projection::Projection;
 pub use crate::scim::query::search_request::SearchRequest;
@@ -29,10 +29,12 @@ pub use crate::scim::resource::Resource;
 pub use crate::scim::resource::etag::{Digest, digest, weak_etag};
 pub use crate::scim::resource::group::{Group, GroupMember, GroupMembership};
 pub use crate::scim::resource::meta::{ResourceContent, ResourceMeta, format_timestamp};
-pub use crate::scim::resource::stamp::{VersionStamp, VersionStamps};
 pub use crate::scim::resource::urls::ResourceUrls;
-pub use crate::scim::resource::user::{Email, EnterpriseUser, ExtensionAttributes, Manager, PersonName};
+pub use crate::scim::resource::user::{
+    Email, EnterpriseUser, ExtensionAttributes, Manager, PersonName,
+};
 pub use crate::scim::resource::user::{User, compare_list_keys};
+pub use crate::scim::resource::version_stamp::{VersionStamp, VersionStamps};
 pub use crate::scim::schema::attribute::{AttributeId, AttributeType, Returned};
 pub use crate::scim::schema::registry::SchemaRegistry;
 pub use crate::scim::schema::resource_type::{InvalidSchemaDocument, ResourceType, ResourceTypes};
@@ -44,7 +46,8 @@ pub use crate::scim::store::resource_set::ResourceSet;
 /// URN of the core User schema (RFC 7643 §4.1).
 pub const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// URN of the enterprise extension (RFC 7643 §4.3).
-pub const ENTERPRISE_USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+pub const ENTERPRISE_USER_SCHEMA: &str =
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of the Group schema (RFC 7643 §4.2).
 pub const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// URN of the product's own User extension.

@@ -103,7 +103,10 @@ pub enum Error {
 /// Returns the reason of a refusal, with the mistake in the header where that may be the cause.
 fn refusal_text(refusal: FailureReason, mistake: Option<AuthorizationMistake>) -> String {
     match (refusal, mistake) {
-        (FailureReason::Missing | FailureReason::Unknown | FailureReason::Throttled(_), Some(mistake)) => {
+        (
+            FailureReason::Missing | FailureReason::Unknown | FailureReason::Throttled(_),
+            Some(mistake),
+        ) => {
             format!("{refusal} ({mistake})")
         }
         _ => refusal.to_string(),
@@ -216,7 +219,9 @@ fn refusal_headers(refusal: FailureReason, scheme: AuthScheme) -> Vec<(HeaderNam
         }
         FailureReason::Scope => return vec![bearer_challenge(", error=\"insufficient_scope\"")],
         FailureReason::Network => return Vec::new(),
-        FailureReason::Throttled(wait) | FailureReason::KeyNotCached(wait) | FailureReason::IssuerUnavailable(wait) => {
+        FailureReason::Throttled(wait)
+        | FailureReason::KeyNotCached(wait)
+        | FailureReason::IssuerUnavailable(wait) => {
             return vec![retry_after_header(wait)];
         }
     };
@@ -242,12 +247,15 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Refused { refusal, .. } => match refusal {
-                FailureReason::Missing | FailureReason::Unknown | FailureReason::Expired | FailureReason::NotYetValid => {
-                    StatusCode::UNAUTHORIZED
-                }
+                FailureReason::Missing
+                | FailureReason::Unknown
+                | FailureReason::Expired
+                | FailureReason::NotYetValid => StatusCode::UNAUTHORIZED,
                 FailureReason::Scope | FailureReason::Network => StatusCode::FORBIDDEN,
                 FailureReason::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-                FailureReason::KeyNotCached(_) | FailureReason::IssuerUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                FailureReason::KeyNotCached(_) | FailureReason::IssuerUnavailable(_) => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
             },
             Self::WebhookRefused => StatusCode::UNAUTHORIZED,
             Self::NoRoute(_) | Self::NoMetricsRoute | Self::ResourceNotFound(_) => {

@@ -238,7 +238,8 @@ async fn bulk() -> Result<&'static str, Error> {
 
 async fn no_route(request: HttpRequest, state: web::Data<State>) -> Result<&'static str, Error> {
     let has_webhooks = state.access.has_webhooks();
-    let suggestion = path_suggestion::suggestion(request.path(), state.optional_endpoints, has_webhooks);
+    let suggestion =
+        path_suggestion::suggestion(request.path(), state.optional_endpoints, has_webhooks);
     Err(Error::NoRoute(suggestion))
 }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::scim;
-use crate::scim::{InvalidSchemaDocument, Discovery, filter};
+use crate::scim::{Discovery, InvalidSchemaDocument, filter};
 use crate::server::{Error, OptionalEndpoints, SCIM_PATH, STATUS_PATH, State, response};
 
 /// Template of the document. Its empty members are filled in here.

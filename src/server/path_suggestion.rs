@@ -51,7 +51,11 @@ const METRICS_ROUTE: SuggestedRoute = leaf(&["metrics"], "/metrics");
 const WEBHOOKS_ROUTE: SuggestedRoute = leaf(&["webhooks", "webhook"], "/webhooks/personio");
 
 /// Returns the route that `path` was most likely meant to be.
-pub(super) fn suggestion(path: &str, pages: OptionalEndpoints, has_webhooks: bool) -> Option<&'static str> {
+pub(super) fn suggestion(
+    path: &str,
+    pages: OptionalEndpoints,
+    has_webhooks: bool,
+) -> Option<&'static str> {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let mut routes: Vec<&SuggestedRoute> = SCIM_ROUTES.iter().chain(&ROOT_ROUTES).collect();
@@ -90,7 +94,9 @@ fn find_route<'r>(routes: &[&'r SuggestedRoute], segment: &str) -> Option<&'r Su
 fn full_path(route: &SuggestedRoute, rest: &[&str]) -> &'static str {
     match (route.path, rest) {
         (path, []) => path,
-        ("/health/live", [last, ..]) if spelling::count_mistakes(last, "ready").is_some() => "/health/ready",
+        ("/health/live", [last, ..]) if spelling::count_mistakes(last, "ready").is_some() => {
+            "/health/ready"
+        }
         ("/scim/v2/Users", [".search" | "search", ..]) => "/scim/v2/Users/.search",
         ("/scim/v2/Groups", [".search" | "search", ..]) => "/scim/v2/Groups/.search",
         _ => route.child_path,
@@ -153,11 +159,19 @@ mod tests {
             );
         }
         assert_eq!(
-            suggestion(&"/users".repeat(20_000), OptionalEndpoints { status: false, metrics: false }, false),
+            suggestion(
+                &"/users".repeat(20_000),
+                OptionalEndpoints { status: false, metrics: false },
+                false
+            ),
             { Some("/scim/v2/Users/{id}") }
         );
         assert_eq!(
-            suggestion(&"x".repeat(1_000_000), OptionalEndpoints { status: false, metrics: false }, false),
+            suggestion(
+                &"x".repeat(1_000_000),
+                OptionalEndpoints { status: false, metrics: false },
+                false
+            ),
             None
         );
     }

@@ -8,7 +8,9 @@ use actix_web::web;
 
 use crate::auth::ClientName;
 use crate::directory::Snapshot;
-use crate::scim::{Cursor, Digest, ListQuery, PageRequest, ResourceType, ResourceTypes, ResourceSet};
+use crate::scim::{
+    Cursor, Digest, ListQuery, PageRequest, ResourceSet, ResourceType, ResourceTypes,
+};
 use crate::server::query_limiter::{QueryLimiter, QueryPermit};
 use crate::server::response_cache::{ContentCoding, EncodedBody, ResponseCache};
 use crate::server::{Error, State, response};

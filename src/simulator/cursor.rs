@@ -27,7 +27,9 @@ impl ListingCursor {
 
     /// Parses the text of a cursor. Returns `None` unless it is a cursor of the listing at `path`.
     pub(super) fn decode(text: &str, path: &str) -> Option<Self> {
-        let inner = text.strip_prefix(AWKWARD_AFFIXES.0).and_then(|rest| rest.strip_suffix(AWKWARD_AFFIXES.1));
+        let inner = text
+            .strip_prefix(AWKWARD_AFFIXES.0)
+            .and_then(|rest| rest.strip_suffix(AWKWARD_AFFIXES.1));
         let decoded = String::from_utf8(parse_hex(inner.unwrap_or(text))?).ok()?;
         let (position, rest) = decoded.split_once('?')?;
         let (own_path, query) = rest.split_once('?')?;

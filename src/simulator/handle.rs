@@ -8,19 +8,19 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::time::{Instant, sleep};
 
-use crate::simulator::answer::{SimulatedResponse, PersonioProblem, ErrorContext};
-use crate::simulator::directories::{MAX_LEGAL_ENTITY_PAGE_SIZE, MAX_LOOKUP_PAGE_SIZE};
 use crate::simulator::fault::FaultAction;
 use crate::simulator::index::WorldIndex;
 use crate::simulator::listing::empty_page;
+use crate::simulator::lookups::{MAX_LEGAL_ENTITY_PAGE_SIZE, MAX_LOOKUP_PAGE_SIZE};
 use crate::simulator::options::Quirks;
 use crate::simulator::rate::RateLimitDecision;
-use crate::simulator::record::ReceivedRequest;
+use crate::simulator::request_history::ReceivedRequest;
+use crate::simulator::response::{ErrorContext, PersonioProblem, SimulatedResponse};
 use crate::simulator::route::{SimulatedEndpoint, SimulatedRoute};
 use crate::simulator::state::SimulatorState;
 use crate::simulator::wire::JsonWriter;
 use crate::simulator::world::World;
-use crate::simulator::{broken, directories, persons, token};
+use crate::simulator::{broken_response, lookups, persons, token};
 
 /// Data that a reading endpoint uses: the company, and path and query of the request.
 pub(super) struct EndpointContext<'a> {
@@ -44,10 +44,13 @@ pub(super) async fn handle(
         sleep(entrance.latency).await;
     }
     let mut response = if entrance.passes {
-        let asked = AdmittedRequest { request: &request, body: &body, route: &route, shared: &shared };
+        let asked =
+            AdmittedRequest { request: &request, body: &body, route: &route, shared: &shared };
         asked.respond(entrance.action).await
     } else {
-        broken::complete(PersonioProblem::too_many_requests().into_response(&shared.next_error_context()))
+        broken_response::complete(
+            PersonioProblem::too_many_requests().into_response(&shared.next_error_context()),
+        )
     };
     if response.status().as_u16() == 429 {
         shared.runtime().record.count_throttled();
@@ -73,7 +76,12 @@ struct ArrivalDecision {
 /// Records the request, takes a token from its bucket and selects a fault.
 ///
 /// A request over the rate limit is not counted by faults.
-fn decide_on_arrival(request: &HttpRequest, body: &web::Bytes, shared: &SimulatorState, route: &SimulatedRoute) -> ArrivalDecision {
+fn decide_on_arrival(
+    request: &HttpRequest,
+    body: &web::Bytes,
+    shared: &SimulatorState,
+    route: &SimulatedRoute,
+) -> ArrivalDecision {
     let endpoint = route.endpoint();
     let mut live = shared.runtime();
     live.record.record_arrival(ReceivedRequest {
@@ -82,7 +90,8 @@ fn decide_on_arrival(request: &HttpRequest, body: &web::Bytes, shared: &Simulato
         query: request.query_string().to_owned(),
         app_id: header(request, "x-personio-app-id").map(str::to_owned),
         content_type: header(request, CONTENT_TYPE.as_str()).map(str::to_owned),
-        body: (endpoint == SimulatedEndpoint::Token).then(|| String::from_utf8_lossy(body).into_owned()),
+        body: (endpoint == SimulatedEndpoint::Token)
+            .then(|| String::from_utf8_lossy(body).into_owned()),
     });
     let verdict = live.buckets.take(endpoint, Instant::now());
     let passes = match verdict {
@@ -106,27 +115,33 @@ impl AdmittedRequest<'_> {
     async fn respond(&self, action: Option<FaultAction>) -> HttpResponse {
         let (path, base_url) = (self.request.path(), self.shared.base_url.as_str());
         match action {
-            None => broken::complete(self.normal_response()),
+            None => broken_response::complete(self.normal_response()),
             Some(FaultAction::Status(status)) => self.problem(PersonioProblem::status(status)),
-            Some(FaultAction::HtmlError(status)) => broken::html_error(status),
+            Some(FaultAction::HtmlError(status)) => broken_response::html_error(status),
             Some(FaultAction::CustomBody(status, content_type, body)) => {
-                broken::complete(SimulatedResponse::new(status, content_type, body))
+                broken_response::complete(SimulatedResponse::new(status, content_type, body))
             }
             Some(FaultAction::NotFoundResource) => self.problem(PersonioProblem::no_resource()),
             Some(FaultAction::NotFoundRoute) => self.problem(PersonioProblem::no_route(path)),
             Some(FaultAction::Delay(delay)) => {
                 sleep(delay).await;
-                broken::complete(self.normal_response())
+                broken_response::complete(self.normal_response())
             }
             Some(FaultAction::Hang) => std::future::pending().await,
-            Some(FaultAction::ConnectionReset) => broken::connection_reset(),
-            Some(FaultAction::TruncatedJson) => broken::truncated_json(self.normal_response()),
-            Some(FaultAction::TruncatedBody) => broken::truncated_body(self.normal_response()),
-            Some(FaultAction::WrongJson) => broken::wrong_json(),
-            Some(FaultAction::EmptyListing) => {
-                broken::complete(SimulatedResponse::json(200, &empty_page(path, base_url)))
+            Some(FaultAction::ConnectionReset) => broken_response::connection_reset(),
+            Some(FaultAction::TruncatedJson) => {
+                broken_response::truncated_json(self.normal_response())
             }
-            Some(FaultAction::ShortListing(entries)) => broken::short_listing(&self.normal_response(), entries),
+            Some(FaultAction::TruncatedBody) => {
+                broken_response::truncated_body(self.normal_response())
+            }
+            Some(FaultAction::WrongJson) => broken_response::wrong_json(),
+            Some(FaultAction::EmptyListing) => {
+                broken_response::complete(SimulatedResponse::json(200, &empty_page(path, base_url)))
+            }
+            Some(FaultAction::ShortListing(entries)) => {
+                broken_response::short_listing(&self.normal_response(), entries)
+            }
             Some(FaultAction::TooManyRequests { retry_after }) => {
                 let mut response = self.problem(PersonioProblem::too_many_requests());
                 if let Some(seconds) = retry_after {
@@ -134,35 +149,41 @@ impl AdmittedRequest<'_> {
                 }
                 response
             }
-            Some(FaultAction::Oversized(size)) => broken::oversized(size, path, base_url),
+            Some(FaultAction::Oversized(size)) => broken_response::oversized(size, path, base_url),
             Some(FaultAction::Substitute { old, new }) => {
-                broken::substituted(&self.normal_response(), &old, &new)
+                broken_response::substituted(&self.normal_response(), &old, &new)
             }
             Some(FaultAction::ChangedEntries { entries, attribute, value }) => {
-                broken::odd_entries(&self.normal_response(), entries, &attribute, &value)
+                broken_response::odd_entries(&self.normal_response(), entries, &attribute, &value)
             }
-            Some(FaultAction::OtherNames) => broken::other_names(&self.normal_response()),
+            Some(FaultAction::OtherNames) => broken_response::other_names(&self.normal_response()),
             Some(FaultAction::EndlessListing) => {
-                broken::endless_listing(path, self.request.query_string(), base_url)
+                broken_response::endless_listing(path, self.request.query_string(), base_url)
             }
             Some(FaultAction::EmploymentsOf { person, refers_to_person: names_person }) => {
                 let route = SimulatedRoute::Employments(person);
                 let answer = AdmittedRequest { route: &route, ..*self }.normal_response();
-                broken::complete(if names_person { answer } else { broken::without_person(answer) })
+                broken_response::complete(if names_person {
+                    answer
+                } else {
+                    broken_response::without_person(answer)
+                })
             }
         }
     }
 
     /// Creates an error response.
     fn problem(&self, problem: PersonioProblem) -> HttpResponse {
-        broken::complete(problem.into_response(&self.shared.next_error_context()))
+        broken_response::complete(problem.into_response(&self.shared.next_error_context()))
     }
 
     /// Creates the normal response.
     fn normal_response(&self) -> SimulatedResponse {
         let stamp = self.shared.next_error_context();
         match self.route {
-            SimulatedRoute::Unknown => PersonioProblem::no_route(self.request.path()).into_response(&stamp),
+            SimulatedRoute::Unknown => {
+                PersonioProblem::no_route(self.request.path()).into_response(&stamp)
+            }
             SimulatedRoute::Token => self.token_response(&stamp),
             SimulatedRoute::Persons
             | SimulatedRoute::Person(_)
@@ -172,7 +193,9 @@ impl AdmittedRequest<'_> {
             | SimulatedRoute::LegalEntities
             | SimulatedRoute::Workplaces
             | SimulatedRoute::CostCenters
-            | SimulatedRoute::Jobs => self.read_response().unwrap_or_else(|problem| problem.into_response(&stamp)),
+            | SimulatedRoute::Jobs => {
+                self.read_response().unwrap_or_else(|problem| problem.into_response(&stamp))
+            }
         }
     }
 
@@ -199,15 +222,21 @@ impl AdmittedRequest<'_> {
             SimulatedRoute::Persons => persons::list(&view),
             SimulatedRoute::Person(id) => persons::get(&view, id),
             SimulatedRoute::Employments(id) => persons::list_employments(&view, id),
-            SimulatedRoute::OrgUnits => directories::list_org_units(&view),
-            SimulatedRoute::OrgUnit(id) => directories::get_org_unit(&view, id),
+            SimulatedRoute::OrgUnits => lookups::list_org_units(&view),
+            SimulatedRoute::OrgUnit(id) => lookups::get_org_unit(&view, id),
             SimulatedRoute::LegalEntities => {
-                directories::list(&view, &world.legal_entities, MAX_LEGAL_ENTITY_PAGE_SIZE)
+                lookups::list(&view, &world.legal_entities, MAX_LEGAL_ENTITY_PAGE_SIZE)
             }
-            SimulatedRoute::Workplaces => directories::list(&view, &world.workplaces, MAX_LOOKUP_PAGE_SIZE),
-            SimulatedRoute::CostCenters => directories::list(&view, &world.cost_centers, MAX_LOOKUP_PAGE_SIZE),
-            SimulatedRoute::Jobs => directories::list(&view, &index.jobs, MAX_LOOKUP_PAGE_SIZE),
-            SimulatedRoute::Token | SimulatedRoute::Unknown => Err(PersonioProblem::no_route(view.path)),
+            SimulatedRoute::Workplaces => {
+                lookups::list(&view, &world.workplaces, MAX_LOOKUP_PAGE_SIZE)
+            }
+            SimulatedRoute::CostCenters => {
+                lookups::list(&view, &world.cost_centers, MAX_LOOKUP_PAGE_SIZE)
+            }
+            SimulatedRoute::Jobs => lookups::list(&view, &index.jobs, MAX_LOOKUP_PAGE_SIZE),
+            SimulatedRoute::Token | SimulatedRoute::Unknown => {
+                Err(PersonioProblem::no_route(view.path))
+            }
         }
     }
 

@@ -47,11 +47,19 @@ impl WorldIndex {
     }
 
     /// Returns the person at a position of the listing.
-    pub(super) fn person_at<'w>(&self, world: &'w World, position: usize) -> Option<&'w SimulatedPerson> {
+    pub(super) fn person_at<'w>(
+        &self,
+        world: &'w World,
+        position: usize,
+    ) -> Option<&'w SimulatedPerson> {
         world.persons.get(*self.order.get(position)?)
     }
 
-    pub(super) fn person_by_id<'w>(&self, world: &'w World, id: &str) -> Option<&'w SimulatedPerson> {
+    pub(super) fn person_by_id<'w>(
+        &self,
+        world: &'w World,
+        id: &str,
+    ) -> Option<&'w SimulatedPerson> {
         self.person_at(world, self.position(id)?)
     }
 }

@@ -1,6 +1,6 @@
 //! Listings: their common parameters, the selection of a page, and the links of a page.
 //!
-//! `persons` and `directories` provide the entries.
+//! `persons` and `lookups` provide the entries.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use crate::simulator::answer::{SimulatedResponse, PersonioProblem};
 use crate::simulator::cursor::ListingCursor;
 use crate::simulator::options::{NextLinkForm, Quirks};
+use crate::simulator::response::{PersonioProblem, SimulatedResponse};
 
 const DEFAULT_PAGE_SIZE: usize = 10;
 
@@ -144,7 +144,12 @@ impl ListingParameters {
         Some(cursor.encode(quirks.awkward_cursors))
     }
 
-    fn links(&self, cursor: Option<&str>, shape: NextLinkForm, base_url: &str) -> Map<String, Value> {
+    fn links(
+        &self,
+        cursor: Option<&str>,
+        shape: NextLinkForm,
+        base_url: &str,
+    ) -> Map<String, Value> {
         let mut links = Map::new();
         links.insert("self".to_owned(), json!({ "href": self.self_url(base_url) }));
         let next = match cursor {

@@ -9,30 +9,30 @@
 //! and not an understanding of Personio that client and simulator share.
 //!
 //! Reading order: `handle` (the steps of a request), `route`, the endpoints in `token`, `persons`
-//! and `directories`, then `listing` (pages) and `wire` (JSON). `world` defines the data, and
-//! `generate` creates it. `options` holds the settings, and `fault` and `broken` the failures.
+//! and `lookups`, then `listing` (pages) and `wire` (JSON). `world` defines the data, and
+//! `generate` creates it. `options` holds the settings, and `fault` and `broken_response` the failures.
 
-mod answer;
-mod broken;
+mod broken_response;
 mod cursor;
-mod directories;
 mod fault;
 mod generate;
 mod handle;
 mod index;
 mod listing;
-mod names;
+mod lookups;
 mod options;
 mod persons;
 mod random;
 mod rate;
-mod record;
+mod request_history;
+mod response;
 mod route;
 mod state;
 #[cfg(test)]
 mod tests;
 mod token;
 mod wire;
+mod word_lists;
 mod world;
 
 use std::net::{SocketAddr, TcpListener};
@@ -43,11 +43,12 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
 pub use crate::simulator::fault::{FaultAction, InjectedFault};
-pub use crate::simulator::options::{NextLinkForm, SimulatorOptions, Quirks, SimulatedRateLimit};
-pub use crate::simulator::record::ReceivedRequest;
+pub use crate::simulator::options::{NextLinkForm, Quirks, SimulatedRateLimit, SimulatorOptions};
+pub use crate::simulator::request_history::ReceivedRequest;
 pub use crate::simulator::route::SimulatedEndpoint;
 pub use crate::simulator::world::{
-    SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, SimulatedTermination, World,
+    SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit,
+    SimulatedOrgUnitType, SimulatedPerson, SimulatedTermination, World,
 };
 
 use crate::simulator::index::WorldIndex;

@@ -66,7 +66,7 @@ impl Default for SimulatedRateLimit {
 pub struct Quirks {
     /// Lower-case enumeration values: `active` instead of `ACTIVE`, `string` instead of `STRING`.
     pub lowercase_enums: bool,
-    /// Key `last_working_date` instead of `last_working_day` in a termination.
+    /// Key `last_working_date_key` instead of `last_working_day` in a termination.
     pub last_working_date_key: bool,
     /// `null` instead of an absent key for an unknown value.
     pub null_instead_of_absent: bool,
@@ -104,7 +104,7 @@ pub enum NextLinkForm {
     BareString,
     /// Object with a relative URL: `{"href": "/v2/…"}`.
     RelativeHref,
-    /// Object as in [`NextLink::Object`], but `null` on the last page.
+    /// Object as in [`NextLinkForm::ObjectBuilder`], but `null` on the last page.
     NullOnLastPage,
     /// Object with a URL on the origin `https://evil.example`.
     OtherOrigin,

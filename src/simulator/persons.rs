@@ -1,8 +1,8 @@
 //! Endpoints `/v2/persons`, `/v2/persons/{id}` and `/v2/persons/{id}/employments`.
 
-use crate::simulator::answer::{SimulatedResponse, PersonioProblem};
 use crate::simulator::handle::EndpointContext;
 use crate::simulator::listing::{ListingParameters, TimeFilter};
+use crate::simulator::response::{PersonioProblem, SimulatedResponse};
 use crate::simulator::world::SimulatedPerson;
 
 /// Largest accepted value of `limit`.
@@ -57,15 +57,24 @@ fn page(
 }
 
 /// Returns a single person, without the envelope of a listing.
-pub(super) fn get(view: &EndpointContext<'_>, id: &str) -> Result<SimulatedResponse, PersonioProblem> {
-    let person = view.index.person_by_id(view.world, id).ok_or_else(PersonioProblem::no_resource)?;
+pub(super) fn get(
+    view: &EndpointContext<'_>,
+    id: &str,
+) -> Result<SimulatedResponse, PersonioProblem> {
+    let person =
+        view.index.person_by_id(view.world, id).ok_or_else(PersonioProblem::no_resource)?;
     Ok(SimulatedResponse::json(200, &view.wire.person(person)))
 }
 
 /// Returns one page of a person's employments.
-pub(super) fn list_employments(view: &EndpointContext<'_>, id: &str) -> Result<SimulatedResponse, PersonioProblem> {
-    let person = view.index.person_by_id(view.world, id).ok_or_else(PersonioProblem::no_resource)?;
-    let listing = ListingParameters::parse(view.path, view.query, EMPLOYMENT_FILTERS, MAX_PAGE_SIZE)?;
+pub(super) fn list_employments(
+    view: &EndpointContext<'_>,
+    id: &str,
+) -> Result<SimulatedResponse, PersonioProblem> {
+    let person =
+        view.index.person_by_id(view.world, id).ok_or_else(PersonioProblem::no_resource)?;
+    let listing =
+        ListingParameters::parse(view.path, view.query, EMPLOYMENT_FILTERS, MAX_PAGE_SIZE)?;
     let (ids, updated) = (listing.list_parameter("id"), listing.time_filter("updated_at")?);
     let employments = view.wire.employments_of(person).into_iter().enumerate();
     let entries = employments.filter(|(_, employment)| {

@@ -32,7 +32,11 @@ impl EndpointBuckets {
     }
 
     /// Takes a token from the bucket of an endpoint if it has one. Returns `None` without a limit.
-    pub(super) fn take(&mut self, endpoint: SimulatedEndpoint, now: Instant) -> Option<RateLimitDecision> {
+    pub(super) fn take(
+        &mut self,
+        endpoint: SimulatedEndpoint,
+        now: Instant,
+    ) -> Option<RateLimitDecision> {
         let rate = self.rate?;
         let (fill, at) = self.tokens.entry(endpoint).or_insert((rate.burst, now));
         let earned = now.saturating_duration_since(*at).as_secs_f64() * rate.per_second;

@@ -10,13 +10,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::simulator::answer::ErrorContext;
 use crate::simulator::fault::FaultList;
 use crate::simulator::index::WorldIndex;
-use crate::simulator::options::{SimulatorOptions, Quirks};
+use crate::simulator::options::{Quirks, SimulatorOptions};
 use crate::simulator::random::Random;
 use crate::simulator::rate::EndpointBuckets;
-use crate::simulator::record::RequestHistory;
+use crate::simulator::request_history::RequestHistory;
+use crate::simulator::response::ErrorContext;
 use crate::simulator::token::{AcceptedCredential, TokenStore};
 use crate::simulator::world::World;
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
-use crate::simulator::answer::{SimulatedResponse, ErrorContext, token_error_response};
 use crate::simulator::random::Random;
+use crate::simulator::response::{ErrorContext, SimulatedResponse, token_error_response};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Scopes in the token response. The simulator does not check them.

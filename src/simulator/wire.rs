@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::index::job_id;
 use crate::simulator::options::Quirks;
-use crate::simulator::world::{SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedPerson, SimulatedTermination};
+use crate::simulator::world::{
+    SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit,
+    SimulatedPerson, SimulatedTermination,
+};
 
 /// Writer of JSON values, with the quirks to apply and the base URL of links.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +57,10 @@ impl JsonWriter<'_> {
     }
 
     /// Returns a person's employments in the order of the listing.
-    pub(super) fn employments_of<'w>(&self, person: &'w SimulatedPerson) -> Vec<&'w SimulatedEmployment> {
+    pub(super) fn employments_of<'w>(
+        &self,
+        person: &'w SimulatedPerson,
+    ) -> Vec<&'w SimulatedEmployment> {
         let mut employments: Vec<&SimulatedEmployment> = person.employments.iter().collect();
         employments.sort_by_key(|employment| employment.employment_start_date);
         if !self.quirks.employments_oldest_first {
@@ -67,15 +73,25 @@ impl JsonWriter<'_> {
         let mut object = self.object();
         object.put("id", self.id(&employment.id));
         object.put("person", self.reference(person));
-        object.put_optional("status", self.enum_value(self.status(person, employment.status.as_deref())));
+        object.put_optional(
+            "status",
+            self.enum_value(self.status(person, employment.status.as_deref())),
+        );
         object.put_optional("type", self.enum_value(employment.employment_type.as_deref()));
         let title = employment.position.as_deref();
         object.put_optional("position", title.map(|title| json!({ "title": title })));
         object.put_optional("job", title.map(|title| self.reference(&job_id(title))));
-        object.put_optional("supervisor", self.optional_reference(employment.supervisor.as_deref()));
+        object
+            .put_optional("supervisor", self.optional_reference(employment.supervisor.as_deref()));
         object.put_optional("office", self.optional_reference(employment.office.as_deref()));
-        object.put_optional("legal_entity", self.optional_reference(employment.legal_entity.as_deref()));
-        object.put_optional("sub_company", self.optional_reference(employment.legal_entity.as_deref()));
+        object.put_optional(
+            "legal_entity",
+            self.optional_reference(employment.legal_entity.as_deref()),
+        );
+        object.put_optional(
+            "sub_company",
+            self.optional_reference(employment.legal_entity.as_deref()),
+        );
         let mut units = Vec::with_capacity(employment.org_units.len());
         for (kind, id) in &employment.org_units {
             units.push(json!({ "type": kind.as_str(), "id": self.id(id) }));
@@ -91,7 +107,10 @@ impl JsonWriter<'_> {
         object.text("employment_end_date", employment.employment_end_date);
         object.text("probation_end_date", employment.probation_end_date);
         object.text("contract_end_date", employment.contract_end_date);
-        object.put_optional("termination", employment.termination.as_ref().map(|it| self.termination(it)));
+        object.put_optional(
+            "termination",
+            employment.termination.as_ref().map(|it| self.termination(it)),
+        );
         object.text("created_at", employment.created_at);
         object.text("updated_at", employment.updated_at);
         object.finish_without(&self.quirks.hidden_attributes)
@@ -106,8 +125,11 @@ impl JsonWriter<'_> {
     }
 
     fn termination(&self, termination: &SimulatedTermination) -> Value {
-        let last =
-            if self.quirks.last_working_date_key { "last_working_date" } else { "last_working_day" };
+        let last = if self.quirks.last_working_date_key {
+            "last_working_date"
+        } else {
+            "last_working_day"
+        };
         let mut object = self.object();
         object.text("termination_date", termination.termination_date);
         object.text(last, termination.last_working_day);

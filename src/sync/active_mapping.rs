@@ -23,7 +23,12 @@ pub(crate) struct ActiveMapping {
 impl ActiveMapping {
     pub(super) fn new(policy: MappingPolicy, vocabulary: Arc<SchemaRegistry>) -> Arc<Self> {
         let attributes = ExtensionMapper::new(&policy);
-        Arc::new(Self { custom_attributes: policy.required_custom_attribute_ids(), attributes, policy, schema_registry: vocabulary })
+        Arc::new(Self {
+            custom_attributes: policy.required_custom_attribute_ids(),
+            attributes,
+            policy,
+            schema_registry: vocabulary,
+        })
     }
 
     /// Reports whether a person becomes a user.

@@ -70,12 +70,15 @@ mod tests {
 
     #[test]
     fn attribute_that_most_persons_lack_is_reported() {
-        let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| DecodedRecord {
-            person: serde_json::from_value(json!({"id": "1", "status": status, "email": email}))
+        let facts =
+            |status: Option<&str>, email: Option<&str>, employment: Option<&str>| DecodedRecord {
+                person: serde_json::from_value(
+                    json!({"id": "1", "status": status, "email": email}),
+                )
                 .unwrap(),
-            employments: employment
-                .map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
-        };
+                employments: employment
+                    .map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
+            };
         let policy = MappingPolicy::default();
         let rules = DateRules { policy: &policy, today: jiff::civil::date(2026, 11, 23) };
         let whole = facts(Some("ACTIVE"), Some("a@example.com"), None);

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use crate::personio::{PersonEmployments, Error};
+use crate::personio::{Error, PersonEmployments};
 
 /// Number of persons whose employments may be unreadable in a company of any size, limited to half
 /// of a small company. It is also the maximum number of consecutive failures, since more of them
@@ -170,9 +170,12 @@ mod tests {
         Err(Error::NotFound { endpoint: Endpoint::Employments })
     }
 
-    const TRUSTED: StateBeforeRead = StateBeforeRead { earlier: EarlierEmployments::Valid, failed_before: false };
-    const OLD: StateBeforeRead = StateBeforeRead { earlier: EarlierEmployments::Outdated, failed_before: false };
-    const MISSING: StateBeforeRead = StateBeforeRead { earlier: EarlierEmployments::Missing, failed_before: false };
+    const TRUSTED: StateBeforeRead =
+        StateBeforeRead { earlier: EarlierEmployments::Valid, failed_before: false };
+    const OLD: StateBeforeRead =
+        StateBeforeRead { earlier: EarlierEmployments::Outdated, failed_before: false };
+    const MISSING: StateBeforeRead =
+        StateBeforeRead { earlier: EarlierEmployments::Missing, failed_before: false };
 
     #[test]
     fn eleven_consecutive_failures_exhaust_the_budget() {
@@ -209,12 +212,17 @@ mod tests {
             for (before, tolerated) in [(OLD, old), (MISSING, left_out)] {
                 let mut unreadable = FailureBudget::for_persons(persons);
                 for _ in 0..tolerated {
-                    assert!(unreadable.add_outcome(failure(), before).is_ok(), "{persons} {before:?}");
+                    assert!(
+                        unreadable.add_outcome(failure(), before).is_ok(),
+                        "{persons} {before:?}"
+                    );
                     assert!(
                         unreadable.add_outcome(failure(), TRUSTED).is_ok(),
                         "trusted ones do not count"
                     );
-                    assert!(unreadable.add_outcome(Ok(PersonEmployments::default()), before).is_ok());
+                    assert!(
+                        unreadable.add_outcome(Ok(PersonEmployments::default()), before).is_ok()
+                    );
                 }
                 assert!(unreadable.add_outcome(failure(), before).is_err(), "{persons} {before:?}");
             }
@@ -238,7 +246,9 @@ mod tests {
             for _ in 0..tolerated {
                 assert!(unreadable.add_foreign(&error).is_ok());
                 if answers_between {
-                    assert!(unreadable.add_outcome(Ok(PersonEmployments::default()), TRUSTED).is_ok());
+                    assert!(
+                        unreadable.add_outcome(Ok(PersonEmployments::default()), TRUSTED).is_ok()
+                    );
                 }
             }
             assert!(unreadable.add_foreign(&error).is_err());

@@ -25,8 +25,7 @@ impl LookupIds {
                 Some(Status::Active | Status::Leave | Status::Onboarding)
             ) {
                 self.add_one(employment);
-            } else if newest_over
-                .is_none_or(|newest| recency_key(newest) < recency_key(employment))
+            } else if newest_over.is_none_or(|newest| recency_key(newest) < recency_key(employment))
             {
                 newest_over = Some(employment);
             }
@@ -68,7 +67,12 @@ pub(crate) struct LookupUsage {
 
 impl LookupUsage {
     /// Counts the persons whose primary employment refers to look-ups of `kind`.
-    pub(crate) fn count(kind: LookupKind, people: &[DecodedRecord], names: &LookupNames, rules: &DateRules<'_>) -> Self {
+    pub(crate) fn count(
+        kind: LookupKind,
+        people: &[DecodedRecord],
+        names: &LookupNames,
+        rules: &DateRules<'_>,
+    ) -> Self {
         let mut in_use = Self::default();
         for facts in people {
             let Some(employments) = &facts.employments else { continue };

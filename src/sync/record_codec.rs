@@ -102,7 +102,10 @@ pub(crate) struct EncodedRecord {
 
 impl EncodedRecord {
     /// Joins an encoded person and employments; `None` means that the employments are unknown.
-    pub(crate) fn new(person: &ListedPerson, employments: Option<&[Employment]>) -> Result<Self, CodecError> {
+    pub(crate) fn new(
+        person: &ListedPerson,
+        employments: Option<&[Employment]>,
+    ) -> Result<Self, CodecError> {
         let employments = match employments {
             Some(employments) => to_msgpack(employments)?,
             None => Vec::new(),
@@ -114,7 +117,7 @@ impl EncodedRecord {
         Self { bytes: [person, employments].concat().into(), employments_offset: person.len() }
     }
 
-    /// Returns a record of `person` with the employments of this record.
+    /// Returns a record of `decode` with the employments of this record.
     pub(crate) fn with_person(&self, person: &ListedPerson) -> Self {
         Self::join(&person.bytes, self.parts().1)
     }
@@ -140,7 +143,7 @@ impl EncodedRecord {
         self.bytes.len()
     }
 
-    /// Reports whether the person in this record equals `person` byte for byte.
+    /// Reports whether the person in this record equals `decode` byte for byte.
     pub(crate) fn has_same_person(&self, person: &ListedPerson) -> bool {
         self.parts().0 == person.bytes
     }
@@ -155,8 +158,16 @@ impl EncodedRecord {
 
     /// Decodes the fields that name and order a person, without a copy.
     pub(crate) fn decode_header(&self) -> Result<PersonHeader<'_>, CodecError> {
-        let EncodedPersonFields(id, email, first_name, last_name, preferred_name, _, created_at, ..) =
-            from_msgpack(self.parts().0)?;
+        let EncodedPersonFields(
+            id,
+            email,
+            first_name,
+            last_name,
+            preferred_name,
+            _,
+            created_at,
+            ..,
+        ) = from_msgpack(self.parts().0)?;
         Ok(PersonHeader { id, email, first_name, last_name, preferred_name, created_at })
     }
 
@@ -169,7 +180,10 @@ impl EncodedRecord {
     }
 
     pub(crate) fn decode(&self) -> Result<DecodedRecord, CodecError> {
-        Ok(DecodedRecord { person: from_msgpack(self.parts().0)?, employments: self.decode_employments()? })
+        Ok(DecodedRecord {
+            person: from_msgpack(self.parts().0)?,
+            employments: self.decode_employments()?,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::mapping::employment::compare_ids;
 use crate::personio::model::Employment;
 use crate::personio::{LookupNames, MalformedNames, UnreadableEntry, is_loggable};
 use crate::sync::lookup_ids::LookupIds;
-use crate::sync::record_codec::{DecodedRecord, CodecError, ListedPerson, EncodedRecord};
+use crate::sync::record_codec::{CodecError, DecodedRecord, EncodedRecord, ListedPerson};
 
 /// Version of the encoded form. Bytes of another version are rejected.
 const RECORDS_VERSION: u32 = 3;
@@ -116,7 +116,9 @@ impl PersonRecord {
         }
         for attribute in &self.malformed.employments {
             defects.values += 1;
-            defects.add_example(|| format!("{}: employments.{attribute}", describe_person(Some(&self.id))));
+            defects.add_example(|| {
+                format!("{}: employments.{attribute}", describe_person(Some(&self.id)))
+            });
         }
     }
 
@@ -221,7 +223,9 @@ impl UnreadableData {
     fn add_persons_to(&self, defects: &mut Defects) {
         for UnreadableEntry { id, attribute } in &self.persons {
             defects.left_out += 1;
-            defects.add_example(|| format!("{}: {attribute}, left out", describe_person(id.as_deref())));
+            defects.add_example(|| {
+                format!("{}: {attribute}, left out", describe_person(id.as_deref()))
+            });
         }
     }
 
@@ -297,8 +301,9 @@ impl Records {
         for record in &odd {
             if !record.is_complete() {
                 defects.left_out += 1;
-                defects
-                    .add_example(|| format!("{}: employments, left out", describe_person(Some(&record.id))));
+                defects.add_example(|| {
+                    format!("{}: employments, left out", describe_person(Some(&record.id)))
+                });
             }
         }
         // Persons without employments are not served, so that their other defects do not count.
@@ -321,7 +326,8 @@ impl Records {
     /// Decodes records. Returns them with the look-up ids of their employments.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, LookupIds), SourceError> {
         // The error of the decoder is discarded, since its text can quote personal data.
-        let Ok(DecodableRecords { version, names, people: read }) = rmp_serde::from_slice(bytes) else {
+        let Ok(DecodableRecords { version, names, people: read }) = rmp_serde::from_slice(bytes)
+        else {
             return Err(unreadable());
         };
         if version != RECORDS_VERSION {
@@ -381,7 +387,8 @@ mod tests {
             },
             ..PersonRecord::new(&listed, Some(&employments), read).unwrap()
         };
-        let names: LookupNames = [(LookupKind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
+        let names: LookupNames =
+            [(LookupKind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
         let records = Records {
             by_id: [Arc::new(record.clone())].into_iter().collect(),
             names: names.clone(),
@@ -412,11 +419,15 @@ mod tests {
             PersonRecord::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH)
                 .unwrap();
         let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
-        let employed =
-            PersonRecord::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read_at)
-                .unwrap();
+        let employed = PersonRecord::new(
+            &listed("a@example.com").unwrap(),
+            Some(&[employment]),
+            record.read_at,
+        )
+        .unwrap();
         let renamed =
-            PersonRecord::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at).unwrap();
+            PersonRecord::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at)
+                .unwrap();
         let other = PersonRecord { id: "8".into(), ..record.clone() };
         let records = |people: &[&PersonRecord], name: &str| {
             let names = [(LookupKind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
@@ -429,8 +440,11 @@ mod tests {
         let left_out = UnreadableEntry { id: Some("9".to_owned()), attribute: "email" };
         let left_out = UnreadableData { persons: vec![left_out], names: Vec::new() };
         let before = records(&[&record], "A");
-        let read_later =
-            PersonRecord { read_at: Timestamp::MAX, deletion_checked_at: Some(Timestamp::MAX), ..record.clone() };
+        let read_later = PersonRecord {
+            read_at: Timestamp::MAX,
+            deletion_checked_at: Some(Timestamp::MAX),
+            ..record.clone()
+        };
         assert!(records(&[&read_later], "A").gives_same_users_as(&before));
         for changed in [
             records(&[&record], "B"),
@@ -441,10 +455,16 @@ mod tests {
             records(&[&renamed], "A"),
             records(&[&PersonRecord { read_failed: true, ..record.clone() }], "A"),
             records(&[&PersonRecord { is_unverified: true, ..record.clone() }], "A"),
-            records(&[&PersonRecord { unreadable_attribute: Some("email".into()), ..record.clone() }], "A"),
+            records(
+                &[&PersonRecord { unreadable_attribute: Some("email".into()), ..record.clone() }],
+                "A",
+            ),
             records(
                 &[&PersonRecord {
-                    malformed: MalformedAttributes { person: vec!["email".into()], ..MalformedAttributes::default() },
+                    malformed: MalformedAttributes {
+                        person: vec!["email".into()],
+                        ..MalformedAttributes::default()
+                    },
                     ..record.clone()
                 }],
                 "A",
@@ -460,9 +480,12 @@ mod tests {
 
     #[test]
     fn record_with_the_id_of_another_person_is_rejected() {
-        let listed = ListedPerson::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
-        let record =
-            PersonRecord { id: "8".into(), ..PersonRecord::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
+        let listed =
+            ListedPerson::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
+        let record = PersonRecord {
+            id: "8".into(),
+            ..PersonRecord::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap()
+        };
         let records =
             Records { by_id: [Arc::new(record)].into_iter().collect(), ..Records::default() };
         assert!(Records::from_bytes(&records.to_bytes().unwrap()).is_err());
@@ -474,11 +497,18 @@ mod tests {
             let listed = ListedPerson::new(
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
-            let record = PersonRecord::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
-            Arc::new(PersonRecord { malformed: odd, unreadable_attribute: unreadable.map(Box::from), ..record })
+            let record =
+                PersonRecord::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+            Arc::new(PersonRecord {
+                malformed: odd,
+                unreadable_attribute: unreadable.map(Box::from),
+                ..record
+            })
         };
-        let odd =
-            MalformedAttributes { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
+        let odd = MalformedAttributes {
+            person: vec!["created_at".into()],
+            employments: vec!["position.title".into()],
+        };
         let people = [
             record("10", odd, None),
             record("9", MalformedAttributes::default(), Some("email")),
@@ -486,14 +516,16 @@ mod tests {
         ];
         let without_id = UnreadableEntry { id: None, attribute: "id" };
         let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
-        let names = MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
+        let names =
+            MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
         let left_out = UnreadableData { persons: vec![without_id, odd_id], names: vec![names] };
         let incomplete = |id: &str| {
             let listed = ListedPerson::new(
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
             let record = PersonRecord::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
-            let odd = MalformedAttributes { person: vec!["created_at".into()], employments: Vec::new() };
+            let odd =
+                MalformedAttributes { person: vec!["created_at".into()], employments: Vec::new() };
             Arc::new(PersonRecord { malformed: odd, ..record })
         };
         let people = people.into_iter().chain([incomplete("11")]);

@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::directory::LoadProgress;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{PersonioClient, PersonEmployments, Endpoint, Error, ParsedEntry};
+use crate::personio::{Endpoint, Error, ParsedEntry, PersonEmployments, PersonioClient};
 use crate::sync::employment_owners::EmploymentOwners;
-use crate::sync::failure_budget::{StateBeforeRead, EarlierEmployments, FailureStreak, FailureBudget};
+use crate::sync::failure_budget::{
+    EarlierEmployments, FailureBudget, FailureStreak, StateBeforeRead,
+};
 use crate::sync::lookup_ids::LookupIds;
 use crate::sync::record_codec::{CodecError, ListedPerson};
-use crate::sync::records::{MalformedAttributes, RecordsById, PersonRecord};
-use crate::sync::refresh_plan::{RefreshPlan, PlannedRead};
+use crate::sync::records::{MalformedAttributes, PersonRecord, RecordsById};
+use crate::sync::refresh_plan::{PlannedRead, RefreshPlan};
 
 /// Time in which a load reads employments again although nothing indicates a change. The rest waits
 /// for the next load, so that the first load after a long pause does not last for hours.
@@ -112,7 +114,11 @@ impl Refresh<'_> {
     }
 
     /// Runs the deletion check of one person, unless too many checks have failed in a row.
-    async fn check_deletion(&self, record: Arc<PersonRecord>, failures: &FailureStreak) -> DeletionCheck {
+    async fn check_deletion(
+        &self,
+        record: Arc<PersonRecord>,
+        failures: &FailureStreak,
+    ) -> DeletionCheck {
         if failures.was_exceeded() {
             return DeletionCheck { record, answer: None };
         }
@@ -183,7 +189,12 @@ impl Refresh<'_> {
 
     /// Reads the employments of one person. No request is sent if recent employments are known and
     /// the read can wait after `recheck_end`, or too many reads have failed in a row.
-    async fn answer(&self, to_read: PlannedRead, failures: &FailureStreak, recheck_end: Duration) -> PersonAnswer {
+    async fn answer(
+        &self,
+        to_read: PlannedRead,
+        failures: &FailureStreak,
+        recheck_end: Duration,
+    ) -> PersonAnswer {
         let PlannedRead { person, earlier, can_wait } = to_read;
         let is_trusted = self.is_still_valid(earlier.as_deref());
         let answer = if is_trusted && can_wait && self.clock.monotonic() > recheck_end {
@@ -200,9 +211,15 @@ impl Refresh<'_> {
     }
 
     /// Requests the employments of one person and checks the response.
-    async fn reading(&self, person: &ListedPerson, earlier: Option<&PersonRecord>) -> EmploymentResponse {
+    async fn reading(
+        &self,
+        person: &ListedPerson,
+        earlier: Option<&PersonRecord>,
+    ) -> EmploymentResponse {
         match self.client.employments(&person.id).await {
-            Ok(read) => EmploymentResponse { ids: read.ids(), checked: checked(read, person, earlier) },
+            Ok(read) => {
+                EmploymentResponse { ids: read.ids(), checked: checked(read, person, earlier) }
+            }
             Err(error) => EmploymentResponse { ids: Vec::new(), checked: Err(error) },
         }
     }
@@ -236,14 +253,22 @@ impl Refresh<'_> {
         earlier: Option<&PersonRecord>,
         read: Option<&PersonEmployments>,
     ) -> Result<PersonRecord, CodecError> {
-        let mut record = PersonRecord::new(person, read.map(|read| &*read.employments), self.started_at)?;
+        let mut record =
+            PersonRecord::new(person, read.map(|read| &*read.employments), self.started_at)?;
         if let Some(read) = read {
             record.malformed.employments.clone_from(&read.malformed);
         } else if let Some(earlier) = earlier {
-            let odd =
-                MalformedAttributes { person: record.malformed.person, employments: earlier.malformed.employments.clone() };
+            let odd = MalformedAttributes {
+                person: record.malformed.person,
+                employments: earlier.malformed.employments.clone(),
+            };
             let packed = earlier.encoded.with_person(person);
-            return Ok(PersonRecord { encoded: packed, read_at: earlier.read_at, malformed: odd, ..record });
+            return Ok(PersonRecord {
+                encoded: packed,
+                read_at: earlier.read_at,
+                malformed: odd,
+                ..record
+            });
         }
         Ok(record)
     }
@@ -263,9 +288,10 @@ impl DeletionChecks {
             Some(Err(error)) if error.blocks_every_request() => return Err(error),
             // The check time moves a failed check to the end of the order, so that it does not
             // block the others.
-            Some(Err(_)) => {
-                self.add_unverified(Arc::new(PersonRecord { deletion_checked_at: Some(now), ..PersonRecord::clone(&record) }))
-            }
+            Some(Err(_)) => self.add_unverified(Arc::new(PersonRecord {
+                deletion_checked_at: Some(now),
+                ..PersonRecord::clone(&record)
+            })),
             None => self.add_unverified(record),
         }
         Ok(())
@@ -299,7 +325,9 @@ impl DeletionChecks {
 }
 
 /// Returns the employments of an earlier record, or none.
-pub(crate) fn earlier_employments(earlier: Option<&PersonRecord>) -> Result<Vec<Employment>, CodecError> {
+pub(crate) fn earlier_employments(
+    earlier: Option<&PersonRecord>,
+) -> Result<Vec<Employment>, CodecError> {
     let Some(record) = earlier else { return Ok(Vec::new()) };
     Ok(record.encoded.decode_employments()?.unwrap_or_default())
 }
@@ -344,7 +372,11 @@ fn counted(
 
 /// Returns the employments that were read for a person. Fails if one in the response belongs to
 /// another person.
-fn check_owner(reading: EmploymentResponse, person: &str, owners: &mut EmploymentOwners) -> Result<PersonEmployments, Error> {
+fn check_owner(
+    reading: EmploymentResponse,
+    person: &str,
+    owners: &mut EmploymentOwners,
+) -> Result<PersonEmployments, Error> {
     for id in &reading.ids {
         if !owners.belongs_to(id, person) {
             return Err(unreadable_error(FOREIGN_EMPLOYMENT));
@@ -408,8 +440,10 @@ mod tests {
         let employments = |ids: &[&str]| -> Vec<Employment> {
             ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
         };
-        let answered =
-            |ids: &[&str]| PersonEmployments { employments: employments(ids), ..PersonEmployments::default() };
+        let answered = |ids: &[&str]| PersonEmployments {
+            employments: employments(ids),
+            ..PersonEmployments::default()
+        };
         for (known, listed, read, is_believed) in [
             (["a", "b"].as_slice(), ["a", "b"].as_slice(), ["b", "a"].as_slice(), true),
             (&["a"], &["a"], &[], false),
@@ -434,7 +468,10 @@ mod tests {
         for (known, undated, is_believed) in
             [(["a"], "a", false), (["a"], "b", true), (["b"], "a", true)]
         {
-            let read = PersonEmployments { ids_with_malformed_dates: vec![undated.to_owned()], ..answered(&["a", "b"]) };
+            let read = PersonEmployments {
+                ids_with_malformed_dates: vec![undated.to_owned()],
+                ..answered(&["a", "b"])
+            };
             assert_eq!(
                 check_response(read, &person, &employments(&known)).is_ok(),
                 is_believed,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::sync::record_codec::ListedPerson;
-use crate::sync::records::{RecordsById, PersonRecord};
+use crate::sync::records::{PersonRecord, RecordsById};
 
 /// Refresh plan for the persons of one listing.
 #[derive(Debug)]
@@ -22,7 +22,10 @@ pub(crate) struct RefreshPlan {
 
 /// Returns the known persons that are not listed. Persons without a deletion check come first, then
 /// those whose last check is the oldest.
-pub(crate) fn missing_persons(listed: &[ListedPerson], known: &RecordsById) -> Vec<Arc<PersonRecord>> {
+pub(crate) fn missing_persons(
+    listed: &[ListedPerson],
+    known: &RecordsById,
+) -> Vec<Arc<PersonRecord>> {
     let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
     let mut missing = Vec::new();
     for record in known.iter() {
@@ -30,7 +33,9 @@ pub(crate) fn missing_persons(listed: &[ListedPerson], known: &RecordsById) -> V
             missing.push(Arc::clone(record));
         }
     }
-    missing.sort_by(|one, other| one.deletion_checked_at.cmp(&other.deletion_checked_at).then_with(|| one.id.cmp(&other.id)));
+    missing.sort_by(|one, other| {
+        one.deletion_checked_at.cmp(&other.deletion_checked_at).then_with(|| one.id.cmp(&other.id))
+    });
     missing
 }
 
@@ -112,7 +117,11 @@ impl KnownRecords<'_> {
 
 impl RefreshPlan {
     /// Divides the listed persons into records that stay and employments that are read.
-    pub(crate) fn new(listed: Vec<ListedPerson>, known: &KnownRecords<'_>, recheck: RecheckSchedule) -> Self {
+    pub(crate) fn new(
+        listed: Vec<ListedPerson>,
+        known: &KnownRecords<'_>,
+        recheck: RecheckSchedule,
+    ) -> Self {
         let Sorted { changed: mut to_read, mut failed, mut same } = Sorted::new(listed, known);
         let turns = recheck.turns_among(&same, to_read.len() + failed.len());
         let kept = split_off_kept(&mut same, turns, recheck.now);
@@ -163,7 +172,9 @@ impl PlannedRead {
 /// Returns the record of a person who is listed again. It clears the results of earlier absences
 /// and unreadable listings.
 fn clear_absence(mut record: Arc<PersonRecord>, person: &ListedPerson) -> Arc<PersonRecord> {
-    let has_traces = record.deletion_checked_at.is_some() || record.is_unverified || record.unreadable_attribute.is_some();
+    let has_traces = record.deletion_checked_at.is_some()
+        || record.is_unverified
+        || record.unreadable_attribute.is_some();
     if has_traces || record.malformed.person != person.malformed {
         let record = Arc::make_mut(&mut record);
         record.deletion_checked_at = None;
@@ -187,7 +198,8 @@ impl RecheckSchedule {
     /// Reports whether the last read is too long ago. A read time in the future is wrong, since the
     /// clock has been set back, and counts as overdue.
     fn is_overdue(self, record: &PersonRecord) -> bool {
-        self.now < record.read_at || self.now.duration_since(record.read_at).unsigned_abs() >= self.interval
+        self.now < record.read_at
+            || self.now.duration_since(record.read_at).unsigned_abs() >= self.interval
     }
 
     /// Returns the number of persons that a load rechecks, so that each of `people` is rechecked
@@ -239,9 +251,18 @@ mod tests {
         records.into_iter().map(Arc::new).collect()
     }
 
-    fn plan(listed: Vec<ListedPerson>, people: &RecordsById, marked: &[&str], recheck: RecheckSchedule) -> RefreshPlan {
+    fn plan(
+        listed: Vec<ListedPerson>,
+        people: &RecordsById,
+        marked: &[&str],
+        recheck: RecheckSchedule,
+    ) -> RefreshPlan {
         let marked = marked.iter().map(|id| (*id).to_owned()).collect();
-        RefreshPlan::new(listed, &KnownRecords { records: people, partial: &RecordsById::default(), dirty_ids: &marked }, recheck)
+        RefreshPlan::new(
+            listed,
+            &KnownRecords { records: people, partial: &RecordsById::default(), dirty_ids: &marked },
+            recheck,
+        )
     }
 
     fn ids(plan: &RefreshPlan) -> Vec<&str> {
@@ -252,7 +273,10 @@ mod tests {
     fn plan_reads_only_persons_that_may_have_changed() {
         let mut people: Vec<PersonRecord> = (1..=8).map(|id| record(person(id), at(0))).collect();
         people[1].read_failed = true;
-        people[2] = PersonRecord { read_failed: false, ..PersonRecord::new(&person(3), None, at(0)).unwrap() };
+        people[2] = PersonRecord {
+            read_failed: false,
+            ..PersonRecord::new(&person(3), None, at(0)).unwrap()
+        };
         people[3].read_at = at(-60);
         let mut listed: Vec<ListedPerson> = (1..=9).map(person).collect();
         listed[4] = changed(5, json!({"first_name": "New"}));
@@ -289,7 +313,10 @@ mod tests {
     #[test]
     fn missing_persons_are_ordered_by_last_deletion_check() {
         let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
-        let people = by_id(asked.map(|(id, asked)| PersonRecord { deletion_checked_at: asked, ..record(person(id), at(0)) }));
+        let people = by_id(asked.map(|(id, asked)| PersonRecord {
+            deletion_checked_at: asked,
+            ..record(person(id), at(0))
+        }));
         let missing = missing_persons(&[person(1)], &people);
         assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
@@ -318,7 +345,9 @@ mod tests {
                     records.insert(Arc::new(record(person, now)));
                 }
                 assert!(
-                    records.iter().all(|record| now.duration_since(record.read_at).as_secs() <= 3600)
+                    records
+                        .iter()
+                        .all(|record| now.duration_since(record.read_at).as_secs() <= 3600)
                 );
                 before = now;
             }
@@ -335,7 +364,8 @@ mod tests {
     fn read_time_in_the_future_is_overdue() {
         let people =
             by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
-        let recheck = RecheckSchedule { interval: HOUR, now: at(0), previous_load: Some(at(60 * 24 * 365)) };
+        let recheck =
+            RecheckSchedule { interval: HOUR, now: at(0), previous_load: Some(at(60 * 24 * 365)) };
         assert_eq!(ids(&plan(vec![person(1), person(2)], &people, &[], recheck)).len(), 2);
     }
 }

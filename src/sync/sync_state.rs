@@ -5,7 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::directory::{SyncState, SourceError};
+use crate::directory::{SourceError, SyncState};
 use crate::sync::active_mapping::ActiveMapping;
 use crate::sync::records::Records;
 
@@ -24,7 +24,8 @@ impl MappedRecords {
 
     /// Reports whether both states give the same users on the same day.
     pub(crate) fn gives_same_users_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.mapping, &other.mapping) && self.records.gives_same_users_as(&other.records)
+        Arc::ptr_eq(&self.mapping, &other.mapping)
+            && self.records.gives_same_users_as(&other.records)
     }
 }
 

@@ -156,22 +156,25 @@ mod tests {
         let kept = CapturedOutput::default();
         let (lines, writer) = lines::start(kept.clone()).unwrap();
         let nothing: Option<&str> = None;
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(JsonLayer(lines)), || {
-            tracing::info!(
-                text = "a \"b\"\n\u{1}ü",
-                count = 7_u64,
-                less = -1,
-                share = 0.5,
-                odd = f64::NAN,
-                yes = true,
-                nothing,
-                shown = %"c\"d",
-                seen = ?Some("e"),
-                "said \"{}\"",
-                1
-            );
-            tracing::error!("second");
-        });
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(JsonLayer(lines)),
+            || {
+                tracing::info!(
+                    text = "a \"b\"\n\u{1}ü",
+                    count = 7_u64,
+                    less = -1,
+                    share = 0.5,
+                    odd = f64::NAN,
+                    yes = true,
+                    nothing,
+                    shown = %"c\"d",
+                    seen = ?Some("e"),
+                    "said \"{}\"",
+                    1
+                );
+                tracing::error!("second");
+            },
+        );
         drop(writer);
         let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<serde_json::Value> =

@@ -236,7 +236,10 @@ impl Drop for FlushGuard {
         let mut pending = self.0.pending();
         pending.is_closed = true;
         self.0.changed.notify_one();
-        let _ = self.0.ended.wait_timeout_while(pending, SHUTDOWN_TIMEOUT, |pending| !pending.has_ended);
+        let _ = self
+            .0
+            .ended
+            .wait_timeout_while(pending, SHUTDOWN_TIMEOUT, |pending| !pending.has_ended);
     }
 }
 

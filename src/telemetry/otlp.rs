@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 /// Time limit for a request to the collector, and for the last export when the process ends.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Running export, or nothing if no collector is configured.
 pub struct Traces(Option<SdkTracerProvider>);
@@ -28,7 +28,8 @@ impl Traces {
     /// Returns one line of text when the HTTP client or the exporter cannot be built.
     pub fn start(collector: Option<&Url>) -> Result<Self, String> {
         let Some(collector) = collector else { return Ok(Self(None)) };
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
+        let client =
+            reqwest::Client::builder().timeout(EXPORT_TIMEOUT).redirect(Policy::none()).build();
         let client = client.map_err(|error| format!("traces: {error}"))?;
         let sender =
             Sender { client, runtime: Handle::current(), has_failed: AtomicBool::new(false) };
@@ -37,7 +38,7 @@ impl Traces {
             .with_http_client(sender)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{}/v1/traces", collector.as_str().trim_end_matches('/')))
-            .with_timeout(TIMEOUT)
+            .with_timeout(EXPORT_TIMEOUT)
             .build()
             .map_err(|error| format!("traces: {error}"))?;
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
@@ -53,10 +54,11 @@ impl Traces {
     }
 
     /// Sends the remaining spans and stops the export.
-    pub async fn end(self) {
+    pub async fn shutdown(self) {
         let Some(provider) = self.0 else { return };
         let ended =
-            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(TIMEOUT)).await;
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(EXPORT_TIMEOUT))
+                .await;
         if !matches!(ended, Ok(Ok(()))) {
             tracing::warn!("the last traces could not be sent");
         }

@@ -96,7 +96,11 @@ impl FileContents {
         let certificate = match fs::read(&files.certificate) {
             Ok(certificate) => certificate,
             Err(error) => {
-                return Err(file_error(FileRole::Certificate, &files.certificate, error.to_string()));
+                return Err(file_error(
+                    FileRole::Certificate,
+                    &files.certificate,
+                    error.to_string(),
+                ));
             }
         };
         match fs::read_to_string(&files.key) {
@@ -116,7 +120,8 @@ impl FileContents {
     fn to_key_pair(&self, files: &CertificateFiles) -> Result<CertifiedKeyPair, Error> {
         let chain = parse_chain(&self.certificate)
             .map_err(|why| file_error(FileRole::Certificate, &files.certificate, why))?;
-        let key = parse_private_key(self.key.expose_secret()).map_err(|why| file_error(FileRole::Key, &files.key, why))?;
+        let key = parse_private_key(self.key.expose_secret())
+            .map_err(|why| file_error(FileRole::Key, &files.key, why))?;
         let Ok(key) = default_provider().key_provider.load_private_key(key) else {
             return Err(file_error(FileRole::Key, &files.key, UNSUPPORTED));
         };
@@ -138,7 +143,11 @@ impl FileContents {
                 ));
             }
         }
-        Ok(CertifiedKeyPair { files: files.clone(), digest: self.digest(), certified: Arc::new(certified) })
+        Ok(CertifiedKeyPair {
+            files: files.clone(),
+            digest: self.digest(),
+            certified: Arc::new(certified),
+        })
     }
 }
 

@@ -98,7 +98,9 @@ async fn watch(served: Weak<ServedCertificate>, every: Duration) {
         let Some(served) = served.upgrade() else { return };
         let pair = served.pair.load_full();
         // A read may block for long, for example on a network file system that hangs.
-        let Ok(read) = tokio::task::spawn_blocking(move || pair.read_if_changed()).await else { return };
+        let Ok(read) = tokio::task::spawn_blocking(move || pair.read_if_changed()).await else {
+            return;
+        };
         match read {
             Ok(new) => {
                 failures = 0;
@@ -190,7 +192,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (generate_pair(), generate_pair());
         let files = write(&folder, &first.0, &first.1);
-        let served = ServedCertificate::new(CertifiedKeyPair::read(&files).unwrap(), Arc::new(SystemClock::new()));
+        let served = ServedCertificate::new(
+            CertifiedKeyPair::read(&files).unwrap(),
+            Arc::new(SystemClock::new()),
+        );
         served.watch_files(READ_INTERVAL);
         wait_for_reads(5).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "nothing has changed");
@@ -240,7 +245,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = generate_pair();
         let files = write(&folder, &certificate, &key);
-        let served = ServedCertificate::new(CertifiedKeyPair::read(&files).unwrap(), Arc::new(SystemClock::new()));
+        let served = ServedCertificate::new(
+            CertifiedKeyPair::read(&files).unwrap(),
+            Arc::new(SystemClock::new()),
+        );
         let watching = tokio::spawn(watch(Arc::downgrade(&served), READ_INTERVAL));
         wait_for_reads(3).await;
         assert!(!watching.is_finished());

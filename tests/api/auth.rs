@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use personio_scim::auth::{ClientName, Client, Networks, AuthSettings, TokenHash};
+use personio_scim::auth::{AuthSettings, Client, ClientName, Networks, TokenHash};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::harness::{TestResponse, TestServer, NOW, SHORT_TTL, Setup, TOKEN, send_request, rules};
+use crate::harness::{NOW, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, rules, send_request};
 
 const OKTA: &str = "a-token-of-okta";
 const OTHER: &str = "a-token-of-another";
@@ -30,7 +30,10 @@ async fn start_server(rules: AuthSettings) -> TestServer {
 }
 
 fn clients() -> AuthSettings {
-    AuthSettings { clients: vec![client("okta", OKTA), client("other", OTHER)], ..AuthSettings::default() }
+    AuthSettings {
+        clients: vec![client("okta", OKTA), client("other", OTHER)],
+        ..AuthSettings::default()
+    }
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -40,8 +43,10 @@ fn basic(user: &str, password: &str) -> String {
 /// Sends a GET with these headers.
 async fn get(bridge: &TestServer, path: &str, headers: &[(&str, &str)]) -> TestResponse {
     let request = bridge.http.get(format!("{}{path}", bridge.origin));
-    send_request(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
-        .await
+    send_request(
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)),
+    )
+    .await
 }
 
 async fn with_token(bridge: &TestServer, path: &str, token: &str) -> TestResponse {
@@ -171,8 +176,11 @@ async fn challenges_describe_the_error_and_list_bearer_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_refused_from_its_expiry_on() {
     let ends = Client { expires: "2026-11-24T00:00:00Z".parse().ok(), ..client("okta", OKTA) };
-    let bridge =
-        start_server(AuthSettings { clients: vec![ends, client("other", OTHER)], ..AuthSettings::default() }).await;
+    let bridge = start_server(AuthSettings {
+        clients: vec![ends, client("other", OTHER)],
+        ..AuthSettings::default()
+    })
+    .await;
     for (now, expected) in [
         (NOW, 200),
         ("2026-11-23T23:59:59Z", 200),
@@ -219,7 +227,12 @@ async fn a_token_is_accepted_only_from_its_networks() {
     let clients = || vec![near.clone(), here.clone(), client("client", TOKEN)];
     let direct = start_server(AuthSettings { clients: clients(), ..AuthSettings::default() }).await;
     let trusted_proxies = networks(&["127.0.0.1", "10.0.0.0/8"]);
-    let proxied = start_server(AuthSettings { clients: clients(), trusted_proxies, ..AuthSettings::default() }).await;
+    let proxied = start_server(AuthSettings {
+        clients: clients(),
+        trusted_proxies,
+        ..AuthSettings::default()
+    })
+    .await;
     // Values of `X-Forwarded-For`, then the statuses for a token with a network of its own and for
     // a token that is limited to this machine: without trusted proxies, and with them.
     for (forwarded, [okta, other], [okta_proxied, other_proxied]) in [

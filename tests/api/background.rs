@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, loads, wait_until};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, loads, wait_until};
 
 /// Interval between refreshes in these tests.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
@@ -35,7 +35,11 @@ async fn background_refresh_runs_without_requests() {
     bridge.ready().await;
     let (start, before) = (Instant::now(), loads(&bridge));
     wait_until("five more loads", async || loads(&bridge) >= before + 5).await;
-    assert!(start.elapsed() >= 4 * REFRESH_INTERVAL, "not more often than wanted: {:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= 4 * REFRESH_INTERVAL,
+        "not more often than wanted: {:?}",
+        start.elapsed()
+    );
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
 }
@@ -44,7 +48,10 @@ async fn background_refresh_runs_without_requests() {
 async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
     let bridge = setup(30).start();
     bridge.ready().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(5 * REFRESH_INTERVAL)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::Delay(5 * REFRESH_INTERVAL),
+    ));
     let before = loads(&bridge);
     tokio::time::sleep(14 * REFRESH_INTERVAL).await;
     let more = loads(&bridge) - before;
@@ -99,7 +106,9 @@ async fn data_too_old_is_not_served_with_background_refresh() {
 async fn a_failed_background_load_is_repeated_after_the_cool_down() {
     let bridge = setup(30).start();
     let users = bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.failure().await;
     bridge.simulator.reset_history();
     // The clock stands still, so the cool-down lasts until the test moves it.
@@ -142,7 +151,11 @@ async fn without_background_refresh_no_request_causes_no_load() {
         assert_eq!(bridge.health().await.0, 200);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(bridge.simulator.received_requests().is_empty(), "{:?}", bridge.simulator.received_requests());
+    assert!(
+        bridge.simulator.received_requests().is_empty(),
+        "{:?}",
+        bridge.simulator.received_requests()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,14 +26,15 @@ use personio_scim::directory::ApprovalOutcome;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{
-    FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, SimulatedPerson, Quirks, SimulatedTermination, World,
+    FaultAction, InjectedFault, Quirks, SimulatedCustomAttribute, SimulatedEndpoint,
+    SimulatedPerson, SimulatedTermination, World,
 };
 use serde_json::{Value, json};
 use truth::Truth;
 
 use crate::harness::{
-    TestResponse, TestServer, NOW, SHORT_TTL, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in,
-    wait_until,
+    NOW, SHORT_TTL, Setup, TOKEN, TestClock, TestResponse, TestServer, by_id, encoded, http, ids,
+    metric_in, wait_until,
 };
 use crate::process::{Program, get, settings};
 
@@ -344,8 +345,8 @@ impl Campaign {
             Some(Employments),
             Some(Employments),
             Some(Employments),
-            Some(SimulatedPerson),
-            Some(SimulatedPerson),
+            Some(Person),
+            Some(Person),
             Some(Token),
             Some(OrgUnits),
             Some(LegalEntities),
@@ -353,8 +354,10 @@ impl Campaign {
             Some(CostCenters),
             None,
         ];
-        let mut fault =
-            InjectedFault { endpoint: self.random.pick(&endpoints), ..InjectedFault::everywhere(self.action()) };
+        let mut fault = InjectedFault {
+            endpoint: self.random.pick(&endpoints),
+            ..InjectedFault::everywhere(self.action())
+        };
         if matches!(fault.endpoint, Some(Employments | Person)) && self.random.chance(40) {
             let id = self.random_person_id();
             fault = fault.person(id);
@@ -378,9 +381,11 @@ impl Campaign {
         self.heal();
         let (page, entries) = self.random.pick(&[(1, 45), (1, 49), (2, 0), (2, 1)]);
         self.note("cut short", (page, entries));
-        self.bridge
-            .simulator
-            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(entries)).skip(page).times(1));
+        self.bridge.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(entries))
+                .skip(page)
+                .times(1),
+        );
     }
 
     /// Makes a look-up fail, or return other names for most ids, when it is read again after a day.
@@ -410,8 +415,10 @@ impl Campaign {
 
     /// Makes responses for some or all persons contain the employments of another person.
     fn mix_up_employments(&mut self) {
-        let action =
-            FaultAction::EmploymentsOf { person: self.random_person_id(), refers_to_person: self.random.chance(50) };
+        let action = FaultAction::EmploymentsOf {
+            person: self.random_person_id(),
+            refers_to_person: self.random.chance(50),
+        };
         let mut fault = InjectedFault::on(SimulatedEndpoint::Employments, action);
         match self.random.below(3) {
             0 => fault = fault.person(self.random_person_id()),
@@ -436,7 +443,8 @@ impl Campaign {
         if self.flap.is_none() {
             return;
         }
-        let inactive: Vec<String> = (0..FLAPPING_PERSONS).map(|_| self.random_person_id()).collect();
+        let inactive: Vec<String> =
+            (0..FLAPPING_PERSONS).map(|_| self.random_person_id()).collect();
         self.note("flap", inactive.len());
         if let Some(flap) = &mut self.flap {
             flap.called.extend(inactive.iter().cloned());
@@ -652,13 +660,17 @@ impl Campaign {
     async fn start_another(&mut self) {
         self.heal();
         let id = self.random_person_id();
-        let employments = |action: FaultAction| InjectedFault::on(SimulatedEndpoint::Employments, action);
+        let employments =
+            |action: FaultAction| InjectedFault::on(SimulatedEndpoint::Employments, action);
         let foreign = FaultAction::EmploymentsOf { person: id.clone(), refers_to_person: true };
         match self.random.below(7) {
             0 => self.bridge.simulator.add_fault(employments(FaultAction::Status(403)).skip(2)),
             1 => self.bridge.simulator.add_fault(employments(FaultAction::EmptyListing)),
             2 => self.bridge.simulator.add_fault(employments(foreign)),
-            3 => self.bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500))),
+            3 => self.bridge.simulator.add_fault(InjectedFault::on(
+                SimulatedEndpoint::OrgUnits,
+                FaultAction::Status(500),
+            )),
             4 => self
                 .bridge
                 .simulator
@@ -670,9 +682,10 @@ impl Campaign {
             _ => {}
         }
         // Listing persons takes longer than reading single users.
-        self.bridge
-            .simulator
-            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_millis(200))));
+        self.bridge.simulator.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Persons,
+            FaultAction::Delay(Duration::from_millis(200)),
+        ));
         let mut setup = setup(self.bridge.clock.clone(), World::empty());
         setup.tuning.cool_down = Duration::from_secs(1);
         let server = setup.start_with(self.bridge.simulator.clone());
@@ -959,18 +972,21 @@ impl Campaign {
         let expected = comparable(&fresh.all_users().await);
         let mut before = self.loads().await[0];
         let mut users = Vec::new();
-        wait_until("what is served is what Personio says, or five loads have succeeded", async || {
-            users = self.whole().await.unwrap_or_default();
-            // The held changes are correct by now, so the operator approves them.
-            if self.bridge.directory().held_change().is_some() {
-                self.approve().await;
-                before = self.loads().await[0];
+        wait_until(
+            "what is served is what Personio says, or five loads have succeeded",
+            async || {
                 users = self.whole().await.unwrap_or_default();
-            }
-            // Pass the cool-down after a failure.
-            self.bridge.clock.pass(Duration::from_secs(601));
-            comparable(&users) == expected || self.loads().await[0] > before + 5
-        })
+                // The held changes are correct by now, so the operator approves them.
+                if self.bridge.directory().held_change().is_some() {
+                    self.approve().await;
+                    before = self.loads().await[0];
+                    users = self.whole().await.unwrap_or_default();
+                }
+                // Pass the cool-down after a failure.
+                self.bridge.clock.pass(Duration::from_secs(601));
+                comparable(&users) == expected || self.loads().await[0] > before + 5
+            },
+        )
         .await;
         let users = comparable(&users);
         for user in &expected {
@@ -1049,10 +1065,15 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
         }
         let person = random.pick(&everybody.iter().collect::<Vec<_>>()).as_str();
         simulator.add_fault(match random.below(4) {
-            0 => InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(person),
-            1 => InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(45)).skip(1).times(1),
+            0 => InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500))
+                .person(person),
+            1 => InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(45))
+                .skip(1)
+                .times(1),
             2 => InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(403)),
-            _ => InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::TruncatedJson).person(person).times(3),
+            _ => InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::TruncatedJson)
+                .person(person)
+                .times(3),
         });
         // Cheap requests that fill the log.
         let path = format!("{base_url}/Users?count=0");
@@ -1084,15 +1105,21 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_persons_missing_from_a_page_stay_served() {
-    let bridge = Setup { cache_ttl: SHORT_TTL, max_change: MAX_CHANGE, ..Setup::persons(102) }.start();
+    let bridge =
+        Setup { cache_ttl: SHORT_TTL, max_change: MAX_CHANGE, ..Setup::persons(102) }.start();
     let before = bridge.all_users().await;
     for (page, entries) in [(1, 45), (2, 0), (2, 1)] {
-        bridge
-            .simulator
-            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(entries)).skip(page).times(1));
+        bridge.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(entries))
+                .skip(page)
+                .times(1),
+        );
         bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, before);
-        assert!(bridge.simulator.request_count(SimulatedEndpoint::Person) > 0, "they are asked for");
+        assert!(
+            bridge.simulator.request_count(SimulatedEndpoint::Person) > 0,
+            "they are asked for"
+        );
         bridge.simulator.clear_faults();
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use personio_scim::clock::{Clock, SystemClock};
-use personio_scim::scim::{Discovery, ResourceUrls, Projection};
+use personio_scim::scim::{Discovery, Projection, ResourceUrls};
 use personio_scim::simulator::{
-    FaultAction, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatorOptions, SimulatedOrgUnitType, SimulatedPerson, Simulator,
-    SimulatedTermination, World,
+    FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint,
+    SimulatedOrgUnitType, SimulatedPerson, SimulatedTermination, Simulator, SimulatorOptions,
+    World,
 };
 use serde_json::{Value, json};
 
@@ -51,7 +52,13 @@ fn finding<'r>(report: &'r Value, step: &str) -> &'r Value {
 
 fn custom(id: &str, label: &str, kind: &str, value: Value) -> SimulatedCustomAttribute {
     let (global_id, label) = (None, Some(label.to_owned()));
-    SimulatedCustomAttribute { id: id.to_owned(), global_id, label, value_type: kind.to_owned(), value }
+    SimulatedCustomAttribute {
+        id: id.to_owned(),
+        global_id,
+        label,
+        value_type: kind.to_owned(),
+        value,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +164,8 @@ async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_
 #[tokio::test(flavor = "multi_thread")]
 async fn check_fails_where_serve_would_serve_nothing() {
     let simulator = Setup::persons(60).simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)));
+    simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)));
     let report = report(&simulator, 1, &[]).await;
     let found = finding(&report, "serve");
     assert_eq!(found["outcome"], "fail", "{report:#}");
@@ -180,7 +188,9 @@ async fn check_fails_where_serve_would_serve_nothing() {
 #[expect(clippy::too_many_lines, reason = "the cases are a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn each_problem_is_reported_with_its_fix() {
-    use FaultAction::{HtmlError, NotFoundRoute, ConnectionReset, Status, TooManyRequests, WrongJson};
+    use FaultAction::{
+        ConnectionReset, HtmlError, NotFoundRoute, Status, TooManyRequests, WrongJson,
+    };
     const CHANGE: &str =
         "In Personio, under Settings > Integrations > API credentials, allow the credential to";
     let allow = |right: &str| format!("{CHANGE} {right}.");
@@ -226,7 +236,14 @@ async fn each_problem_is_reported_with_its_fix() {
             "answered 403",
             allow("read persons (personio:persons:read)"),
         ),
-        (SimulatedEndpoint::Persons, HtmlError(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
+        (
+            SimulatedEndpoint::Persons,
+            HtmlError(502),
+            "persons",
+            "fail",
+            "answered 502",
+            "Try again.".to_owned(),
+        ),
         (
             SimulatedEndpoint::Persons,
             WrongJson,
@@ -397,8 +414,18 @@ async fn lookups_readable_by_id_pass_and_unreadable_ones_warn() {
             "ok",
             "the list is empty, but the names in use can be read one by one",
         ),
-        (Some(FaultAction::NotFoundResource), FaultAction::EmptyListing, "warn", "0 names can be read, but "),
-        (Some(FaultAction::NotFoundRoute), FaultAction::EmptyListing, "warn", "0 names can be read, but "),
+        (
+            Some(FaultAction::NotFoundResource),
+            FaultAction::EmptyListing,
+            "warn",
+            "0 names can be read, but ",
+        ),
+        (
+            Some(FaultAction::NotFoundRoute),
+            FaultAction::EmptyListing,
+            "warn",
+            "0 names can be read, but ",
+        ),
     ];
     let simulator = Setup::persons(60).simulator();
     for (unit, list, outcome, what) in rows {
@@ -422,8 +449,13 @@ async fn one_person_who_cannot_be_read_is_a_warning() {
     let first = simulator.with_world(|world| {
         world.persons.iter().min_by_key(|it| it.created_at).unwrap().id.clone()
     });
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::HtmlError(502)).person(first.as_str()));
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::HtmlError(502)).times(1));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::HtmlError(502))
+            .person(first.as_str()),
+    );
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::HtmlError(502)).times(1),
+    );
     let report = report(&simulator, 0, &[]).await;
     let found = finding(&report, "employments");
     assert_eq!(found["outcome"], "warn", "{report:#}");
@@ -532,7 +564,10 @@ async fn rate_limits_are_reported_or_their_absence() {
             SimulatorOptions::default(),
             "endpoints advertise a rate limit; the lowest: 30 requests a second, bursts of 100",
         ),
-        (SimulatorOptions { rate: None, ..SimulatorOptions::default() }, "Personio advertises no rate limits"),
+        (
+            SimulatorOptions { rate: None, ..SimulatorOptions::default() },
+            "Personio advertises no rate limits",
+        ),
     ] {
         let simulator = Setup { options, ..Setup::persons(5) }.simulator();
         let report = report(&simulator, 0, &[]).await;
@@ -846,7 +881,8 @@ fn mark(person: &mut SimulatedPerson) {
     person.custom_attributes.push(custom("dynamic_9", "\u{1b}[31mFloor", "STRING", json!(MARKER)));
     for employment in &mut person.employments {
         let termination = employment.termination.get_or_insert_default();
-        (termination.termination_type, termination.reason) = (Some(MARKER.to_owned()), Some(MARKER.to_owned()));
+        (termination.termination_type, termination.reason) =
+            (Some(MARKER.to_owned()), Some(MARKER.to_owned()));
     }
 }
 
@@ -908,7 +944,8 @@ fn varied() -> World {
         it.org_units.push((SimulatedOrgUnitType::Team, "97".to_owned()));
     });
     of(&mut world, 11, &|it| {
-        (it.status, it.employment_type) = (Some("LEAVE".to_owned()), Some("UNSPECIFIED".to_owned()));
+        (it.status, it.employment_type) =
+            (Some("LEAVE".to_owned()), Some("UNSPECIFIED".to_owned()));
     });
     world.persons[12].employments.clear();
     world.persons[13].updated_at = None;
@@ -1025,7 +1062,8 @@ async fn every_served_attribute_is_explained_by_personios_values() {
         }
     }
     // Every announced attribute must occur above; otherwise the test would not cover it.
-    let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap();
+    let discovery =
+        Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap();
     let kind = discovery.compile_types().unwrap().user;
     for leaf in Projection::new(&kind, &[], &[]).unwrap().leaf_attributes(&kind) {
         let steps: Vec<&str> = kind.path_names(leaf).collect();
@@ -1085,7 +1123,12 @@ async fn values_that_cannot_be_read_are_counted_and_named_and_never_shown() {
     };
     for (endpoint, attribute, value, named) in [
         (SimulatedEndpoint::Persons, "created_at", json!(MARKER), "created_at of person "),
-        (SimulatedEndpoint::Persons, "email", json!({"a": MARKER}), "email of a person who cannot be read"),
+        (
+            SimulatedEndpoint::Persons,
+            "email",
+            json!({"a": MARKER}),
+            "email of a person who cannot be read",
+        ),
         (SimulatedEndpoint::CostCenters, "name", json!([MARKER]), "name of CostCenter "),
         (
             SimulatedEndpoint::Employments,

@@ -8,7 +8,7 @@ use personio_scim::simulator::SimulatedEndpoint;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestResponse, TestServer, Setup, TOKEN, send_request, encoded, http, ids};
+use crate::harness::{Setup, TOKEN, TestResponse, TestServer, encoded, http, ids, send_request};
 
 /// Reads the parts of a list that every client needs: the numbers as integers and the resources as
 /// an array.
@@ -53,10 +53,16 @@ fn user(user: &Value) {
     );
 }
 
-async fn get_with_headers(bridge: &TestServer, path: &str, headers: &[(&str, &str)]) -> TestResponse {
+async fn get_with_headers(
+    bridge: &TestServer,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> TestResponse {
     let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
-    send_request(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
-        .await
+    send_request(
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)),
+    )
+    .await
 }
 
 /// Returns all users page by page. The number of the first resource is appended to `path`.
@@ -69,8 +75,9 @@ async fn read_pages(
 ) -> Vec<Value> {
     let mut walked = Vec::new();
     loop {
-        let (total, page) =
-            list(&get_with_headers(bridge, &format!("{path}{}", first + walked.len()), headers).await);
+        let (total, page) = list(
+            &get_with_headers(bridge, &format!("{path}{}", first + walked.len()), headers).await,
+        );
         assert!(
             page.len() == step || walked.len() + page.len() == total as usize,
             "no short pages"
@@ -128,7 +135,10 @@ async fn conductorone_synchronises_all_users_one_by_one() {
 async fn okta_imports_in_steps_of_a_hundred() {
     let bridge = Setup::persons(250).start();
     let headers = [("Accept", "application/scim+json")];
-    assert_eq!(list(&get_with_headers(&bridge, "/Users?startIndex=1&count=2", &headers).await).1.len(), 2);
+    assert_eq!(
+        list(&get_with_headers(&bridge, "/Users?startIndex=1&count=2", &headers).await).1.len(),
+        2
+    );
     let walked = read_pages(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await;
     assert_eq!(
         read_pages(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await,
@@ -193,7 +203,8 @@ async fn sailpoint_discovers_then_reads_changes() {
     ] {
         let filter = format!("userName pr and meta.lastModified gt \"{written}\"");
         let answer =
-            get_with_headers(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[]).await;
+            get_with_headers(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[])
+                .await;
         assert_eq!(list(&answer).0, changed, "{filter}");
     }
 }
@@ -233,7 +244,9 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
     let everybody = read_pages(&bridge, "/Users?count=50&startIndex=", 1, 50, &[]).await;
     let (one, shown) = (&everybody[33], everybody[33]["displayName"].as_str().unwrap());
     let query = encoded(&[("filter", &format!("displayName eq \"{shown}\""))]).replace("%20", "+");
-    assert!(list(&get_with_headers(&bridge, &format!("/Users?{query}"), &[]).await).1.contains(one));
+    assert!(
+        list(&get_with_headers(&bridge, &format!("/Users?{query}"), &[]).await).1.contains(one)
+    );
     let member = one["id"].as_str().unwrap();
     let groups: Vec<&str> = one["groups"]
         .as_array()
@@ -244,7 +257,8 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
     for group in &groups {
         let filter = format!("id eq \"{group}\" and members eq \"{member}\"");
         let answer =
-            get_with_headers(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[]).await;
+            get_with_headers(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[])
+                .await;
         assert_eq!(ids(&answer.json()), [*group]);
     }
     let query = encoded(&[
@@ -260,8 +274,12 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
 async fn syncope_stops_at_the_first_short_page() {
     let bridge = Setup::persons(120).start();
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
-    let answer =
-        get_with_headers(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await;
+    let answer = get_with_headers(
+        &bridge,
+        "/Users?startIndex=1&count=1&attributes=userName,id,name",
+        &headers,
+    )
+    .await;
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
     let (total, first) = list(&answer);
     let mut members: Vec<&str> = first[0].as_object().unwrap().keys().map(String::as_str).collect();
@@ -293,7 +311,8 @@ async fn keycloak_reads_all_users_at_once_and_deletes_are_refused() {
     everybody.iter().for_each(user);
     list(&get_with_headers(&bridge, "/Groups", &headers).await);
     let id = everybody[0]["id"].as_str().unwrap();
-    let deleted = send_request(bridge.request(Method::DELETE, &format!("/scim/v2/Users/{id}"))).await;
+    let deleted =
+        send_request(bridge.request(Method::DELETE, &format!("/scim/v2/Users/{id}"))).await;
     deleted.scim_error(405, None);
     assert_eq!(deleted.header("allow"), "GET, HEAD");
 }
@@ -302,7 +321,8 @@ async fn keycloak_reads_all_users_at_once_and_deletes_are_refused() {
 async fn helloid_begins_at_zero() {
     let bridge = Setup::persons(120).start();
     let everybody = list(&get_with_headers(&bridge, "/Users", &[]).await).1;
-    let (total, page) = list(&get_with_headers(&bridge, "/Users?startIndex=0&count=500", &[]).await);
+    let (total, page) =
+        list(&get_with_headers(&bridge, "/Users?startIndex=0&count=500", &[]).await);
     assert_eq!((total, &page), (120, &everybody));
     assert!(
         page.iter()
@@ -317,8 +337,10 @@ async fn sap_cloud_identity_reads_all_users_then_changes() {
     // SAP Identity Provisioning sends the token as the password of a technical user.
     let get = async |query: String| {
         let request = http().get(format!("{}/scim/v2/Users?{query}", bridge.origin));
-        send_request(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json"))
-            .await
+        send_request(
+            request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json"),
+        )
+        .await
     };
     let mut everybody = Vec::new();
     for start in [1, 101, 201] {
@@ -369,10 +391,13 @@ async fn entra_tests_the_connection_and_matches() {
     ] {
         let query = encoded(&[("filter", &filter)]);
         // The inbound client writes `startindex`.
-        let answer = get_with_headers(&bridge, &format!("/Users?{query}&startindex=1&count=100"), &[]).await;
+        let answer =
+            get_with_headers(&bridge, &format!("/Users?{query}&startindex=1&count=100"), &[]).await;
         assert_eq!(list(&answer).1, found, "{filter}");
     }
-    let groups = list(&get_with_headers(&bridge, "/Groups?excludedAttributes=members&count=100", &[]).await).1;
+    let groups =
+        list(&get_with_headers(&bridge, "/Groups?excludedAttributes=members&count=100", &[]).await)
+            .1;
     assert!(!groups.is_empty() && groups.iter().all(|group| group.get("members").is_none()));
     let id = groups[0]["id"].as_str().unwrap();
     let query = encoded(&[

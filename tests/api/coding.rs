@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use crate::harness::{TestServer, SHORT_TTL, Setup};
+use crate::harness::{SHORT_TTL, Setup, TestServer};
 
 /// Response as received, with its content coding.
 struct Raw {

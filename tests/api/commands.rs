@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{TestServer, Setup, TOKEN, send_request, http, wait_until};
+use crate::harness::{Setup, TOKEN, TestServer, http, send_request, wait_until};
 
 /// Documents with commands, and the number of commands in each.
 const DOCUMENTS: &[(&str, usize)] = &[
@@ -96,8 +96,9 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
                 Sets => before += &format!("{text}\n"),
                 Says(what) => place.says(&format!("{before}{text}"), what).await,
                 Serves(what) => {
-                    let asked = commands
-                        .next_if(|next| treatment_of(next).is_some_and(|how| matches!(how, Asks(_))));
+                    let asked = commands.next_if(|next| {
+                        treatment_of(next).is_some_and(|how| matches!(how, Asks(_)))
+                    });
                     used.iter_mut().zip(TREATMENTS).for_each(|(used, (start, _))| {
                         *used |= asked.as_ref().is_some_and(|asked| asked.starts_with(start));
                     });

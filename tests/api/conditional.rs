@@ -3,7 +3,7 @@
 use personio_scim::mapping::GroupKind;
 use reqwest::Method;
 
-use crate::harness::{TestResponse, TestServer, SHORT_TTL, Setup, send_request};
+use crate::harness::{SHORT_TTL, Setup, TestResponse, TestServer, send_request};
 
 async fn get_if_none_match(bridge: &TestServer, path: &str, known: &str) -> TestResponse {
     send_request(bridge.request(Method::GET, path).header("If-None-Match", known)).await
@@ -47,7 +47,11 @@ async fn a_user_with_a_matching_entity_tag_returns_304() {
         world.persons.iter_mut().for_each(|person| person.preferred_name = Some("New".into()))
     });
     bridge.reloaded().await;
-    assert_eq!(get_if_none_match(&bridge, &path, &tag).await.status, 200, "what has changed is sent");
+    assert_eq!(
+        get_if_none_match(&bridge, &path, &tag).await.status,
+        200,
+        "what has changed is sent"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +82,11 @@ async fn a_list_returns_304_until_the_directory_changes() {
         "/Groups?filter=displayName+pr&count=5",
         "/?filter=active+eq+true&count=5",
     ] {
-        assert_eq!(get_if_none_match(&bridge, other, &tag).await.status, 200, "{other} is another list");
+        assert_eq!(
+            get_if_none_match(&bridge, other, &tag).await.status,
+            200,
+            "{other} is another list"
+        );
     }
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
     bridge.reloaded().await;

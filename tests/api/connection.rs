@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{TestServer, Setup, TOKEN, send_request};
+use crate::harness::{Setup, TOKEN, TestServer, send_request};
 
 struct Connection(TcpStream);
 
@@ -95,7 +95,8 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
             let request =
                 bridge.http.post(format!("{}{path}", bridge.origin)).header("Authorization", token);
             let request = request.header("Content-Type", "application/json");
-            let answer = send_request(request.body(format!("{}{body}", "\u{feff}".repeat(marks)))).await;
+            let answer =
+                send_request(request.body(format!("{}{body}", "\u{feff}".repeat(marks)))).await;
             assert_eq!(answer.status, status, "{path} {marks}: {}", answer.text);
         }
     }

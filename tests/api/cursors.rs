@@ -4,7 +4,7 @@ use personio_scim::mapping::GroupKind;
 use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, SHORT_TTL, Setup, ids};
+use crate::harness::{SHORT_TTL, Setup, TestServer, ids};
 
 /// Returns all pages of a list by cursors.
 async fn read_pages(bridge: &TestServer, path: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
@@ -46,7 +46,8 @@ async fn cursor_pages_return_every_user_once_in_order() {
             bridge.list(path, &[parameters.as_slice(), &[("count", "1000")]].concat()).await;
         for (text, size) in [("1", 1), ("7", 7), ("30", 30), ("60", 60), ("100", 100)] {
             let pages =
-                read_pages(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat()).await;
+                read_pages(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat())
+                    .await;
             assert_eq!(all(&pages), ids(&whole), "{path} {parameters:?} {size}");
             assert_eq!(
                 pages.len(),

@@ -5,15 +5,20 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, ERROR_SCHEMA, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedPerson, World};
+use personio_scim::scim::{
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, ERROR_SCHEMA, PERSONIO_USER_SCHEMA as PERSONIO,
+};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedEndpoint, SimulatedPerson, World,
+};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    TestServer, NOW, AFTER_COOL_DOWN, SHORT_TTL, Setup, TOKEN, send_request, by_id, loads, format_timestamp, wait_until,
+    AFTER_COOL_DOWN, NOW, SHORT_TTL, Setup, TOKEN, TestServer, by_id, format_timestamp, loads,
+    send_request, wait_until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +77,9 @@ async fn a_request_waits_at_most_refresh_wait_and_gets_old_data() {
 async fn a_failed_refresh_keeps_old_data_and_starts_the_cool_down() {
     let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
     let users = bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     bridge.failure().await;
     bridge.simulator.reset_history();
@@ -83,7 +90,10 @@ async fn a_failed_refresh_keeps_old_data_and_starts_the_cool_down() {
             200
         );
     }
-    assert!(bridge.simulator.received_requests().is_empty(), "an outage is not made worse by those who ask");
+    assert!(
+        bridge.simulator.received_requests().is_empty(),
+        "an outage is not made worse by those who ask"
+    );
     bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.all_users().await, users);
     assert!(loads(&bridge) > 0, "after the pause it is tried again");
@@ -117,7 +127,8 @@ async fn data_that_is_too_old_is_not_served() {
 async fn a_list_before_the_first_load_reports_its_progress() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(60) };
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Hang).skip(25));
+    simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Hang).skip(25));
     let bridge = setup.start_with(simulator);
     wait_until("25 employments were read", async || {
         bridge.simulator.request_count(SimulatedEndpoint::Employments) > 40
@@ -159,13 +170,18 @@ async fn without_a_snapshot_single_users_are_fetched() {
     let bridge = setup.start_with(simulator);
     let managed = later.iter().find(|user| user[ENTERPRISE]["manager"].is_object()).unwrap();
     let path = format!("/Users/{}", managed["id"].as_str().unwrap());
-    wait_until("names were read", async || bridge.simulator.request_count(SimulatedEndpoint::CostCenters) == 1).await;
+    wait_until("names were read", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::CostCenters) == 1
+    })
+    .await;
 
     let answers = join_all((0..20).map(|_| bridge.get(&path))).await;
     let requests = |endpoint| bridge.simulator.request_count(endpoint);
     // Single reads: the person and the supervisor, the employments, and the persons with the same
     // address. The load lists the persons once more.
-    let asked = [SimulatedEndpoint::Person, SimulatedEndpoint::Employments, SimulatedEndpoint::Persons].map(requests);
+    let asked =
+        [SimulatedEndpoint::Person, SimulatedEndpoint::Employments, SimulatedEndpoint::Persons]
+            .map(requests);
     assert_eq!(asked, [2, 1, 2]);
     for answer in answers {
         let user = answer.json();
@@ -248,7 +264,8 @@ async fn invalid_ids_cause_no_upstream_request() {
         );
     }
     assert_eq!(
-        bridge.simulator.request_count(SimulatedEndpoint::Person) + bridge.simulator.request_count(SimulatedEndpoint::Unknown),
+        bridge.simulator.request_count(SimulatedEndpoint::Person)
+            + bridge.simulator.request_count(SimulatedEndpoint::Unknown),
         0
     );
 }
@@ -522,7 +539,11 @@ async fn single_users_equal_the_list_and_cost_few_requests_once() {
         let has_manager = user.pointer(&format!("/{ENTERPRISE}/manager")).is_some();
         let persons = 1 + usize::from(has_manager);
         assert_eq!(
-            (count(SimulatedEndpoint::Persons), count(SimulatedEndpoint::Person), count(SimulatedEndpoint::Employments)),
+            (
+                count(SimulatedEndpoint::Persons),
+                count(SimulatedEndpoint::Person),
+                count(SimulatedEndpoint::Employments)
+            ),
             (1, persons, 1)
         );
     }
@@ -533,7 +554,10 @@ async fn single_users_come_from_the_snapshot_once_it_exists() {
     let setup = Setup::persons(40);
     let path = format!("/Users/{}", setup.world.persons[30].id);
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_secs(1))).times(1));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_secs(1)))
+            .times(1),
+    );
     let bridge = setup.start_with(simulator);
     let alone = bridge.get(&path).await.json();
     assert!(bridge.simulator.request_count(SimulatedEndpoint::Person) > 0);
@@ -550,9 +574,12 @@ async fn failures_of_single_reads_are_not_cached() {
     let bridge = hanging(5).await;
     let path =
         format!("/Users/{}", bridge.simulator.with_world(|world| world.persons[0].id.clone()));
-    for action in
-        [FaultAction::ConnectionReset, FaultAction::Status(403), FaultAction::TruncatedJson, FaultAction::Oversized(17 << 20)]
-    {
+    for action in [
+        FaultAction::ConnectionReset,
+        FaultAction::Status(403),
+        FaultAction::TruncatedJson,
+        FaultAction::Oversized(17 << 20),
+    ] {
         bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, action.clone()));
         let answer = bridge.get(&path).await;
         answer.scim_error(503, None);
@@ -688,11 +715,17 @@ async fn a_single_user_keeps_a_known_employment() {
     // The loaded data is too old to be served, and no new load succeeds.
     bridge.clock.pass(Duration::from_secs(48 * 3600));
     bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
-    let actions =
-        [FaultAction::Status(502), FaultAction::Status(403), FaultAction::WrongJson, FaultAction::EmptyListing];
+    let actions = [
+        FaultAction::Status(502),
+        FaultAction::Status(403),
+        FaultAction::WrongJson,
+        FaultAction::EmptyListing,
+    ];
     for (user, action) in employed.zip(actions) {
         let id = user["id"].as_str().unwrap();
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action).person(id));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action).person(id));
         bridge.get(&format!("/Users/{id}")).await.scim_error(503, None);
     }
     let whole = &users.last().unwrap()["id"];
@@ -752,7 +785,8 @@ async fn malformed_targets_cause_no_upstream_request() {
         }
     }
     assert_eq!(
-        bridge.simulator.request_count(SimulatedEndpoint::Person) + bridge.simulator.request_count(SimulatedEndpoint::Unknown),
+        bridge.simulator.request_count(SimulatedEndpoint::Person)
+            + bridge.simulator.request_count(SimulatedEndpoint::Unknown),
         0
     );
 }

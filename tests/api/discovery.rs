@@ -5,7 +5,7 @@ use personio_scim::simulator::{FaultAction, InjectedFault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, Setup, send_request};
+use crate::harness::{Setup, TestServer, send_request};
 
 const URNS: [&str; 4] = [
     "urn:ietf:params:scim:schemas:core:2.0:User",

@@ -1,12 +1,12 @@
 //! Tests of an upstream that sends endless listings, huge texts, or data of another person: loads
 //! fail at a limit that the error names, and no user gets the data of another one.
 
-use personio_scim::personio::{ReadLimits, ListingLimits};
+use personio_scim::personio::{ListingLimits, ReadLimits};
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, by_id};
 
 /// Starts a server with `persons` persons and small limits, whose every list request causes a load,
 /// and returns its users.
@@ -28,11 +28,16 @@ async fn an_endless_listing_of_persons_fails_at_the_limit_it_exceeds() {
     for (limits, expected) in [
         (ReadLimits { persons: listing(500, 1000, usize::MAX), ..usual }, "more than 500 entries"),
         (ReadLimits { persons: listing(100_000, 7, usize::MAX), ..usual }, "more than 7 pages"),
-        (ReadLimits { persons: listing(100_000, 1000, 100_000), ..usual }, "larger than 100000 bytes"),
+        (
+            ReadLimits { persons: listing(100_000, 1000, 100_000), ..usual },
+            "larger than 100000 bytes",
+        ),
         (ReadLimits { record_bytes: 100_000, ..usual }, "more than 100000 bytes"),
     ] {
         let (bridge, users) = start_always_loading(12, limits).await;
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::EndlessListing));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::EndlessListing));
         assert_eq!(bridge.reloaded().await, users, "{expected}");
         let failure = bridge.failure().await;
         assert!(failure.contains(expected), "{failure}");
@@ -42,11 +47,14 @@ async fn an_endless_listing_of_persons_fails_at_the_limit_it_exceeds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_employments_are_unreadable() {
-    let limits = ReadLimits { employments: listing(120, 1000, usize::MAX), ..ReadLimits::default() };
+    let limits =
+        ReadLimits { employments: listing(120, 1000, usize::MAX), ..ReadLimits::default() };
     let (bridge, users) = start_always_loading(12, limits).await;
     let id = users[3]["id"].as_str().unwrap();
     bridge.simulator.reset_history();
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EndlessListing).person(id));
+    bridge.simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EndlessListing).person(id),
+    );
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(
         bridge.simulator.request_count(SimulatedEndpoint::Employments),
@@ -58,7 +66,8 @@ async fn endless_employments_are_unreadable() {
     let mut setup = Setup::persons(12);
     setup.tuning.limits = limits;
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EndlessListing));
+    simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EndlessListing));
     let failure = setup.start_with(simulator).failure().await;
     assert!(failure.contains("more than 120 entries"), "{failure}");
 }
@@ -66,9 +75,11 @@ async fn endless_employments_are_unreadable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_lookups_are_left_out() {
     let mut setup = Setup::persons(12);
-    setup.tuning.limits = ReadLimits { names: listing(200, 1000, usize::MAX), ..ReadLimits::default() };
+    setup.tuning.limits =
+        ReadLimits { names: listing(200, 1000, usize::MAX), ..ReadLimits::default() };
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::EndlessListing));
+    simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::EndlessListing));
     let bridge = setup.start_with(simulator);
     let users = bridge.all_users().await;
     assert!(users.iter().all(|user| user[ENTERPRISE]["costCenter"].is_null()));
@@ -81,7 +92,8 @@ async fn a_text_that_is_too_long_is_absent_and_counted() {
     let (bridge, users) = start_always_loading(12, ReadLimits::default()).await;
     for bytes in [65_537, 1_000_000] {
         let value = json!({"title": "x".repeat(bytes)});
-        let action = FaultAction::ChangedEntries { entries: 1, attribute: "position".to_owned(), value };
+        let action =
+            FaultAction::ChangedEntries { entries: 1, attribute: "position".to_owned(), value };
         bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action));
         let seen = bridge.reloaded().await;
         assert!(seen.len() == users.len() && seen.iter().all(|user| user["title"].is_null()));
@@ -94,7 +106,8 @@ async fn a_text_that_is_too_long_is_absent_and_counted() {
         bridge.simulator.clear_faults();
     }
     let value = json!({"title": "x".repeat(65_536)});
-    let action = FaultAction::ChangedEntries { entries: 1, attribute: "position".to_owned(), value };
+    let action =
+        FaultAction::ChangedEntries { entries: 1, attribute: "position".to_owned(), value };
     bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action));
     assert!(
         bridge
@@ -109,7 +122,10 @@ async fn a_text_that_is_too_long_is_absent_and_counted() {
 async fn an_answer_that_is_too_large_fails_as_a_whole() {
     let limits = ReadLimits { response_bytes: 1_000_000, ..ReadLimits::default() };
     let (bridge, users) = start_always_loading(12, limits).await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Oversized(1_000_001)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::Oversized(1_000_001),
+    ));
     assert_eq!(bridge.reloaded().await, users);
     let failure = bridge.failure().await;
     assert!(failure.contains("larger than 1000000 bytes, the limit of one answer"), "{failure}");
@@ -121,7 +137,8 @@ async fn an_employment_applies_only_to_its_own_person() {
         let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(40) };
         let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
         let simulator = setup.simulator();
-        let action = FaultAction::EmploymentsOf { person: ids[5].clone(), refers_to_person: names_person };
+        let action =
+            FaultAction::EmploymentsOf { person: ids[5].clone(), refers_to_person: names_person };
         let fault = InjectedFault::on(SimulatedEndpoint::Employments, action).person(&ids[7]);
         simulator.add_fault(fault.clone());
         let bridge = setup.start_with(simulator);
@@ -170,7 +187,9 @@ async fn many_foreign_employments_fail_the_load_even_if_all_are_known() {
         let (bridge, users) = start_always_loading(40, ReadLimits::default()).await;
         let other = users[0]["id"].as_str().unwrap().to_owned();
         let action = FaultAction::EmploymentsOf { person: other, refers_to_person: names_person };
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()));
         assert_eq!(bridge.reloaded().await, users, "{names_person}");
         let failure = bridge.failure().await;
         assert!(failure.contains("another person's"), "{failure}");

@@ -76,7 +76,8 @@ async fn writes_are_refused_wherever_something_exists() {
                 let request = bridge
                     .request(method.clone(), &format!("{prefix}{path}"))
                     .body("{\"active\": false}");
-                let answer = send_request(request.header("Content-Type", "application/scim+json")).await;
+                let answer =
+                    send_request(request.header("Content-Type", "application/scim+json")).await;
                 answer.scim_error(405, None);
                 assert_eq!(answer.header("allow"), "GET, HEAD", "{method} {path}");
             }
@@ -122,9 +123,10 @@ async fn every_response_has_its_own_request_id() {
         let answered = bridge.get(path).await;
         assert!(ids.insert(answered.header("x-request-id").to_owned()), "{path}");
     }
-    let refused =
-        send_request(bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine"))
-            .await;
+    let refused = send_request(
+        bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine"),
+    )
+    .await;
     assert!(ids.insert(refused.header("x-request-id").to_owned()));
     assert!(ids.iter().all(|id| id.len() == 36), "{ids:?}");
 }

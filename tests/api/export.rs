@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, Simulator};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint, Simulator};
 use serde_json::Value;
 
 use crate::harness::{Setup, TOKEN};

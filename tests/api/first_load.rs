@@ -2,7 +2,7 @@
 
 use personio_scim::simulator::{SimulatedPerson, World};
 
-use crate::harness::{NOW, AFTER_COOL_DOWN, Setup};
+use crate::harness::{AFTER_COOL_DOWN, NOW, Setup};
 
 fn without(what: fn(&mut SimulatedPerson), persons: usize) -> World {
     let mut world = World::generate(60, 1, NOW.parse().unwrap());
@@ -56,7 +56,8 @@ async fn a_first_load_succeeds_if_permitted_or_if_fewer_lack_it() {
 /// Checks that a load after the first one is compared with the served data instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_losing_a_right_later_causes_a_held_change() {
-    let setup = Setup { max_change: 0.2, cache_ttl: crate::harness::SHORT_TTL, ..Setup::persons(60) };
+    let setup =
+        Setup { max_change: 0.2, cache_ttl: crate::harness::SHORT_TTL, ..Setup::persons(60) };
     let bridge = setup.start();
     let users = bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(email));

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP_SCHEMA};
+use personio_scim::scim::{
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, GROUP_SCHEMA, PERSONIO_USER_SCHEMA as EXTENSION,
+};
 use personio_scim::simulator::{SimulatedEndpoint, SimulatedOrgUnit, SimulatedOrgUnitType, World};
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, NOW, NOW_STAMP, SHORT_TTL, Setup, TestClock, by_id, ids};
+use crate::harness::{NOW, NOW_STAMP, SHORT_TTL, Setup, TestClock, TestServer, by_id, ids};
 
 fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
     let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(persons) };
@@ -306,7 +308,9 @@ async fn persons_not_served_are_in_no_group() {
         }
         for employment in &mut person.employments {
             employment.org_units = vec![(SimulatedOrgUnitType::Department, "1001".to_owned())];
-            employment.org_units.extend(alone.then(|| (SimulatedOrgUnitType::Team, "2001".to_owned())));
+            employment
+                .org_units
+                .extend(alone.then(|| (SimulatedOrgUnitType::Team, "2001".to_owned())));
         }
     }
     assert!(!world.persons[3].employments.is_empty());
@@ -372,7 +376,11 @@ async fn a_group_by_its_id_costs_personio_nothing() {
     {
         bridge.get(&path).await;
     }
-    assert!(bridge.simulator.received_requests().is_empty(), "{:?}", bridge.simulator.received_requests());
+    assert!(
+        bridge.simulator.received_requests().is_empty(),
+        "{:?}",
+        bridge.simulator.received_requests()
+    );
     assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 0);
 }
 

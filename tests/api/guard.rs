@@ -7,12 +7,15 @@ use std::time::Duration;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
-    FaultAction, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson,
-    Quirks, World,
+    FaultAction, InjectedFault, Quirks, SimulatedCustomAttribute, SimulatedEmployment,
+    SimulatedEndpoint, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType,
+    SimulatedPerson, World,
 };
 use serde_json::Value;
 
-use crate::harness::{TestServer, NOW, AFTER_COOL_DOWN, SHORT_TTL, Setup, loads, metric, format_timestamp};
+use crate::harness::{
+    AFTER_COOL_DOWN, NOW, SHORT_TTL, Setup, TestServer, format_timestamp, loads, metric,
+};
 
 /// Starts a server with this company and the default threshold, and waits for its first load.
 async fn guarded_world(world: World) -> (TestServer, Vec<Value>) {
@@ -37,7 +40,8 @@ async fn guarded(persons: usize) -> (TestServer, Vec<Value>) {
 fn company(persons: usize) -> World {
     let mut world = World::generate(persons, 1, NOW.parse().unwrap());
     let boss = world.persons[0].id.clone();
-    let named = |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
+    let named =
+        |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
     let kinds = [SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team];
     let unit = |kind: SimulatedOrgUnitType| {
         let name = format!("{} one", kind.as_str());
@@ -58,9 +62,10 @@ fn company(persons: usize) -> World {
         }];
         person.status = Some("ACTIVE".to_owned());
         if person.employments.is_empty() {
-            person
-                .employments
-                .push(SimulatedEmployment { id: format!("e{}", person.id), ..SimulatedEmployment::default() });
+            person.employments.push(SimulatedEmployment {
+                id: format!("e{}", person.id),
+                ..SimulatedEmployment::default()
+            });
         }
         for employment in &mut person.employments {
             employment.status = Some("ACTIVE".to_owned());
@@ -119,14 +124,18 @@ const MASS_CHANGES: [(&str, MassChange); 24] = [
         });
     }),
     ("moreGroups", |bridge| {
-        employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]);
+        employments(bridge, |it| {
+            it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]
+        });
     }),
     ("withoutEmployment", |bridge| change_all_persons(bridge, |person| person.employments.clear())),
     ("withoutDepartment", |bridge| employments(bridge, |it| it.org_units.clear())),
     ("fewerGroups", |bridge| employments(bridge, |it| it.org_units.clear())),
     ("withoutDivision", |bridge| employments(bridge, |it| it.org_units.clear())),
     ("otherDepartment", |bridge| {
-        employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]);
+        employments(bridge, |it| {
+            it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]
+        });
     }),
     ("otherDivision", |bridge| {
         employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Team, "u2".to_owned())])
@@ -390,7 +399,11 @@ fn company_of_departments() -> World {
         unit_type: kind,
     });
     world.org_units = small.collect();
-    world.org_units.push(SimulatedOrgUnit { id: "u1".to_owned(), name: "One".to_owned(), unit_type: kind });
+    world.org_units.push(SimulatedOrgUnit {
+        id: "u1".to_owned(),
+        name: "One".to_owned(),
+        unit_type: kind,
+    });
     for (number, person) in world.persons.iter_mut().enumerate() {
         let id = if number < 40 { format!("s{number}") } else { "u1".to_owned() };
         person.employments.iter_mut().for_each(|it| it.org_units = vec![(kind, id.clone())]);
@@ -555,7 +568,9 @@ async fn small_losses_add_up() {
 async fn a_truncated_list_changes_nothing_without_deletion_checks() {
     let (bridge, users) = guarded(120).await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(directory(&bridge).await["heldBack"]["disappeared"], 70);
 }
@@ -584,7 +599,10 @@ async fn held_changes_do_not_extend_the_life_of_old_data() {
     assert_eq!(health["parts"]["directory"]["heldBack"]["disappeared"], 40, "it can be approved");
     bridge.simulator.reset_history();
     bridge.get("/Users").await.scim_error(503, None);
-    assert!(bridge.simulator.received_requests().is_empty(), "no load before the time to live is over");
+    assert!(
+        bridge.simulator.received_requests().is_empty(),
+        "no load before the time to live is over"
+    );
     bridge.approve().await;
     assert_eq!(bridge.all_users().await.len(), 20);
 }
@@ -624,7 +642,9 @@ async fn a_person_never_served_is_no_loss() {
     let users = bridge.all_users().await;
     assert_eq!(users.len(), 45);
     bridge.simulator.with_world(|world| world.persons.drain(..15).count());
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     assert!(directory(&bridge).await.get("heldBack").is_none());
 }

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use personio_scim::app::{Application, ReloadHandle, Tuning};
-use personio_scim::auth::{ClientName, Client, AuthSettings, TokenHash};
+use personio_scim::auth::{AuthSettings, Client, ClientName, TokenHash};
 use personio_scim::clock::Clock;
-use personio_scim::config::{Config, PersonioSettings, ServerSettings, StateFileSettings, EffectiveSetting};
+use personio_scim::config::{
+    Config, EffectiveSetting, PersonioSettings, ServerSettings, StateFileSettings,
+};
 use personio_scim::directory::{ApprovalOutcome, Directory};
 use personio_scim::mapping::MappingPolicy;
 use personio_scim::personio::{ReadLimits, RetryPolicy};
 use personio_scim::scim::{ERROR_SCHEMA, filter};
-use personio_scim::simulator::{SimulatedEndpoint, SimulatorOptions, SimulatedRateLimit, Simulator, World};
+use personio_scim::simulator::{
+    SimulatedEndpoint, SimulatedRateLimit, Simulator, SimulatorOptions, World,
+};
 use personio_scim::tls::CertifiedKeyPair;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -229,8 +233,12 @@ impl Setup {
 /// Returns authentication rules with one client, whose token is [`TOKEN`].
 pub fn rules(webhook_token: Option<&str>) -> AuthSettings {
     let caller = ClientName::parse("client").unwrap();
-    let client =
-        Client { name: caller, token: TokenHash::from_token(TOKEN.as_bytes()), expires: None, networks: None };
+    let client = Client {
+        name: caller,
+        token: TokenHash::from_token(TOKEN.as_bytes()),
+        expires: None,
+        networks: None,
+    };
     let webhook_token = webhook_token.map(|token| TokenHash::from_token(token.as_bytes()));
     AuthSettings { clients: vec![client], webhook_token, ..AuthSettings::default() }
 }
@@ -381,7 +389,7 @@ pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     panic!("never came true: {what}");
 }
 
-/// Time to live so short that the next list request starts a new load. See [`Bridge::reloaded`].
+/// Time to live so short that the next list request starts a new load. See [`TestServer::reloaded`].
 pub const SHORT_TTL: Duration = Duration::from_millis(20);
 /// Duration longer than the cool-down after a failed load.
 pub const AFTER_COOL_DOWN: Duration = Duration::from_secs(16);
@@ -407,7 +415,7 @@ pub fn metric_in(text: &str, name: &str) -> u64 {
 }
 
 impl TestServer {
-    /// Returns all users after one more load, which begins now. The time to live must be [`SHORT`].
+    /// Returns all users after one more load, which begins now. The time to live must be [`SHORT_TTL`].
     pub async fn reloaded(&self) -> Vec<Value> {
         tokio::time::sleep(SHORT_TTL + Duration::from_millis(10)).await;
         self.all_users().await

@@ -1,6 +1,6 @@
 //! Tests of health: before, during and after loads.
 
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use serde_json::json;
 
 use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, wait_until};
@@ -24,7 +24,9 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
     );
 
     bridge.simulator.clear_faults();
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     wait_until("the hanging load has failed", async || {
         bridge.health().await.1["parts"]["personio"]["status"] == "down"
     })
@@ -40,7 +42,9 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
         (200, &json!("ok"), &json!(30))
     );
 
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     bridge.reloaded().await;
     let failure = bridge.failure().await;
     let (status, body) = bridge.health().await;

@@ -6,15 +6,24 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use personio_scim::directory::ChangeKind;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
-use personio_scim::simulator::{FaultAction, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedPerson};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedEmployment, SimulatedEndpoint, SimulatedPerson,
+};
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, TestClock, by_id, first_page, wait_until};
+use crate::harness::{
+    AFTER_COOL_DOWN, SHORT_TTL, Setup, TestClock, TestServer, by_id, first_page, wait_until,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Returns a setup with `persons` persons and the default threshold of the guard.
 fn guarded(persons: usize) -> Setup {
-    Setup { cache_ttl: SHORT_TTL, max_change: 0.2, employment_recheck: HOUR, ..Setup::persons(persons) }
+    Setup {
+        cache_ttl: SHORT_TTL,
+        max_change: 0.2,
+        employment_recheck: HOUR,
+        ..Setup::persons(persons)
+    }
 }
 
 /// Returns the setup of [`guarded`] with one more person, who becomes active on 24 November.
@@ -79,9 +88,10 @@ async fn held_employments_are_not_reused_as_last_good_ones() {
     assert!(bridge.directory().held_change().is_some());
     bridge.simulator.with_world(|world| world.persons = before.clone());
     for person in before.iter().take(10) {
-        bridge
-            .simulator
-            .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&person.id));
+        bridge.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500))
+                .person(&person.id),
+        );
     }
     let now = bridge.reloaded().await;
     let bare: Vec<_> =
@@ -98,12 +108,18 @@ async fn persons_gone_in_a_held_load_are_checked_again() {
     assert_eq!(bridge.reloaded().await, users);
     assert!(bridge.directory().held_change().is_some());
     bridge.simulator.with_world(|world| world.persons.extend(gone));
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(200, "application/json", page)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::CustomBody(200, "application/json", page),
+    ));
     bridge.simulator.reset_history();
     let now = bridge.reloaded().await;
-    assert_eq!(now.len(), 60, "asked for {}", bridge.simulator.request_count(SimulatedEndpoint::Person));
+    assert_eq!(
+        now.len(),
+        60,
+        "asked for {}",
+        bridge.simulator.request_count(SimulatedEndpoint::Person)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,10 +127,17 @@ async fn day_rollover_keeps_an_approved_change() {
     let bridge = dated(119, "2026-11-23T22:00:00Z").start();
     bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     bridge.reloaded().await;
-    assert_eq!(bridge.directory().held_change().unwrap().losses.users_with(ChangeKind::Disappeared), 70);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    assert_eq!(
+        bridge.directory().held_change().unwrap().losses.users_with(ChangeKind::Disappeared),
+        70
+    );
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.approve().await;
     bridge.clock.pass(HOUR + Duration::from_secs(1));
     let active = by_id(&bridge.reloaded().await, "1")["active"].clone();
@@ -127,7 +150,9 @@ async fn an_approved_change_is_not_held_again() {
     let bridge = guarded(120).start();
     bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.approve().await;
     bridge.reloaded().await;
@@ -191,7 +216,11 @@ async fn new_persons_during_a_hold_are_read_once() {
     bridge.approve().await;
     bridge.simulator.reset_history();
     assert_eq!(bridge.reloaded().await.len(), 35);
-    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 0, "nobody is missing any more");
+    assert_eq!(
+        bridge.simulator.request_count(SimulatedEndpoint::Person),
+        0,
+        "nobody is missing any more"
+    );
 }
 
 fn leave(bridge: &TestServer, to: usize) {
@@ -232,7 +261,9 @@ async fn a_returned_person_counts_for_the_guard() {
     bridge.all_users().await;
     let before = bridge.simulator.with_world(|world| world.persons.clone());
     leave(&bridge, 50);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.approve().await;
     let active = async || {
@@ -257,7 +288,9 @@ async fn a_person_returned_after_long_counts_for_the_guard() {
     bridge.all_users().await;
     let before = bridge.simulator.with_world(|world| world.persons.clone());
     leave(&bridge, 48);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await.len(), 60);
     bridge.clock.pass(2 * HOUR + Duration::from_secs(1));
     bridge.reloaded().await;
@@ -282,7 +315,9 @@ async fn approved_unverified_deletions_are_not_held_once_verified() {
     let bridge = guarded(120).start();
     bridge.all_users().await;
     leave(&bridge, 50);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.approve().await;
     assert_eq!(bridge.reloaded().await.len(), 120, "nobody is surely gone");
@@ -290,21 +325,34 @@ async fn approved_unverified_deletions_are_not_held_once_verified() {
     for _ in 0..3 {
         bridge.clock.pass(Duration::from_secs(1000));
         assert_eq!(bridge.reloaded().await.len(), 50);
-        assert!(bridge.directory().held_change().is_none(), "{:?}", bridge.directory().held_change());
+        assert!(
+            bridge.directory().held_change().is_none(),
+            "{:?}",
+            bridge.directory().held_change()
+        );
     }
     // The approval covers only those users.
     leave(&bridge, 38);
     assert_eq!(bridge.reloaded().await.len(), 50);
-    assert_eq!(bridge.directory().held_change().unwrap().losses.users_with(ChangeKind::Disappeared), 12);
+    assert_eq!(
+        bridge.directory().held_change().unwrap().losses.users_with(ChangeKind::Disappeared),
+        12
+    );
 }
 
 /// Approves the held change while a load is running that has already requested the missing persons.
 async fn approve_in_flight(bridge: &TestServer) {
-    let page = InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(1500)));
+    let page = InjectedFault::on(
+        SimulatedEndpoint::Employments,
+        FaultAction::Delay(Duration::from_millis(1500)),
+    );
     bridge.simulator.add_fault(page);
     bridge.simulator.reset_history();
     tokio::join!(bridge.reloaded(), async {
-        wait_until("employments", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0).await;
+        wait_until("employments", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0
+        })
+        .await;
         bridge.approve().await;
     });
 }
@@ -321,7 +369,10 @@ async fn a_running_load_does_not_restore_approved_deletions() {
     assert!(bridge.directory().held_change().is_some());
     // The load must read one person's employments, so that it lasts.
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
-    let page = InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(1500)));
+    let page = InjectedFault::on(
+        SimulatedEndpoint::Employments,
+        FaultAction::Delay(Duration::from_millis(1500)),
+    );
     bridge.simulator.add_fault(page);
     bridge.simulator.reset_history();
     let left = || -> Vec<String> {
@@ -329,7 +380,10 @@ async fn a_running_load_does_not_restore_approved_deletions() {
         gone.iter().filter(|id| snapshot.users().find(id).is_some()).cloned().collect()
     };
     let (_, approved) = tokio::join!(bridge.reloaded(), async {
-        wait_until("employments", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0).await;
+        wait_until("employments", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0
+        })
+        .await;
         bridge.approve().await;
         left()
     });
@@ -356,16 +410,27 @@ async fn a_running_load_does_not_revert_approved_deactivations() {
     assert!(bridge.directory().held_change().is_some());
     bridge.simulator.reset_history();
     bridge.simulator.add_fault(
-        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(1500))).times(1),
+        InjectedFault::on(
+            SimulatedEndpoint::Employments,
+            FaultAction::Delay(Duration::from_millis(1500)),
+        )
+        .times(1),
     );
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)));
     let count = async || {
         bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
     };
     tokio::join!(bridge.reloaded(), async {
-        wait_until("employments", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0).await;
+        wait_until("employments", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0
+        })
+        .await;
         bridge.approve().await;
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     });
     let now = count().await;
     assert_eq!(now, 0, "all were inactive when it was approved");
@@ -394,9 +459,10 @@ async fn a_running_load_does_not_lose_approved_new_users() {
     bridge.simulator.with_world(|world| {
         world.persons.extend(new);
     });
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(200, "application/json", page)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::CustomBody(200, "application/json", page),
+    ));
     approve_in_flight(&bridge).await;
     let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
     assert!(
@@ -410,7 +476,9 @@ async fn a_running_load_does_not_lose_approved_new_users() {
 async fn gradually_missing_persons_are_held_when_deleted_together() {
     let bridge = Setup { max_stale: 100 * HOUR, ..guarded(120) }.start();
     bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     for step in 1..=5 {
         bridge.clock.pass(3 * HOUR);
         leave(&bridge, 120 - 20 * step);
@@ -428,22 +496,31 @@ async fn results_of_a_failed_load_are_known_during_the_next() {
     let setup =
         Setup { refresh_wait: Duration::from_millis(3000), max_concurrency: 1, ..guarded(40) };
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)).skip(10));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)).skip(10),
+    );
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
     let of = |path: &str| {
         Some(path.strip_prefix("/v2/persons/")?.strip_suffix("/employments")?.to_owned())
     };
-    let id = bridge.simulator.received_requests().iter().find_map(|request| of(&request.path)).unwrap();
+    let id =
+        bridge.simulator.received_requests().iter().find_map(|request| of(&request.path)).unwrap();
     bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&id));
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(400))));
+    bridge.simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&id),
+    );
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Employments,
+        FaultAction::Delay(Duration::from_millis(400)),
+    ));
     bridge.simulator.reset_history();
     let (_, ()) = tokio::join!(bridge.get("/Users"), async {
-        wait_until("employments", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0).await;
+        wait_until("employments", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0
+        })
+        .await;
         let answer = bridge.get(&format!("/Users/{id}")).await;
         assert!(answer.status != 200 || answer.json().get(PERSONIO).is_some(), "{}", answer.text);
     });

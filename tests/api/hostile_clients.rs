@@ -27,7 +27,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use hostile::attacks::{Attack, FIRST_BYTES, PATHS, attacks, connect_from, handshakes};
 use hostile::http::{ask, connect, get, read_response, until_closed};
-use hostile::program::{Certificate, Figures, PROGRAM_VARIABLE, LimitedProgram, Server, wait_for};
+use hostile::program::{Certificate, Figures, LimitedProgram, PROGRAM_VARIABLE, Server, wait_for};
 use hostile::right_client::{Connections, RightClient};
 use hostile::{PERSONS, TOKEN};
 
@@ -321,7 +321,11 @@ fn unauthenticated_connections_of_one_address_displace_only_each_other() {
     let mut behind_proxy: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
     for stream in &mut behind_proxy {
         stream.write_all(&get("/health/live", "")).unwrap();
-        assert_eq!(read_response(stream).unwrap().status, 200, "a proxy has the connections of many");
+        assert_eq!(
+            read_response(stream).unwrap().status,
+            200,
+            "a proxy has the connections of many"
+        );
     }
 }
 

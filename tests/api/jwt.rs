@@ -11,12 +11,12 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use personio_scim::auth::{Algorithm, ClientName, Issuer, Networks, AuthSettings};
+use personio_scim::auth::{Algorithm, AuthSettings, ClientName, Issuer, Networks};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::harness::{TestResponse, TestServer, NOW, Setup, TOKEN, send_request, rules};
+use crate::harness::{NOW, Setup, TOKEN, TestResponse, TestServer, rules, send_request};
 
 const ISSUER: &str = "https://login.example.com/v2.0";
 const AUDIENCE: &str = "api://scim";
@@ -415,7 +415,8 @@ async fn an_unknown_key_causes_one_fetch_and_many_cause_few() {
     // Tokens with unknown key ids, first all at once and then one by one.
     let garbage: Vec<String> =
         (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
-    let storm = futures_util::future::join_all(garbage.iter().map(|token| get_users(&bridge, token)));
+    let storm =
+        futures_util::future::join_all(garbage.iter().map(|token| get_users(&bridge, token)));
     let stormed = storm.await;
     assert!(
         stormed.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())),
@@ -439,7 +440,8 @@ async fn an_unknown_key_causes_one_fetch_and_many_cause_few() {
     assert_eq!(fetches(&server).await, 2 + burst);
     // Tokens of unknown issuers cause no request at all.
     bridge.clock.pass(Duration::from_secs(31));
-    get_users(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"})))).await;
+    get_users(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"}))))
+        .await;
     assert_eq!(fetches(&server).await, 2 + burst);
     assert_eq!(get_users(&bridge, &new.token("new", &good)).await.status, 200);
     // After an hour keys are read again before they are used, because the issuer may have withdrawn
@@ -566,7 +568,11 @@ async fn keys_stay_valid_for_a_day_while_their_issuer_is_down() {
         assert_eq!(unknown.header("retry-after"), "30", "{what}");
         // Unverifiable tokens are not guesses, so the address is not throttled.
         for _ in 0..10 {
-            assert_eq!(get_users(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
+            assert_eq!(
+                get_users(&bridge, &other.token("other", &good)).await.status,
+                503,
+                "{what}"
+            );
         }
         assert_eq!(fetches(&server).await, before + 1, "{what}");
         assert_eq!(

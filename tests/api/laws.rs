@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use personio_scim::scim::USER_SCHEMA;
-use personio_scim::scim::filter::{CompareOp, Filter, FilterLimits, CompValue, AttrPath, AttrTest};
+use personio_scim::scim::filter::{AttrPath, AttrTest, CompValue, CompareOp, Filter, FilterLimits};
 use personio_scim::scim::{
-    AttributeType, CustomAttributeDefinition, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, ListQuery,
-    ResourceUrls, PageRequest, Projection, Resource, ResourceType, ResourceSet, SearchRequest,
+    AttributeType, CustomAttributeDefinition, Discovery, ENTERPRISE_USER_SCHEMA, ListQuery,
+    PERSONIO_USER_SCHEMA, PageRequest, Projection, Resource, ResourceSet, ResourceType,
+    ResourceUrls, SearchRequest,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -69,13 +70,15 @@ fn test() -> impl Strategy<Value = AttrTest> {
 
 /// Generates any grammatical filter, valid or not.
 fn filter() -> impl Strategy<Value = Filter> {
-    let plain = (path(), test()).prop_map(|(path, test)| Filter::AttrExp(AttrPath::new(&path), test));
+    let plain =
+        (path(), test()).prop_map(|(path, test)| Filter::AttrExp(AttrPath::new(&path), test));
     let member = prop::sample::select(vec!["value", "type", "primary", "display", "$ref"]);
-    let inner =
-        (member.clone(), test()).prop_map(|(name, test)| Filter::AttrExp(AttrPath::new(name), test));
+    let inner = (member.clone(), test())
+        .prop_map(|(name, test)| Filter::AttrExp(AttrPath::new(name), test));
     let inner = inner.prop_recursive(2, 6, 3, combined);
     let holder = prop::sample::select(vec!["emails", "groups", "name", "title"]);
-    let last = prop::option::of((member, test()).prop_map(|(name, test)| (AttrPath::new(name), test)));
+    let last =
+        prop::option::of((member, test()).prop_map(|(name, test)| (AttrPath::new(name), test)));
     let element = (holder, inner, last).prop_map(|(holder, inner, last)| {
         Filter::ValuePath(AttrPath::new(holder), Box::new(inner), last)
     });
@@ -126,7 +129,10 @@ fn meaningful() -> impl Strategy<Value = Filter> {
         Filter::AttrExp(AttrPath::new("value"), AttrTest::Compare(operator, CompValue::new(value)))
     });
     let primary = any::<bool>().prop_map(|value| {
-        Filter::AttrExp(AttrPath::new("primary"), AttrTest::Compare(CompareOp::Eq, CompValue::new(value.into())))
+        Filter::AttrExp(
+            AttrPath::new("primary"),
+            AttrTest::Compare(CompareOp::Eq, CompValue::new(value.into())),
+        )
     });
     let element = prop_oneof![member, primary].prop_recursive(2, 6, 3, combined);
     let element =
@@ -237,7 +243,11 @@ fn resources(kind: &Arc<ResourceType>, users: &[Value]) -> ResourceSet {
     )
 }
 
-fn list_query(kind: &ResourceType, request: &SearchRequest, paging: PageRequest) -> Option<ListQuery> {
+fn list_query(
+    kind: &ResourceType,
+    request: &SearchRequest,
+    paging: PageRequest,
+) -> Option<ListQuery> {
     ListQuery::new(request, &[kind], FilterLimits::default(), paging).ok()
 }
 
@@ -445,8 +455,10 @@ fn sorting_uses_the_primary_value_or_else_the_first() {
     ] {
         let (sort_by, sort_order) = (Some(sort_by.to_owned()), Some(order.to_owned()));
         let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
-        let (_, list) =
-            listed(&list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(), &users);
+        let (_, list) = listed(
+            &list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(),
+            &users,
+        );
         let ids: Vec<&str> = list.iter().map(|user| user["id"].as_str().unwrap()).collect();
         assert_eq!(ids, expected, "{order}");
     }
@@ -455,8 +467,11 @@ fn sorting_uses_the_primary_value_or_else_the_first() {
 #[test]
 fn values_are_sorted_by_their_type() {
     let custom = [("level", AttributeType::Integer), ("rate", AttributeType::Decimal)];
-    let custom =
-        custom.map(|(name, kind)| CustomAttributeDefinition { name: name.into(), attribute_type: kind, multi_valued: false });
+    let custom = custom.map(|(name, kind)| CustomAttributeDefinition {
+        name: name.into(),
+        attribute_type: kind,
+        multi_valued: false,
+    });
     let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
     let kind = Discovery::new(&locations, 1000, &custom).unwrap().compile_types().unwrap().user;
     for (way, ascending) in [
@@ -485,8 +500,10 @@ fn values_are_sorted_by_their_type() {
             let (sort_by, sort_order) =
                 (Some(way.join(if way[0] == "meta" { "." } else { ":" })), Some(order.to_owned()));
             let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
-            let (_, list) =
-                listed(&list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(), &users);
+            let (_, list) = listed(
+                &list_query(&kind, &request, PageRequest::at_offset(0, EVERYTHING)).unwrap(),
+                &users,
+            );
             list.iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(sorted("ascending"), expected, "{way:?}");

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedPerson};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint, SimulatedPerson};
 use serde_json::Value;
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id, first_page, metric};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, by_id, first_page, metric};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -75,9 +75,10 @@ async fn a_person_missing_from_the_list_stays() {
     let (bridge, users) = settled(60).await;
     // The listing ends after one page. The other ten persons are missing from it, but exist.
     let page = first_page(&bridge).await;
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(200, "application/json", page)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::CustomBody(200, "application/json", page),
+    ));
     for _ in 0..3 {
         bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users);
@@ -101,7 +102,9 @@ async fn deletion_checks_of_many_persons_run_in_parts() {
 async fn failing_deletion_checks_stop_early() {
     let (bridge, users) = settled(200).await;
     remove(&bridge, 0..150);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403)));
     assert_eq!(bridge.reloaded().await, users);
     let asked = bridge.simulator.request_count(SimulatedEndpoint::Person);
     assert!((11..60).contains(&asked), "{asked} were asked for");
@@ -118,7 +121,10 @@ async fn unverifiable_persons_do_not_hide_a_deletion() {
     // fail.
     let gone = missing.iter().map(|person| person.id.clone()).max().unwrap();
     for person in missing.iter().filter(|person| person.id != gone) {
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403)).person(&person.id));
+        bridge.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403))
+                .person(&person.id),
+        );
     }
     let mut left = users;
     for _ in 0..6 {
@@ -137,7 +143,10 @@ async fn a_response_for_another_person_proves_nothing() {
     remove(&bridge, 7..8);
     let other = users[20]["id"].as_str().unwrap();
     let body = format!(r#"{{"id": "{other}", "email": "other@example.com"}}"#);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::CustomBody(200, "application/json", body)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Person,
+        FaultAction::CustomBody(200, "application/json", body),
+    ));
     for _ in 0..2 {
         assert_eq!(bridge.reloaded().await, users);
     }
@@ -147,7 +156,9 @@ async fn a_response_for_another_person_proves_nothing() {
 async fn health_reports_the_number_of_unverified_persons() {
     let (bridge, users) = settled(60).await;
     remove(&bridge, 0..15);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
     let told = async || {
         let (status, health) = bridge.health().await;
@@ -185,9 +196,10 @@ async fn an_unlisted_existing_person_is_refreshed_like_others() {
         .iter()
         .map(|it| it["id"].to_string().replace('"', ""))
         .collect();
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(200, "application/json", page)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::CustomBody(200, "application/json", page),
+    ));
     let mut unlisted = Vec::new();
     bridge.simulator.with_world(|world| {
         for person in world.persons.iter_mut().filter(|person| !ids.contains(&person.id)) {

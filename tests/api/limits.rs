@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use personio_scim::personio::RetryPolicy;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedRateLimit};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint, SimulatedRateLimit};
 
 use crate::harness::{Setup, wait_until};
 
@@ -62,10 +62,13 @@ async fn many_429_responses_lose_no_employment() {
     {
         let mut setup = Setup::persons(persons);
         setup.options.rate = rate;
-        setup.tuning.retry = RetryPolicy { max_retries: 4, initial_delay: Duration::from_millis(5) };
+        setup.tuning.retry =
+            RetryPolicy { max_retries: 4, initial_delay: Duration::from_millis(5) };
         let simulator = setup.simulator();
         let storm = FaultAction::TooManyRequests { retry_after: None };
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, storm).skip(10).times(refused));
+        simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, storm).skip(10).times(refused),
+        );
         let bridge = setup.start_with(simulator);
         wait_until("the storm has passed", async || bridge.health().await.0 == 200).await;
         let users = bridge.all_users().await;
@@ -74,7 +77,10 @@ async fn many_429_responses_lose_no_employment() {
         });
         assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
         assert_eq!(
-            (bridge.simulator.request_count(SimulatedEndpoint::Employments), bridge.simulator.throttled_count()),
+            (
+                bridge.simulator.request_count(SimulatedEndpoint::Employments),
+                bridge.simulator.throttled_count()
+            ),
             (persons + refused, refused)
         );
     }

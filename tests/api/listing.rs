@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::{SHORT_TTL, Setup, send_request, encoded};
+use crate::harness::{SHORT_TTL, Setup, encoded, send_request};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_has_all_its_members_and_no_others() {
@@ -179,7 +179,7 @@ async fn the_order_does_not_depend_on_the_upstream_order() {
     let bridge = setup.start_over(&upstream.uri(), simulator);
     let users = bridge.all_users().await;
     assert_eq!(users.iter().map(|user| user["id"].as_str().unwrap()).collect::<Vec<_>>(), expected);
-    // The server loads when it starts. On a busy machine that data is older than `SHORT` when the
+    // The server loads when it starts. On a busy machine that data is older than `SHORT_TTL` when the
     // first request arrives, and the request causes another load. Each later request causes one
     // load.
     let first = loads.load(Ordering::Relaxed);
@@ -255,7 +255,8 @@ async fn trailing_slashes_and_any_accept_header_are_accepted() {
         "/Schemas/",
     ] {
         for accept in ["application/scim+json", "application/json", "*/*", "text/html", ""] {
-            let answer = send_request(bridge.request(Method::GET, path).header("accept", accept)).await;
+            let answer =
+                send_request(bridge.request(Method::GET, path).header("accept", accept)).await;
             assert_eq!(answer.status, 200, "{path} {accept}");
         }
     }

@@ -9,7 +9,8 @@ use personio_scim::scim::{
     PERSONIO_USER_SCHEMA as PERSONIO,
 };
 use personio_scim::simulator::{
-    SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World,
+    SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, SimulatedLookupEntry,
+    SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World,
 };
 use serde_json::{Value, json};
 
@@ -48,7 +49,10 @@ fn of(persons: Vec<SimulatedPerson>) -> World {
 }
 
 fn serve(id: &str, name: &str, kind: AttributeType, multi_valued: bool) -> CustomAttributePolicy {
-    CustomAttributePolicy { id: id.to_owned(), definition: Served { name: name.to_owned(), attribute_type: kind, multi_valued } }
+    CustomAttributePolicy {
+        id: id.to_owned(),
+        definition: Served { name: name.to_owned(), attribute_type: kind, multi_valued },
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,8 +102,11 @@ async fn a_future_employee_becomes_active_at_midnight_company_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_of_a_running_server_updates_last_modified() {
     let clock = TestClock::at("2026-12-06T22:59:30Z");
-    let mut setup =
-        Setup { clock, cache_ttl: SHORT_TTL, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
+    let mut setup = Setup {
+        clock,
+        cache_ttl: SHORT_TTL,
+        ..Setup::of(starting("ONBOARDING", Some("2026-12-10")))
+    };
     setup.policy.active_before_start_days = Some(3);
     let bridge = setup.start();
     let before = bridge.all_users().await[0].clone();
@@ -113,12 +120,19 @@ async fn day_rollover_of_a_running_server_updates_last_modified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_team_is_the_division_only_if_configured() {
-    let unit = |kind, name: &str| SimulatedOrgUnit { id: "7".to_owned(), name: name.to_owned(), unit_type: kind };
+    let unit = |kind, name: &str| SimulatedOrgUnit {
+        id: "7".to_owned(),
+        name: name.to_owned(),
+        unit_type: kind,
+    };
     let mut world = starting("ACTIVE", None);
     world.persons[0].employments[0].org_units = vec![(SimulatedOrgUnitType::Team, "7".to_owned())];
-    world.org_units =
-        vec![unit(SimulatedOrgUnitType::Department, "Research"), unit(SimulatedOrgUnitType::Team, "Rockets")];
-    world.legal_entities = vec![SimulatedLookupEntry { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
+    world.org_units = vec![
+        unit(SimulatedOrgUnitType::Department, "Research"),
+        unit(SimulatedOrgUnitType::Team, "Rockets"),
+    ];
+    world.legal_entities =
+        vec![SimulatedLookupEntry { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
     for (team_is_division, division) in [(false, None), (true, Some(&json!("Rockets")))] {
         let mut setup = Setup::of(world.clone());
         setup.policy.team_is_division = team_is_division;
@@ -322,8 +336,11 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
         ..attribute("dynamic_10", value)
     };
     let mut world = starting("ONBOARDING", Some("2090-01-01"));
-    world.org_units =
-        vec![SimulatedOrgUnit { id: "7".to_owned(), name: "Rockets".to_owned(), unit_type: SimulatedOrgUnitType::Team }];
+    world.org_units = vec![SimulatedOrgUnit {
+        id: "7".to_owned(),
+        name: "Rockets".to_owned(),
+        unit_type: SimulatedOrgUnitType::Team,
+    }];
     world.persons[0].employments[0].org_units = vec![(SimulatedOrgUnitType::Team, "7".to_owned())];
     world.persons[0].custom_attributes = vec![
         born("Geburtsdatum"),

@@ -8,7 +8,7 @@ use personio_scim::simulator::{FaultAction, InjectedFault};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{TestResponse, TestServer, Setup, TOKEN, send_request};
+use crate::harness::{Setup, TOKEN, TestResponse, TestServer, send_request};
 
 const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
@@ -107,8 +107,12 @@ async fn every_answer_has_the_media_type_that_the_client_prefers() {
     ];
     check(&bridge, &rows).await;
     for _ in 0..5 {
-        send(&bridge, &MediaTypeRow { authorization: wrong(), ..row(get.clone(), "/Users", 401) }, None)
-            .await;
+        send(
+            &bridge,
+            &MediaTypeRow { authorization: wrong(), ..row(get.clone(), "/Users", 401) },
+            None,
+        )
+        .await;
     }
     check(&bridge, &[MediaTypeRow { authorization: wrong(), ..row(get, "/Users", 429) }]).await;
 }
@@ -163,7 +167,8 @@ async fn non_scim_responses_have_one_media_type() {
         ("/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", ""),
     ] {
         for accept in ["application/scim+json", "application/json"] {
-            let answer = send_request(bridge.request(Method::GET, path).header("Accept", accept)).await;
+            let answer =
+                send_request(bridge.request(Method::GET, path).header("Accept", accept)).await;
             assert_eq!(
                 (answer.header("content-type"), answer.header("vary")),
                 (media_type, vary),

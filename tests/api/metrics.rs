@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use personio_scim::clock::Clock;
 use personio_scim::directory::LoadOutcome;
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use reqwest::Method;
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, wait_until};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, send_request, wait_until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 
@@ -108,21 +108,31 @@ async fn loads_and_data_are_counted() {
     bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
-    wait_until("the load is counted", async || scrape(&bridge).await[PERMANENT_METRICS[3]] > 0.0).await;
+    wait_until("the load is counted", async || scrape(&bridge).await[PERMANENT_METRICS[3]] > 0.0)
+        .await;
     let now = scrape(&bridge).await;
     let names: BTreeSet<&str> = PERMANENT_METRICS.into_iter().chain(WITH_DATA).collect();
     assert_eq!(plain(&now), names);
-    assert_eq!((now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]], now[WITH_DATA[3]]), (1.0, 1.0, 30.0));
+    assert_eq!(
+        (now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]], now[WITH_DATA[3]]),
+        (1.0, 1.0, 30.0)
+    );
 
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.reloaded().await;
     bridge.clock.pass(Duration::from_millis(90_500));
     let now = scrape(&bridge).await;
-    assert_eq!((now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]], now[WITH_DATA[3]]), (1.0, 2.0, 20.0));
+    assert_eq!(
+        (now[PERMANENT_METRICS[2]], now[PERMANENT_METRICS[3]], now[WITH_DATA[3]]),
+        (1.0, 2.0, 20.0)
+    );
     assert!((now[WITH_DATA[1]] - 90.5).abs() < 1e-6, "{now:?}");
     bridge.simulator.reset_history();
     scrape(&bridge).await;
-    assert!(bridge.simulator.received_requests().is_empty(), "whoever measures asks for nothing upstream");
+    assert!(
+        bridge.simulator.received_requests().is_empty(),
+        "whoever measures asks for nothing upstream"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,8 +152,10 @@ async fn webhooks_are_counted() {
     }
     let now = scrape(&bridge).await;
     assert_eq!((now[PERMANENT_METRICS[6]], now[PERMANENT_METRICS[7]]), (2.0, 3.0));
-    wait_until("the load that followed is counted", async || scrape(&bridge).await[PERMANENT_METRICS[3]] >= 2.0)
-        .await;
+    wait_until("the load that followed is counted", async || {
+        scrape(&bridge).await[PERMANENT_METRICS[3]] >= 2.0
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +180,9 @@ async fn requests_are_counted_by_route_status_and_client() {
     bridge.get("/scim/v2/Users/nobody").await.scim_error(404, None);
     bridge.get("/scim/v2/Nothing/somebody@example.com").await.scim_error(404, None);
     bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
-    send_request(bridge.http.get(format!("{}/scim/v2/Users", bridge.origin))).await.scim_error(401, None);
+    send_request(bridge.http.get(format!("{}/scim/v2/Users", bridge.origin)))
+        .await
+        .scim_error(401, None);
     let strange = Method::from_bytes(b"SOMEBODY").unwrap();
     send_request(bridge.request(strange, "/scim/v2/Users")).await;
     let text = bridge.get("/metrics").await.text;
@@ -198,8 +212,12 @@ async fn requests_are_counted_by_route_status_and_client() {
 async fn upstream_requests_and_load_costs_are_counted() {
     let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) };
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1));
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Workplaces, FaultAction::ConnectionReset).times(1));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1),
+    );
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Workplaces, FaultAction::ConnectionReset).times(1),
+    );
     let bridge = setup.start_with(simulator);
     bridge.all_users().await;
     let samples = scrape(&bridge).await;
@@ -256,7 +274,10 @@ async fn cache_hits_and_single_fetches_are_counted() {
     simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
     let id = setup.world.persons[3].id.clone();
     let bridge = setup.start_with(simulator);
-    wait_until("the first load hangs", async || bridge.simulator.request_count(SimulatedEndpoint::Persons) == 1).await;
+    wait_until("the first load hangs", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::Persons) == 1
+    })
+    .await;
     for _ in 0..2 {
         assert_eq!(bridge.get(&format!("/Users/{id}")).await.status, 200);
     }
@@ -273,10 +294,14 @@ async fn cache_hits_and_single_fetches_are_counted() {
 async fn every_metric_is_documented_and_no_other() {
     let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1),
+    );
     let bridge = setup.start_with(simulator);
     bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.failure().await;
     let text = bridge.get("/metrics").await.text;

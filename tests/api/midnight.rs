@@ -10,10 +10,15 @@ use personio_scim::clock::Clock;
 use personio_scim::directory::{ApprovalOutcome, ChangeKind};
 use personio_scim::mapping::ActiveUntil;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
-use personio_scim::simulator::{FaultAction, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedPerson, SimulatedTermination, World};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedEmployment, SimulatedEndpoint, SimulatedPerson,
+    SimulatedTermination, World,
+};
 use serde_json::Value;
 
-use crate::harness::{TestServer, SHORT_TTL, Setup, TestClock, by_id, format_timestamp, wait_until};
+use crate::harness::{
+    SHORT_TTL, Setup, TestClock, TestServer, by_id, format_timestamp, wait_until,
+};
 
 /// Returns the setup of a company with two persons, one of whom starts on 8 December.
 fn setup(zone: &str, now: &str) -> Setup {
@@ -45,7 +50,12 @@ fn company(persons: Vec<SimulatedPerson>, now: &str) -> Setup {
 }
 
 fn person(id: &str, email: &str, employments: Vec<SimulatedEmployment>) -> SimulatedPerson {
-    SimulatedPerson { id: id.to_owned(), email: Some(email.to_owned()), employments, ..SimulatedPerson::default() }
+    SimulatedPerson {
+        id: id.to_owned(),
+        email: Some(email.to_owned()),
+        employments,
+        ..SimulatedPerson::default()
+    }
 }
 
 fn employment(id: &str, status: &str, start: Date, end: Option<Date>) -> SimulatedEmployment {
@@ -105,7 +115,9 @@ async fn day_rollover_does_not_reset_the_age_of_data() {
     (setup.max_stale, setup.cache_ttl) = (Duration::from_secs(2 * 3600), SHORT_TTL);
     let bridge = setup.start();
     bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.clock.pass(Duration::from_secs(2 * 3600));
     tokio::time::sleep(2 * SHORT_TTL).await;
     assert_eq!(
@@ -154,7 +166,10 @@ async fn holding_back() -> TestServer {
     setup.world.persons.extend((3..=52).map(|id| SimulatedPerson {
         id: id.to_string(),
         email: Some(format!("{id}@example.com")),
-        employments: vec![SimulatedEmployment { id: format!("e{id}"), ..works.employments[0].clone() }],
+        employments: vec![SimulatedEmployment {
+            id: format!("e{id}"),
+            ..works.employments[0].clone()
+        }],
         ..works.clone()
     }));
     let max_stale = Duration::from_secs(3 * 24 * 3600);
@@ -179,7 +194,9 @@ async fn holding_back() -> TestServer {
 #[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_applies_to_the_served_data_during_a_hold() {
     let bridge = holding_back().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.clock.pass(Duration::from_secs(2 * 3600));
     assert_eq!(one(&bridge, "1").await["active"], true, "by the date that is served");
     assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 52);
@@ -201,7 +218,9 @@ async fn day_rollover_applies_to_the_served_data_during_a_hold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_held_over_midnight_is_published_as_of_today() {
     let bridge = holding_back().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let shown = bridge.directory().held_change().unwrap().id;
     bridge.clock.pass(Duration::from_secs(26 * 3600));
     let approval = bridge.directory().approve(&shown.to_string()).await;
@@ -295,7 +314,9 @@ async fn day_rollover_repeats_after_the_clock_was_set_back() {
     tokio::time::sleep(SHORT_TTL).await;
     bridge.clock.set("2026-11-23T22:59:50Z");
     assert_eq!(by_id(&bridge.reloaded().await, "1")["active"], false);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.clock.pass(Duration::from_secs(20));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(by_id(&bridge.all_users().await, "1")["active"], true, "midnight again");
@@ -306,7 +327,9 @@ async fn day_rollover_does_not_hide_a_failed_load() {
     let bridge =
         Setup { cache_ttl: SHORT_TTL, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
     bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.reloaded().await;
     bridge.failure().await;
     bridge.clock.pass(Duration::from_secs(10));

@@ -2,10 +2,12 @@
 //! value of one person, or keeps that person unchanged, and health reports it.
 
 use personio_scim::scim::ENTERPRISE_USER_SCHEMA as ENTERPRISE;
-use personio_scim::simulator::{FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, World};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEndpoint, World,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, NOW, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
+use crate::harness::{AFTER_COOL_DOWN, NOW, SHORT_TTL, Setup, TestServer, by_id};
 
 /// Placeholder in the simulated company for the odd value.
 const PLACEHOLDER: &str = "ODD-VALUE";
@@ -96,8 +98,20 @@ async fn an_odd_value_is_absent_for_that_person_only() {
     let (bridge, users) = start_always_loading(world).await;
     let surrogate: &[u8] = br#""Ann \ud83d""#;
     for (endpoint, value, pointer, expected, noted) in [
-        (SimulatedEndpoint::Persons, surrogate, "/displayName", json!("Ann \u{fffd}"), "preferred_name"),
-        (SimulatedEndpoint::Persons, b"\"J\xf6rg\"", "/displayName", json!("J\u{fffd}rg"), "preferred_name"),
+        (
+            SimulatedEndpoint::Persons,
+            surrogate,
+            "/displayName",
+            json!("Ann \u{fffd}"),
+            "preferred_name",
+        ),
+        (
+            SimulatedEndpoint::Persons,
+            b"\"J\xf6rg\"",
+            "/displayName",
+            json!("J\u{fffd}rg"),
+            "preferred_name",
+        ),
         (SimulatedEndpoint::Persons, b"\"Ann\nLee\"", "/displayName", json!("Ann Lee"), ""),
         (
             SimulatedEndpoint::Employments,
@@ -106,9 +120,27 @@ async fn an_odd_value_is_absent_for_that_person_only() {
             json!("Ann \u{fffd}"),
             "employments.position.title",
         ),
-        (SimulatedEndpoint::Employments, b"1e400", "/title", Value::Null, "employments.position.title"),
-        (SimulatedEndpoint::Employments, br#"{"a":1}"#, "/title", Value::Null, "employments.position.title"),
-        (SimulatedEndpoint::Employments, &deep(), "/title", Value::Null, "employments.position.title"),
+        (
+            SimulatedEndpoint::Employments,
+            b"1e400",
+            "/title",
+            Value::Null,
+            "employments.position.title",
+        ),
+        (
+            SimulatedEndpoint::Employments,
+            br#"{"a":1}"#,
+            "/title",
+            Value::Null,
+            "employments.position.title",
+        ),
+        (
+            SimulatedEndpoint::Employments,
+            &deep(),
+            "/title",
+            Value::Null,
+            "employments.position.title",
+        ),
     ] {
         bridge.simulator.add_fault(odd(endpoint, value));
         let seen = bridge.reloaded().await;
@@ -171,7 +203,11 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
         bridge.simulator.add_fault(odd(SimulatedEndpoint::Persons, value.to_string().as_bytes()));
         bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{text}");
-        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Person), 0, "{text}: nobody is missing");
+        assert_eq!(
+            bridge.simulator.request_count(SimulatedEndpoint::Person),
+            0,
+            "{text}: nobody is missing"
+        );
         let (left_out, kept, _, examples) = defects(&bridge).await;
         assert_eq!((left_out, kept), (1, 1), "{text}: {examples}");
         assert!(
@@ -195,8 +231,11 @@ async fn a_person_with_an_unreadable_id_is_checked_and_stays() {
     let (world, _) = company();
     let (bridge, users) = start_always_loading(world).await;
     for value in [json!({}), json!("7\u{fffd}"), json!(""), Value::Null] {
-        let action =
-            FaultAction::ChangedEntries { entries: 3, attribute: "id".to_owned(), value: value.clone() };
+        let action = FaultAction::ChangedEntries {
+            entries: 3,
+            attribute: "id".to_owned(),
+            value: value.clone(),
+        };
         bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action).times(1));
         bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{value}");
@@ -258,7 +297,9 @@ async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
             attribute: attribute.to_owned(),
             value: value.clone(),
         };
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action).person(&id));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action).person(&id));
         assert_eq!(bridge.reloaded().await, users, "{attribute} {value}");
         assert_eq!(
             bridge.health().await.1["parts"]["directory"]["outdated"],
@@ -271,8 +312,11 @@ async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
 
 /// Returns faults that make the employments of one person unreadable.
 fn unreadable_employments(other_person: &str) -> [FaultAction; 9] {
-    let status =
-        FaultAction::ChangedEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
+    let status = FaultAction::ChangedEntries {
+        entries: 1,
+        attribute: "status".to_owned(),
+        value: json!({}),
+    };
     [
         FaultAction::Status(500),
         FaultAction::Status(403),
@@ -317,7 +361,9 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
             hired.employments[0].status = Some("ONBOARDING".to_owned());
             world.persons.push(hired);
         });
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(id));
+        bridge.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(id),
+        );
         // The second load remembers that the first one could not read the employments.
         for _ in 0..2 {
             assert_eq!(bridge.reloaded().await, users, "{action:?}");
@@ -348,7 +394,9 @@ async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out
         setup.world.persons.iter().take(actions.len()).map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
     for (action, id) in actions.iter().zip(&ids) {
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(id));
+        simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(id),
+        );
     }
     let bridge = setup.start_with(simulator);
     bridge.ready().await;
@@ -366,7 +414,8 @@ async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odd_unit_name_affects_no_other_department() {
     let (mut world, _) = company();
-    let unit = world.org_units.iter_mut().find(|unit| unit.unit_type.as_str() == "department").unwrap();
+    let unit =
+        world.org_units.iter_mut().find(|unit| unit.unit_type.as_str() == "department").unwrap();
     unit.name = PLACEHOLDER.to_owned();
     let count = |users: &[Value], name: &str| {
         users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count()

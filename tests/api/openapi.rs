@@ -11,7 +11,7 @@ use personio_scim::simulator::{FaultAction, InjectedFault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, Setup, TOKEN, send_request};
+use crate::harness::{Setup, TOKEN, TestServer, send_request};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 const METHODS: [Method; 6] =
@@ -23,7 +23,11 @@ fn everything() -> Setup {
     setup.policy.groups = vec![GroupKind::Department];
     let custom = |id: &str, name: &str, kind, multi_valued| CustomAttributePolicy {
         id: id.to_owned(),
-        definition: CustomAttributeDefinition { name: name.to_owned(), attribute_type: kind, multi_valued },
+        definition: CustomAttributeDefinition {
+            name: name.to_owned(),
+            attribute_type: kind,
+            multi_valued,
+        },
     };
     setup.policy.custom_attributes = vec![
         custom("dynamic_777", "staffNumber", AttributeType::Integer, false),

@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use personio_scim::simulator::{
-    FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, SimulatorOptions, SimulatedPerson, SimulatedRateLimit, Simulator, SimulatedTermination, World,
+    FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEndpoint, SimulatedPerson,
+    SimulatedRateLimit, SimulatedTermination, Simulator, SimulatorOptions, World,
 };
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{TestResponse, NOW, Setup, TOKEN, send_request, http, wait_until};
+use crate::harness::{NOW, Setup, TOKEN, TestResponse, http, send_request, wait_until};
 use crate::process::LOG_DELAY;
 
 /// Marker in every field that must not leave.
@@ -77,9 +78,13 @@ fn setup() -> Setup {
     // Two persons share an address. The warning about it must not contain the address.
     let shared = world.persons[0].email.clone();
     world.persons[1].email = shared;
-    let options = SimulatorOptions { client_secret: SECRET.to_owned(), ..SimulatorOptions::default() };
+    let options =
+        SimulatorOptions { client_secret: SECRET.to_owned(), ..SimulatorOptions::default() };
     let mut setup = Setup::of(world);
-    setup.options = SimulatorOptions { rate: Some(SimulatedRateLimit { per_second: 1e6, burst: 1e6 }), ..options };
+    setup.options = SimulatorOptions {
+        rate: Some(SimulatedRateLimit { per_second: 1e6, burst: 1e6 }),
+        ..options
+    };
     setup
 }
 
@@ -320,7 +325,15 @@ impl LoggedProgram {
         std::thread::sleep(LOG_DELAY);
         let log = self.log();
         assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
-        for marker in [PRIVATE_MARKER, &PRIVATE_HOURS.to_string(), SENT_MARKER, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN] {
+        for marker in [
+            PRIVATE_MARKER,
+            &PRIVATE_HOURS.to_string(),
+            SENT_MARKER,
+            SECRET,
+            "papi-",
+            TOKEN,
+            WEBHOOK_TOKEN,
+        ] {
             let at = self.answers.find(marker);
             assert!(
                 at.is_none(),
@@ -330,9 +343,16 @@ impl LoggedProgram {
         }
         let mut found = String::new();
         for line in log.lines() {
-            for marker in
-                [PRIVATE_MARKER, &PRIVATE_HOURS.to_string(), SENT_MARKER, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN, NAME_MARKER]
-            {
+            for marker in [
+                PRIVATE_MARKER,
+                &PRIVATE_HOURS.to_string(),
+                SENT_MARKER,
+                SECRET,
+                "papi-",
+                TOKEN,
+                WEBHOOK_TOKEN,
+                NAME_MARKER,
+            ] {
                 if line.to_lowercase().contains(&marker.to_lowercase()) {
                     writeln!(found, "{marker} in {line:.600}").unwrap();
                 }
@@ -348,11 +368,15 @@ async fn private_data_is_in_no_response_and_no_log() {
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
     // The look-up and one person's employments fail, and the log reports it.
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::Status(403)));
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&ids[5]));
+    simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::Status(403)));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&ids[5]),
+    );
     let mut program = LoggedProgram::start(&simulator).await;
     // All users except the one whose employments cannot be read.
-    wait_until("the people are there", async || program.health().await.contains("\"users\":119")).await;
+    wait_until("the people are there", async || program.health().await.contains("\"users\":119"))
+        .await;
     simulator.revoke_tokens();
     program.ask_everything(&ids).await;
     assert!(program.answers.to_lowercase().contains(NAME_MARKER), "names are served");
@@ -371,10 +395,13 @@ async fn private_data_is_in_no_response_and_no_log() {
 async fn upstream_answers(simulator: &Simulator) -> String {
     let form = format!("grant_type=client_credentials&client_id=demo&client_secret={SECRET}");
     let request = http().post(format!("{}/v2/auth/token", simulator.base_url())).body(form);
-    let token =
-        send_request(request.header("Content-Type", "application/x-www-form-urlencoded")).await.json();
+    let token = send_request(request.header("Content-Type", "application/x-www-form-urlencoded"))
+        .await
+        .json();
     let token = token["access_token"].as_str().unwrap();
-    send_request(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token)).await.text
+    send_request(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token))
+        .await
+        .text
 }
 
 /// Returns unusable responses with markers wherever a text can be.
@@ -391,7 +418,11 @@ fn malformed() -> Vec<(u16, &'static str, String)> {
         (200, "application/json", format!("{{\"_data\": [{{\"id\": \"{PRIVATE_MARKER}")),
         (200, "application/json", format!("\"{PRIVATE_MARKER}\"")),
         (200, "application/json", json!({"_data": PRIVATE_MARKER}).to_string()),
-        (200, "application/json", json!({"_data": [{"id": {PRIVATE_MARKER: "Namemarker"}}]}).to_string()),
+        (
+            200,
+            "application/json",
+            json!({"_data": [{"id": {PRIVATE_MARKER: "Namemarker"}}]}).to_string(),
+        ),
         (
             200,
             "application/json",
@@ -414,7 +445,11 @@ fn malformed() -> Vec<(u16, &'static str, String)> {
             "application/json",
             json!({"access_token": "papi-x", "expires_in": "Namemarker"}).to_string(),
         ),
-        (200, "application/json", json!({"access_token": format!("papi-{PRIVATE_MARKER}\n")}).to_string()),
+        (
+            200,
+            "application/json",
+            json!({"access_token": format!("papi-{PRIVATE_MARKER}\n")}).to_string(),
+        ),
     ];
     for status in [302, 400, 401, 403, 404, 409, 500, 503] {
         all.push((status, "application/problem+json", problem.to_string()));
@@ -431,20 +466,30 @@ async fn malformed_personio_responses_are_not_quoted() {
     // Without a list, each request reads single persons from Personio, so every parser gets every
     // response.
     let everything = malformed();
-    for endpoint in [SimulatedEndpoint::Token, SimulatedEndpoint::Persons, SimulatedEndpoint::Person, SimulatedEndpoint::Employments] {
+    for endpoint in [
+        SimulatedEndpoint::Token,
+        SimulatedEndpoint::Persons,
+        SimulatedEndpoint::Person,
+        SimulatedEndpoint::Employments,
+    ] {
         simulator.clear_faults();
         if endpoint != SimulatedEndpoint::Persons {
             simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
         }
         let (status, kind, body) = everything[0].clone();
-        simulator.add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(status, kind, body)));
+        simulator
+            .add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(status, kind, body)));
         let mut program = LoggedProgram::start(&simulator).await;
         for ((status, kind, body), id) in everything.iter().zip(&ids) {
             simulator.clear_faults();
             if endpoint != SimulatedEndpoint::Persons {
-                simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
+                simulator
+                    .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
             }
-            simulator.add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(*status, kind, body.clone())));
+            simulator.add_fault(InjectedFault::on(
+                endpoint,
+                FaultAction::CustomBody(*status, kind, body.clone()),
+            ));
             program.get(&format!("/Users/{id}")).await;
             program.health().await;
         }
@@ -458,15 +503,21 @@ async fn a_failed_load_is_reported_without_quoting_the_response() {
     for endpoint in [SimulatedEndpoint::Token, SimulatedEndpoint::Persons] {
         for (status, kind, body) in malformed().into_iter().filter(|(status, ..)| *status < 500) {
             let simulator = setup.simulator();
-            simulator.add_fault(InjectedFault::on(endpoint, FaultAction::CustomBody(status, kind, body.clone())));
+            simulator.add_fault(InjectedFault::on(
+                endpoint,
+                FaultAction::CustomBody(status, kind, body.clone()),
+            ));
             let mut program = LoggedProgram::start(&simulator).await;
             let ended = async || {
                 let health = program.health().await;
                 health.contains("\"down\",\"detail\":\"the last load failed")
                     || health.contains("\"status\":\"ok\"")
             };
-            wait_until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended)
-                .await;
+            wait_until(
+                &format!("the load has ended with {status} {body} from {endpoint:?}"),
+                ended,
+            )
+            .await;
             program.get("/scim/v2/Users").await;
             program.assert_silent();
             let quoted = program.answers.to_lowercase().contains(NAME_MARKER);

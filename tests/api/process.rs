@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use personio_scim::config::Args;
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatorOptions, Simulator};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedEndpoint, Simulator, SimulatorOptions,
+};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use crate::harness::{TestResponse, Setup, TOKEN, send_request, http, wait_until};
+use crate::harness::{Setup, TOKEN, TestResponse, http, send_request, wait_until};
 
 /// Maximum time that a process may take to stop.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -1141,14 +1143,18 @@ async fn ends_while_a_request_waits(signal: &str) {
     let users =
         http().get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
     let waiting = tokio::spawn(users.send());
-    wait_until("Personio is asked", async || simulator.request_count(SimulatedEndpoint::Persons) > 0).await;
+    wait_until("Personio is asked", async || {
+        simulator.request_count(SimulatedEndpoint::Persons) > 0
+    })
+    .await;
     // The request has arrived by then. Nothing outside the server shows that it waits.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
 
     program.signal(signal);
-    let ended =
-        tokio::time::timeout(END_TIMEOUT, program.ended()).await.expect("it ends within ten seconds");
+    let ended = tokio::time::timeout(END_TIMEOUT, program.ended())
+        .await
+        .expect("it ends within ten seconds");
     assert_eq!(ended.status.code(), Some(0), "{signal}: {ended:?}");
     assert!(!ended.err.contains("panicked"), "{ended:?}");
     // The response must not be a list of users.
@@ -1179,7 +1185,8 @@ async fn the_simulator_command_prints_its_url_and_responds() {
     };
     let refused = send_request(form("yours")).await;
     assert!(refused.status.is_client_error(), "{refused:?}");
-    let token = send_request(form("mine")).await.json()["access_token"].as_str().unwrap().to_owned();
+    let token =
+        send_request(form("mine")).await.json()["access_token"].as_str().unwrap().to_owned();
     let persons = get(&format!("{base_url}/v2/persons?limit=50"), &token).await;
     assert_eq!(persons.status.as_u16(), 200, "{}", persons.text);
     assert_eq!(persons.json()["_data"].as_array().unwrap().len(), 50);
@@ -1349,7 +1356,8 @@ async fn the_log_level_is_applied() {
     let mut variables = settings(&upstream);
     variables.push(("RUST_LOG", "warn"));
     let program = Program::start(&["serve"], &variables);
-    wait_until("it runs", async || simulator.request_count(SimulatedEndpoint::Employments) == 5).await;
+    wait_until("it runs", async || simulator.request_count(SimulatedEndpoint::Employments) == 5)
+        .await;
     program.signal("TERM");
     assert_eq!(program.ended().await.err, "");
 }
@@ -1357,7 +1365,11 @@ async fn the_log_level_is_applied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_total_outage_is_logged_as_one_error_without_lookup_warnings() {
     for action in [
-        FaultAction::CustomBody(400, "application/json", r#"{"error": "invalid_client"}"#.to_owned()),
+        FaultAction::CustomBody(
+            400,
+            "application/json",
+            r#"{"error": "invalid_client"}"#.to_owned(),
+        ),
         FaultAction::HtmlError(403),
         FaultAction::NotFoundRoute,
     ] {

@@ -1,7 +1,9 @@
 //! Tests of `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP_SCHEMA};
+use personio_scim::scim::{
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, GROUP_SCHEMA, PERSONIO_USER_SCHEMA as EXTENSION,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, encoded, ids};

@@ -10,10 +10,10 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, Freshness, LoadedDirectory, SourceLogin, MalformedWebhook, MaxChange, SyncState, LoadResult, LoadProgress, DirectorySource,
-    SourceError, WebhookEffect,
+    Directory, DirectorySource, Freshness, LoadProgress, LoadResult, LoadedDirectory,
+    MalformedWebhook, MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
 };
-use personio_scim::scim::{Group, ResourceUrls, ResourceMeta, User, SchemaRegistry};
+use personio_scim::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry, User};
 use tokio::sync::Notify;
 
 use crate::harness::{SHORT_TTL, TestClock, wait_until};
@@ -75,7 +75,10 @@ impl DirectorySource for BlockableSource {
         Arc::clone(&self.vocabulary)
     }
 
-    fn load<'a>(&'a self, _: &'a LoadProgress) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
+    fn load<'a>(
+        &'a self,
+        _: &'a LoadProgress,
+    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
         let made = async {
             let loaded = self.today();
             if self.loads.fetch_add(1, SeqCst) > 0 {
@@ -94,7 +97,11 @@ impl DirectorySource for BlockableSource {
         let is_same = served.is_some() && self.is_same.load(SeqCst);
         let made = async move {
             let loaded = self.load(progress).await?;
-            Ok(if is_same { LoadResult::Unchanged(Arc::new(Nothing)) } else { LoadResult::Changed(Box::new(loaded)) })
+            Ok(if is_same {
+                LoadResult::Unchanged(Arc::new(Nothing))
+            } else {
+                LoadResult::Changed(Box::new(loaded))
+            })
         };
         made.boxed()
     }
@@ -128,8 +135,9 @@ impl DirectorySource for BlockableSource {
 fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
-    let vocabulary =
-        Arc::new(SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap());
+    let vocabulary = Arc::new(
+        SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap(),
+    );
     let (made_again, is_same) = (AtomicUsize::new(0), AtomicBool::new(false));
     let source = Arc::new(BlockableSource {
         clock: clock.clone(),

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{FaultAction, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedPerson};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedEmployment, SimulatedEndpoint, SimulatedPerson,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id, wait_until};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, by_id, wait_until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,7 +35,11 @@ fn change(bridge: &TestServer, place: usize, change: impl FnOnce(&mut SimulatedP
 /// Returns the numbers of requests for pages of persons, single persons and employments.
 fn counts(bridge: &TestServer) -> (usize, usize, usize) {
     let count = |endpoint| bridge.simulator.request_count(endpoint);
-    (count(SimulatedEndpoint::Persons), count(SimulatedEndpoint::Person), count(SimulatedEndpoint::Employments))
+    (
+        count(SimulatedEndpoint::Persons),
+        count(SimulatedEndpoint::Person),
+        count(SimulatedEndpoint::Employments),
+    )
 }
 
 /// Returns the ids of the persons whose employments were requested.
@@ -123,9 +129,10 @@ async fn a_long_pause_does_not_cause_a_load_of_hours() {
         person.employments[0].position = Some("Promoted".to_owned());
     });
     bridge.simulator.reset_history();
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(20))));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Employments,
+        FaultAction::Delay(Duration::from_millis(20)),
+    ));
     let (now, ()) = tokio::join!(bridge.reloaded(), async {
         wait_until("it reads employments", async || counts(&bridge).2 > 10).await;
         bridge.clock.pass(5 * MINUTE + Duration::from_secs(1));
@@ -160,7 +167,9 @@ async fn failed_employments_keep_the_last_good_ones_and_are_retried() {
     ] {
         let (bridge, users) = settled(60).await;
         let id = change(&bridge, 7, |person| person.last_name = Some("Changed".to_owned()));
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()));
         let now = bridge.reloaded().await;
         let (before, after) = (by_id(&users, &id), by_id(&now, &id));
         assert_eq!(
@@ -183,7 +192,10 @@ async fn a_lost_right_removes_no_employments_and_costs_few_requests() {
     let bridge = setup.start();
     let users = bridge.all_users().await;
     for status in [401, 403] {
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(status)));
+        bridge.simulator.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Employments,
+            FaultAction::Status(status),
+        ));
         bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{status}");
         let asked = requested_person_ids(&bridge).len();
@@ -205,7 +217,9 @@ async fn employments_expire_with_max_stale() {
     };
     let bridge = setup.start();
     let users = bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)));
     for _ in 0..2 {
         bridge.clock.pass(HOUR);
         assert_eq!(bridge.reloaded().await, users);
@@ -234,7 +248,9 @@ async fn employments_read_by_a_failed_load_are_not_read_again() {
     let setup = Setup { employment_recheck: HOUR, max_concurrency: 1, ..Setup::persons(60) };
     let simulator = setup.simulator();
     // All requests from the 31st on fail, which counts as an outage.
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)).skip(30));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)).skip(30),
+    );
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
     bridge.simulator.clear_faults();
@@ -261,7 +277,9 @@ async fn a_webhook_rereads_only_the_named_person() {
         .post(format!("{}/webhooks/personio", bridge.origin))
         .header("Authorization", token);
     // The first load fails. The dirty set must survive it.
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)).times(1));
+    bridge.simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)).times(1),
+    );
     assert!(request.body(notice).send().await.unwrap().status().is_success());
     bridge.failure().await;
     bridge.clock.pass(AFTER_COOL_DOWN);
@@ -276,9 +294,12 @@ async fn a_webhook_rereads_only_the_named_person() {
 async fn a_used_name_survives_a_list_without_it() {
     let (bridge, users) = settled(12).await;
     bridge.clock.pass(24 * HOUR);
-    for endpoint in
-        [SimulatedEndpoint::OrgUnits, SimulatedEndpoint::LegalEntities, SimulatedEndpoint::Workplaces, SimulatedEndpoint::CostCenters]
-    {
+    for endpoint in [
+        SimulatedEndpoint::OrgUnits,
+        SimulatedEndpoint::LegalEntities,
+        SimulatedEndpoint::Workplaces,
+        SimulatedEndpoint::CostCenters,
+    ] {
         bridge.simulator.add_fault(InjectedFault::on(endpoint, FaultAction::EmptyListing));
     }
     assert_eq!(bridge.reloaded().await, users);
@@ -294,9 +315,10 @@ async fn a_used_name_survives_a_list_with_only_its_id() {
     let data: Vec<Value> = ids.iter().map(|id| json!({"id": id, "name": null})).collect();
     let body = json!({"_data": data, "_meta": {"links": {}}}).to_string();
     bridge.clock.pass(24 * HOUR);
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Workplaces, FaultAction::CustomBody(200, "application/json", body)));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Workplaces,
+        FaultAction::CustomBody(200, "application/json", body),
+    ));
     assert_eq!(bridge.reloaded().await, users);
     assert!(users.iter().any(|user| user[PERSONIO]["office"].is_string()));
     assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Workplaces), 1, "they were read");
@@ -307,7 +329,10 @@ async fn unreadable_persons_do_not_block_others() {
     let setup = Setup { cache_ttl: SHORT_TTL, employment_recheck: HOUR, ..Setup::persons(300) };
     let simulator = setup.simulator();
     for person in setup.world.persons.iter().step_by(23) {
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403)).person(&person.id));
+        simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(403))
+                .person(&person.id),
+        );
     }
     let bridge = setup.start_with(simulator);
     bridge.all_users().await;
@@ -327,7 +352,8 @@ async fn unreadable_persons_do_not_block_others() {
 async fn empty_employments_of_employed_persons_fail_the_load() {
     let setup = Setup::persons(60);
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EmptyListing));
+    simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EmptyListing));
     let bridge = setup.start_with(simulator);
     let failure = bridge.failure().await;
     assert!(failure.contains("an employment is missing that the person has"), "{failure}");
@@ -351,11 +377,15 @@ async fn expired_employments_are_read_immediately() {
         }
     });
     bridge.clock.pass(240 * HOUR);
-    bridge
-        .simulator
-        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(20))));
+    bridge.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Employments,
+        FaultAction::Delay(Duration::from_millis(20)),
+    ));
     let (now, ()) = tokio::join!(bridge.reloaded(), async {
-        wait_until("it reads", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 70).await;
+        wait_until("it reads", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) > 70
+        })
+        .await;
         bridge.clock.pass(Duration::from_secs(301));
     });
     let health = bridge.health().await.1;

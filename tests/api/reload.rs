@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use personio_scim::simulator::{SimulatedEndpoint, SimulatorOptions};
 use serde_json::Value;
 
-use crate::harness::{Setup, send_request, http, wait_until};
+use crate::harness::{Setup, http, send_request, wait_until};
 use crate::process::{Program, file, get};
 
 const OKTA: &str = "a-token-of-okta-0123456789";
@@ -125,7 +125,8 @@ async fn reload_changes_clients_and_an_invalid_file_changes_nothing() {
         [(format!("Basic {password}"), true), (format!("Bearer {signed}"), false)]
     {
         let answer =
-            send_request(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
+            send_request(http().get(format!("{base_url}/Schemas")).header("Authorization", header))
+                .await;
         assert_eq!(answer.status == 200, let_in, "{answer:?}");
         let id = answer.header("x-request-id");
         let is_its = |line: &Value| line["request_id"] == id && line["status"].is_u64();
@@ -156,7 +157,8 @@ async fn reload_changes_clients_and_an_invalid_file_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_of_personio_is_used_for_the_next_token() {
     let setup = Setup::persons(5);
-    let options = SimulatorOptions { client_secret: "the-new-secret".to_owned(), ..setup.options.clone() };
+    let options =
+        SimulatorOptions { client_secret: "the-new-secret".to_owned(), ..setup.options.clone() };
     let simulator = Setup { options, ..Setup::persons(5) }.simulator();
     let bridge = setup.start_with(simulator);
     assert!(bridge.failure().await.contains("credential"), "{}", bridge.failure().await);

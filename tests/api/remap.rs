@@ -7,11 +7,14 @@ use personio_scim::mapping::{CustomAttributePolicy, MappingPolicy};
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::scim::{AttributeType, CustomAttributeDefinition as Served};
 use personio_scim::simulator::{
-    FaultAction, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedPerson, World,
+    FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEmployment, SimulatedEndpoint,
+    SimulatedPerson, World,
 };
 use serde_json::{Value, json};
 
-use crate::harness::{TestResponse, TestServer, NOW, AFTER_COOL_DOWN, Setup, TestClock, ids, loads, wait_until};
+use crate::harness::{
+    AFTER_COOL_DOWN, NOW, Setup, TestClock, TestResponse, TestServer, ids, loads, wait_until,
+};
 use crate::process::{Program, file, get, settings};
 
 /// Returns persons with a badge, which is text in Personio.
@@ -33,17 +36,29 @@ fn world_with_badges(count: usize) -> World {
 
 fn serving(id: &str, kind: AttributeType) -> MappingPolicy {
     let attribute = Served { name: "badge".to_owned(), attribute_type: kind, multi_valued: false };
-    MappingPolicy { custom_attributes: vec![CustomAttributePolicy { id: id.to_owned(), definition }], ..MappingPolicy::default() }
+    MappingPolicy {
+        custom_attributes: vec![CustomAttributePolicy { id: id.to_owned(), definition: attribute }],
+        ..MappingPolicy::default()
+    }
 }
 
 /// Returns two mappings. The first has two attributes; the second omits the first attribute, which
 /// no person has, so that the other one gets its index.
 fn renumbered() -> (MappingPolicy, MappingPolicy) {
     let new = serving("dynamic_1", AttributeType::String);
-    let unused =
-        Served { name: "unused".to_owned(), attribute_type: AttributeType::Boolean, multi_valued: false };
+    let unused = Served {
+        name: "unused".to_owned(),
+        attribute_type: AttributeType::Boolean,
+        multi_valued: false,
+    };
     let unused = CustomAttributePolicy { id: "dynamic_8".to_owned(), definition: unused };
-    (MappingPolicy { custom_attributes: [vec![unused], new.custom_attributes.clone()].concat(), ..MappingPolicy::default() }, new)
+    (
+        MappingPolicy {
+            custom_attributes: [vec![unused], new.custom_attributes.clone()].concat(),
+            ..MappingPolicy::default()
+        },
+        new,
+    )
 }
 
 fn adopt(bridge: &TestServer, policy: MappingPolicy) {
@@ -72,7 +87,9 @@ async fn a_new_mapping_applies_as_a_whole_after_its_load() {
     let first = bridge.users("?count=10").await;
     let cursor = bridge.users("?count=10&cursor").await["nextCursor"].as_str().unwrap().to_owned();
     let tag = bridge.get("/Users?attributes=userName").await.header("etag").to_owned();
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     adopt(&bridge, serving("dynamic_1", AttributeType::String));
     bridge.failure().await;
     assert!(!describes(&bridge).await);
@@ -198,7 +215,9 @@ async fn day_rollover_uses_the_mapping_of_the_load() {
     let clock = TestClock::at("2026-12-06T22:59:30Z");
     let bridge = Setup { clock, policy: old, ..Setup::of(world) }.start();
     assert_eq!(bridge.all_users().await[0]["active"], false);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     let new = serving("dynamic_1", AttributeType::String);
     adopt(&bridge, MappingPolicy { active_before_start_days: Some(3), ..new });
     bridge.failure().await;
@@ -214,7 +233,10 @@ async fn a_new_mapping_with_many_losses_is_held_as_a_whole() {
     world.persons.iter_mut().take(20).for_each(|person| person.email = None);
     let bridge = Setup { max_change: 0.2, clock: TestClock::at(NOW), ..Setup::of(world) }.start();
     assert_eq!(bridge.all_users().await.len(), 40);
-    adopt(&bridge, MappingPolicy { require_email: true, ..serving("dynamic_1", AttributeType::String) });
+    adopt(
+        &bridge,
+        MappingPolicy { require_email: true, ..serving("dynamic_1", AttributeType::String) },
+    );
     wait_until("it is held back", async || bridge.directory().held_change().is_some()).await;
     assert!(!describes(&bridge).await);
     assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 40]);
@@ -228,8 +250,10 @@ async fn a_new_mapping_with_many_losses_is_held_as_a_whole() {
 /// changes of the same load.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
-    let by_badge = MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() };
-    let bridge = Setup { max_change: 0.2, policy: by_badge, ..Setup::of(world_with_badges(40)) }.start();
+    let by_badge =
+        MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() };
+    let bridge =
+        Setup { max_change: 0.2, policy: by_badge, ..Setup::of(world_with_badges(40)) }.start();
     bridge.all_users().await;
     adopt(&bridge, MappingPolicy::default());
     let number = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
@@ -243,14 +267,24 @@ async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
     bridge.simulator.with_world(|world| {
         world.persons.iter_mut().for_each(|person| person.status = Some("INACTIVE".to_owned()));
     });
-    adopt(&bridge, MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() });
+    adopt(
+        &bridge,
+        MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() },
+    );
     wait_until("it is held back", async || bridge.directory().held_change().is_some()).await;
     let held = bridge.directory().held_change().unwrap();
     assert_eq!(
-        (held.losses.users_with(ChangeKind::Deactivated), held.losses.users_with(ChangeKind::OtherEmployeeNumber)),
+        (
+            held.losses.users_with(ChangeKind::Deactivated),
+            held.losses.users_with(ChangeKind::OtherEmployeeNumber)
+        ),
         (40, 0)
     );
-    assert_eq!(held.own.users_with(ChangeKind::OtherEmployeeNumber), 40, "it is shown all the same");
+    assert_eq!(
+        held.own.users_with(ChangeKind::OtherEmployeeNumber),
+        40,
+        "it is shown all the same"
+    );
     bridge.approve().await;
     assert_eq!(
         bridge.list("/Users", &[("filter", &format!("{number} eq \"b7\""))]).await["totalResults"],

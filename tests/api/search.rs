@@ -8,7 +8,7 @@ use personio_scim::scim::SEARCH_REQUEST_SCHEMA as SEARCH;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestResponse, TestServer, Setup, send_request, encoded, ids};
+use crate::harness::{Setup, TestResponse, TestServer, encoded, ids, send_request};
 
 /// Returns a SearchRequest with these members.
 fn request(members: &Value) -> Value {
@@ -301,7 +301,8 @@ async fn unimplemented_endpoints_return_501() {
     let bridge = Setup::persons(3).start();
     for path in ["/Me", "/Bulk", "/scim/v2/Me", "/scim/v2/Bulk"] {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let said = send_request(bridge.request(method, path).body("{}")).await.scim_error(501, None);
+            let said =
+                send_request(bridge.request(method, path).body("{}")).await.scim_error(501, None);
             assert!(said.contains("is not implemented"), "{said}");
         }
         let head = send_request(bridge.request(Method::HEAD, path)).await;

@@ -1,6 +1,8 @@
 //! Tests of `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
 
-use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION};
+use personio_scim::scim::{
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION,
+};
 use serde_json::Value;
 
 use crate::harness::{Setup, ids};

@@ -10,12 +10,19 @@ use personio_scim::clock::Clock;
 use personio_scim::config::StateFileSettings;
 use personio_scim::directory::persistence::state_file::StateFile;
 use personio_scim::mapping::{CustomAttributePolicy, GroupKind};
-use personio_scim::scim::{AttributeType, CustomAttributeDefinition as Served, PERSONIO_USER_SCHEMA as EXTENSION};
-use personio_scim::simulator::{FaultAction, SimulatedCustomAttribute, SimulatedEndpoint, InjectedFault, Simulator, World};
+use personio_scim::scim::{
+    AttributeType, CustomAttributeDefinition as Served, PERSONIO_USER_SCHEMA as EXTENSION,
+};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEndpoint, Simulator, World,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{TestServer, NOW, SHORT_TTL, Setup, TOKEN, TestClock, by_id, metric, format_timestamp, wait_until};
+use crate::harness::{
+    NOW, SHORT_TTL, Setup, TOKEN, TestClock, TestServer, by_id, format_timestamp, metric,
+    wait_until,
+};
 use crate::privacy::{PRIVATE_HOURS, PRIVATE_MARKER, mark};
 use crate::process::{Program, get, run, settings};
 
@@ -144,11 +151,19 @@ async fn the_first_load_after_a_restart_reads_only_possible_changes() {
     loaded(&bridge, 1).await;
     let asked = |endpoint| bridge.simulator.request_count(endpoint);
     assert_eq!(
-        (asked(SimulatedEndpoint::Persons), asked(SimulatedEndpoint::Employments), asked(SimulatedEndpoint::Person)),
+        (
+            asked(SimulatedEndpoint::Persons),
+            asked(SimulatedEndpoint::Employments),
+            asked(SimulatedEndpoint::Person)
+        ),
         (3, 0, 0)
     );
-    let names =
-        [SimulatedEndpoint::LegalEntities, SimulatedEndpoint::Workplaces, SimulatedEndpoint::CostCenters, SimulatedEndpoint::OrgUnits];
+    let names = [
+        SimulatedEndpoint::LegalEntities,
+        SimulatedEndpoint::Workplaces,
+        SimulatedEndpoint::CostCenters,
+        SimulatedEndpoint::OrgUnits,
+    ];
     assert_eq!(
         names.map(asked),
         [1, 1, 1, 2],
@@ -181,8 +196,8 @@ async fn after_a_restart_meta_changes_only_for_changed_users() {
     let simulator = stopped(bridge);
     change(&simulator, 7);
     simulator.with_world(|world| world.workplaces[0].name = "Atlantis".to_owned());
-    let bridge =
-        Setup { clock: TestClock::at(RESTART_TIME), ..folder.setup(world(0)) }.start_with(simulator);
+    let bridge = Setup { clock: TestClock::at(RESTART_TIME), ..folder.setup(world(0)) }
+        .start_with(simulator);
     loaded(&bridge, 1).await;
     let now = Value::from(format_timestamp(bridge.clock.now()));
     for (before, after) in
@@ -259,8 +274,11 @@ async fn a_state_too_old_or_from_the_future_is_only_a_baseline() {
 async fn a_held_change_is_not_written_to_the_state_file() {
     let folder = StateFolder::new();
     let (bridge, users) = folder.after(60).await;
-    let setup =
-        |max_change| Setup { clock: TestClock::at(RESTART_TIME), max_change, ..folder.setup(world(60)) };
+    let setup = |max_change| Setup {
+        clock: TestClock::at(RESTART_TIME),
+        max_change,
+        ..folder.setup(world(60))
+    };
     let file = fs::read(folder.path()).unwrap();
     let simulator = stopped(bridge);
     simulator.with_world(|world| world.persons.truncate(30));
@@ -467,7 +485,10 @@ async fn the_state_file_is_encrypted_and_contains_no_private_data() {
             assert!(!holds(&sealed, &text), "{text} is kept in clear");
         }
     }
-    assert!(!content.windows(8).any(|window| window == PRIVATE_HOURS.to_be_bytes()), "hours are kept");
+    assert!(
+        !content.windows(8).any(|window| window == PRIVATE_HOURS.to_be_bytes()),
+        "hours are kept"
+    );
     // Attribute labels are not personal data.
     let mut content = String::from_utf8_lossy(&content).into_owned();
     for name in ["Gehalt", "IBAN"]
@@ -560,8 +581,13 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         fs::write(folder.path(), &bytes).unwrap();
         let upstream = if client == "demo" { &simulator } else { &other };
         upstream.clear_faults();
-        upstream
-            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_millis(300))).times(1));
+        upstream.add_fault(
+            InjectedFault::on(
+                SimulatedEndpoint::Persons,
+                FaultAction::Delay(Duration::from_millis(300)),
+            )
+            .times(1),
+        );
         let (base_url, path) = (upstream.base_url(), folder.path());
         let mut variables = settings(&base_url);
         variables.extend([
@@ -739,12 +765,20 @@ async fn expired_employments_of_the_state_file_are_not_served() {
         }
     });
     simulator.reset_history();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Delay(Duration::from_millis(30))));
+    simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Employments,
+        FaultAction::Delay(Duration::from_millis(30)),
+    ));
     let bridge = start(crate::harness::TestClock::at("2026-11-23T10:00:00Z"), Some(simulator));
-    wait_until("it reads", async || bridge.simulator.request_count(SimulatedEndpoint::Employments) > 10).await;
+    wait_until("it reads", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::Employments) > 10
+    })
+    .await;
     bridge.clock.pass(Duration::from_secs(301));
-    wait_until("a load has succeeded", async || bridge.directory().metrics().loads_succeeded() == 1)
-        .await;
+    wait_until("a load has succeeded", async || {
+        bridge.directory().metrics().loads_succeeded() == 1
+    })
+    .await;
     let now = bridge.get("/scim/v2/Users").await.json()["Resources"].as_array().unwrap().clone();
     let old = bridge.simulator.with_world(|world| {
         let left = world.persons.iter().rev().take(8).map(|person| person.id.clone());

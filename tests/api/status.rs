@@ -8,9 +8,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use personio_scim::config::EffectiveSetting;
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, SimulatedPerson, World};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, SimulatedEndpoint, SimulatedPerson, World,
+};
 
-use crate::harness::{TestResponse, TestServer, NOW, SHORT_TTL, Setup, TOKEN, send_request, wait_until};
+use crate::harness::{
+    NOW, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, send_request, wait_until,
+};
 use crate::process::{Program, file, get, run, settings};
 
 /// Returns the texts of the page in order, without markup.
@@ -72,7 +76,8 @@ async fn the_status_page_requires_a_token() {
         assert!(!refused.text.contains("<html"), "{}", refused.text);
     }
     for authorization in [basic(TOKEN), format!("Bearer {TOKEN}")] {
-        let seen = send_request(with(&bridge, "/status", &[("Authorization", &authorization)])).await;
+        let seen =
+            send_request(with(&bridge, "/status", &[("Authorization", &authorization)])).await;
         assert_eq!(
             (seen.status.as_u16(), seen.header("content-type")),
             (200, "text/html; charset=utf-8")
@@ -93,7 +98,8 @@ async fn a_browser_without_a_token_gets_a_page() {
         headers.extend(authorization.map(|value| ("Authorization", value)));
         send_request(with(&bridge, "/status", &headers)).await
     };
-    let challenges = |answer: &TestResponse| answer.headers.get_all("www-authenticate").iter().count();
+    let challenges =
+        |answer: &TestResponse| answer.headers.get_all("www-authenticate").iter().count();
     for authorization in [None, Some(wrong)] {
         let refused = ask(HTML, authorization).await;
         assert_eq!(
@@ -173,7 +179,8 @@ async fn the_page_can_be_switched_off() {
     bridge.ready().await;
     bridge.get("/status").await.scim_error(404, None);
     let token = format!("Bearer {TOKEN}");
-    let list = send_request(with(&bridge, "/", &[("Accept", HTML), ("Authorization", &token)])).await;
+    let list =
+        send_request(with(&bridge, "/", &[("Accept", HTML), ("Authorization", &token)])).await;
     assert_eq!(list.json()["totalResults"], 3, "nobody is sent to where nothing is");
 }
 
@@ -330,7 +337,11 @@ async fn the_page_asks_personio_for_nothing() {
     }
     // Time longer than the refresh debounce.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(bridge.simulator.received_requests().is_empty(), "{:?}", bridge.simulator.received_requests());
+    assert!(
+        bridge.simulator.received_requests().is_empty(),
+        "{:?}",
+        bridge.simulator.received_requests()
+    );
     assert_eq!(bridge.directory().history().len(), 1);
 }
 
@@ -343,7 +354,9 @@ async fn the_status_page_shows_loads_and_client_requests() {
     // Requests for unimplemented endpoints do not count as failures.
     bridge.get("/scim/v2/Me").await.scim_error(501, None);
     bridge.get("/scim/v2/Bulk").await.scim_error(501, None);
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     bridge.reloaded().await;
     bridge.failure().await;
     // Requests for the page do not count as requests of a client.
@@ -369,12 +382,14 @@ async fn the_status_page_shows_loads_and_client_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_page_shows_a_held_change_with_its_numbers() {
-    let setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world(&[("ACTIVE", 30)])) };
+    let setup =
+        Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world(&[("ACTIVE", 30)])) };
     let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
     bridge.all_users().await;
     let headline = "A change is held back";
     assert!(!page(&bridge).await.contains(headline));
-    let change = |person: &mut SimulatedPerson| person.employments[0].status = Some("INACTIVE".to_owned());
+    let change =
+        |person: &mut SimulatedPerson| person.employments[0].status = Some("INACTIVE".to_owned());
     bridge.simulator.with_world(|world| {
         world.persons.truncate(28);
         world.persons[..9].iter_mut().for_each(change);

@@ -149,8 +149,11 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
         (&rsa, pkcs1),
     ] {
         let folder = CertificateFolder::with(&authority.certify("127.0.0.1", key, 2090), &text);
-        let bridge =
-            Setup { tls: Some(CertifiedKeyPair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+        let bridge = Setup {
+            tls: Some(CertifiedKeyPair::read(&folder.files).unwrap()),
+            ..Setup::persons(3)
+        }
+        .start();
         assert!(bridge.origin.starts_with("https://"));
         let url = format!("{}/scim/v2/Users", bridge.origin);
         let response = authority.client().get(&url).bearer_auth(TOKEN).send().await.unwrap();
@@ -172,7 +175,8 @@ async fn a_client_without_tls_gets_an_error_and_the_server_continues() {
     let authority = Authority::new();
     let folder = good(&authority, 2090);
     let bridge =
-        Setup { tls: Some(CertifiedKeyPair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+        Setup { tls: Some(CertifiedKeyPair::read(&folder.files).unwrap()), ..Setup::persons(3) }
+            .start();
     let plain =
         format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
     // TLS 1.1: a client hello (RFC 4346 §7.4.1.2) with two ciphers of its time and without
@@ -320,7 +324,8 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
     let link = folder.path().join("data");
     std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
     let files = CertificateFiles { certificate: link.join("tls.crt"), key: link.join("tls.key") };
-    let bridge = Setup { tls: Some(CertifiedKeyPair::read(&files).unwrap()), ..Setup::persons(3) }.start();
+    let bridge =
+        Setup { tls: Some(CertifiedKeyPair::read(&files).unwrap()), ..Setup::persons(3) }.start();
     let url = format!("{}/scim/v2/Users", bridge.origin);
     let asks =
         async |client: &reqwest::Client| client.get(&url).bearer_auth(TOKEN).send().await.is_ok();
@@ -417,7 +422,8 @@ async fn healthcheck_uses_tls_with_any_name_in_the_certificate() {
     let listen = base_url.trim_start_matches("https://").trim_end_matches("/scim/v2");
     let (listen, over_tls) = (("SCIM_LISTEN", listen), ("SCIM_TLS_CERT", folder.certificate()));
     for args in [&["healthcheck"][..], &["healthcheck", "--ready"]] {
-        wait_until("it is well", async || run(args, &[listen, over_tls]).await.status.success()).await;
+        wait_until("it is well", async || run(args, &[listen, over_tls]).await.status.success())
+            .await;
     }
     let nothing = run(&["approve"], &[listen, over_tls]).await;
     assert!(

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use serde_json::json;
 
-use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, http};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, http, send_request};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
@@ -108,7 +108,8 @@ async fn credentials_with_any_characters_are_encoded() {
         let bridge = setup.start();
         assert_eq!(bridge.all_users().await.len(), 1, "{secret}");
         let log = bridge.simulator.received_requests();
-        let mut requests = log.iter().filter(|request| request.endpoint == SimulatedEndpoint::Token);
+        let mut requests =
+            log.iter().filter(|request| request.endpoint == SimulatedEndpoint::Token);
         assert_eq!(requests.next().unwrap().query, "", "nothing secret in a URL");
         assert!(requests.next().is_none());
     }
@@ -116,7 +117,8 @@ async fn credentials_with_any_characters_are_encoded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_token_response_fails_the_load_without_being_quoted() {
-    let json = |status, body: &str| FaultAction::CustomBody(status, "application/json", body.to_owned());
+    let json =
+        |status, body: &str| FaultAction::CustomBody(status, "application/json", body.to_owned());
     for (action, said) in [
         (json(200, "{}"), "cannot be read"),
         (json(200, r#"{"access_token": 7}"#), "cannot be read"),

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::harness::{Answer, Setup, TOKEN, answer, http, until};
+use crate::harness::{Setup, TOKEN, TestResponse, http, send_request, wait_until};
 use crate::process::{Ended, Program, run, settings};
 
 const TRACE: [u8; 16] = [
@@ -19,7 +19,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Runs a server with this collector, sends a request, and stops the server.
-async fn asked(collector: &str) -> (Answer, Ended) {
+async fn run_with_collector(collector: &str) -> (TestResponse, Ended) {
     let simulator = Setup::persons(5).simulator();
     let upstream = simulator.base_url();
     let mut variables = settings(&upstream);
@@ -27,12 +27,14 @@ async fn asked(collector: &str) -> (Answer, Ended) {
     let program = Program::start(&["serve"], &variables);
     let url = format!("{}/Users/marker?attributes=marker", program.base_url().await);
     let ready = program.base_url().await.replace("/scim/v2", "/health/ready");
-    until("there is data", async || http().get(&ready).send().await.unwrap().status() == 200).await;
+    wait_until("there is data", async || http().get(&ready).send().await.unwrap().status() == 200)
+        .await;
     let request = http().get(url).header("Authorization", format!("Bearer {TOKEN}"));
     let request = request.header("traceparent", format!("00-{}-{}-01", hex(&TRACE), hex(&PARENT)));
-    let answer =
-        answer(request.header("tracestate", "marker=marker").header("baggage", "marker=marker"))
-            .await;
+    let answer = send_request(
+        request.header("tracestate", "marker=marker").header("baggage", "marker=marker"),
+    )
+    .await;
     program.signal("TERM");
     (answer, program.ended().await)
 }
@@ -48,7 +50,7 @@ async fn a_request_is_a_span_of_the_trace_it_names_and_says_no_more_than_metrics
         .and(path("/v1/traces"))
         .respond_with(ResponseTemplate::new(200));
     taken.mount(&collector).await;
-    let (answer, ended) = asked(&collector.uri()).await;
+    let (answer, ended) = run_with_collector(&collector.uri()).await;
     assert_eq!((answer.status.as_u16(), ended.status.code()), (404, Some(0)), "{ended:?}");
     let sent: Vec<u8> = collector
         .received_requests()
@@ -76,7 +78,7 @@ async fn a_failing_collector_does_not_affect_requests() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("http://{}", silent.local_addr().unwrap());
     for collector in [broken.uri(), format!("http://{gone}"), silent_url] {
-        let (answer, ended) = asked(&collector).await;
+        let (answer, ended) = run_with_collector(&collector).await;
         assert_eq!(
             (answer.status.as_u16(), ended.status.code()),
             (404, Some(0)),

@@ -11,7 +11,8 @@ use personio_scim::scim::{
     ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO, USER_SCHEMA as CORE,
 };
 use personio_scim::simulator::{
-    SimulatedEmployment, SimulatedEndpoint, SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, Quirks, SimulatedTermination, World,
+    Quirks, SimulatedEmployment, SimulatedEndpoint, SimulatedLookupEntry, SimulatedOrgUnit,
+    SimulatedOrgUnitType, SimulatedPerson, SimulatedTermination, World,
 };
 use serde_json::{Map, Value, json};
 
@@ -97,7 +98,8 @@ fn row(person: &SimulatedPerson, world: &World, cards: &UserCards<'_>, base: &st
 }
 
 fn is_same_address(one: &SimulatedPerson, other: &SimulatedPerson) -> bool {
-    let address = |person: &SimulatedPerson| person.email.as_ref().map(|email| email.to_lowercase());
+    let address =
+        |person: &SimulatedPerson| person.email.as_ref().map(|email| email.to_lowercase());
     one.email.is_some() && address(one) == address(other)
 }
 
@@ -299,7 +301,11 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
         assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(1000), &json!(100)));
         walked.extend(page["Resources"].as_array().unwrap().clone());
     }
-    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 20, "all pages are of one load");
+    assert_eq!(
+        bridge.simulator.request_count(SimulatedEndpoint::Persons),
+        20,
+        "all pages are of one load"
+    );
     for user in walked.iter().step_by(37) {
         let answer = bridge.get(&format!("/scim/v2/Users/{}", user["id"].as_str().unwrap())).await;
         assert_eq!(&answer.json(), user, "alone as in the list");
@@ -378,9 +384,13 @@ fn employment(id: &str, status: Option<&str>, start: Option<&str>) -> SimulatedE
 
 /// Returns a company of these persons, with one entry of each kind of look-up.
 fn company(persons: Vec<SimulatedPerson>) -> World {
-    let named = |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
-    let unit =
-        |id: &str, name: &str, kind| SimulatedOrgUnit { id: id.to_owned(), name: name.to_owned(), unit_type: kind };
+    let named =
+        |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
+    let unit = |id: &str, name: &str, kind| SimulatedOrgUnit {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        unit_type: kind,
+    };
     World {
         persons,
         org_units: vec![
@@ -408,7 +418,10 @@ struct MappingRow {
 }
 
 /// Returns a row whose person is [`ann`] with changes.
-fn row_of(change: impl FnOnce(&mut SimulatedPerson, &mut SimulatedEmployment), served: &[(&str, Value)]) -> MappingRow {
+fn row_of(
+    change: impl FnOnce(&mut SimulatedPerson, &mut SimulatedEmployment),
+    served: &[(&str, Value)],
+) -> MappingRow {
     let mut person = ann("0");
     let mut employment = person.employments.remove(0);
     change(&mut person, &mut employment);
@@ -688,7 +701,10 @@ async fn active_and_user_type_follow_the_table() {
                 )
             };
         let kind = |word: Option<&str>, user_type: Value| {
-            row_of(|_, own| own.employment_type = word.map(str::to_owned), &[("/userType", user_type)])
+            row_of(
+                |_, own| own.employment_type = word.map(str::to_owned),
+                &[("/userType", user_type)],
+            )
         };
         vec![
             status(Some("ACTIVE"), Some(Some("ACTIVE")), true),
@@ -890,7 +906,8 @@ async fn an_extension_without_content_is_left_out() {
         })
     );
     // Person with its own employee number, and with null for every unknown value.
-    bare.employments = vec![SimulatedEmployment { id: "e".to_owned(), ..SimulatedEmployment::default() }];
+    bare.employments =
+        vec![SimulatedEmployment { id: "e".to_owned(), ..SimulatedEmployment::default() }];
     let mut setup = Setup::of(company(vec![bare]));
     setup.options.quirks.null_instead_of_absent = true;
     let users = served(setup).await;

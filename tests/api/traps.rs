@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use jiff::civil::date;
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault, NextLinkForm, Quirks, SimulatedTermination};
+use personio_scim::simulator::{
+    FaultAction, InjectedFault, NextLinkForm, Quirks, SimulatedEndpoint, SimulatedTermination,
+};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::harness::{TestServer, NOW_STAMP, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
+use crate::harness::{AFTER_COOL_DOWN, NOW_STAMP, SHORT_TTL, Setup, TestServer, by_id};
 
 /// Returns all users of a server whose simulator has these quirks.
 async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
@@ -152,7 +154,8 @@ async fn a_401_that_persists_says_what_to_check() {
     for status in [401, 403] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(status)));
+        simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(status)));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
         let failure = bridge.failure().await;
@@ -160,7 +163,11 @@ async fn a_401_that_persists_says_what_to_check() {
             if status == 401 { ("token or access right", 2) } else { ("lacks an access right", 1) };
         assert!(failure.contains(expected), "{failure}");
         assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), requests);
-        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), requests, "renewed once");
+        assert_eq!(
+            bridge.simulator.request_count(SimulatedEndpoint::Token),
+            requests,
+            "renewed once"
+        );
     }
 }
 
@@ -217,7 +224,9 @@ async fn one_odd_employments_response_deactivates_no_user() {
             .clone();
         let bridge = setup.start();
         let before = bridge.all_users().await;
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(&person.id));
+        bridge.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, action.clone()).person(&person.id),
+        );
         let after = bridge.reloaded().await;
         assert_eq!(after.len(), 40);
         assert_eq!(after, before, "the last good employments are kept: {action:?}");
@@ -227,11 +236,17 @@ async fn one_odd_employments_response_deactivates_no_user() {
 #[tokio::test(flavor = "multi_thread")]
 async fn employments_that_all_seem_to_be_gone_are_kept_also_where_few_are_read_at_a_time() {
     let hour = Duration::from_secs(3600);
-    let setup =
-        Setup { cache_ttl: SHORT_TTL, employment_recheck: hour, max_change: 0.2, ..Setup::persons(60) };
+    let setup = Setup {
+        cache_ttl: SHORT_TTL,
+        employment_recheck: hour,
+        max_change: 0.2,
+        ..Setup::persons(60)
+    };
     let bridge = setup.start();
     let before = bridge.all_users().await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EmptyListing));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EmptyListing));
     for _ in 0..14 {
         bridge.clock.pass(hour / 12);
         assert_eq!(bridge.reloaded().await, before);
@@ -484,7 +499,11 @@ async fn a_reached_rate_limit_is_awaited_without_losing_employments() {
     let setup = Setup::persons(20);
     let simulator = setup.simulator();
     simulator.add_fault(
-        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::TooManyRequests { retry_after: None }).times(4),
+        InjectedFault::on(
+            SimulatedEndpoint::Employments,
+            FaultAction::TooManyRequests { retry_after: None },
+        )
+        .times(4),
     );
     let bridge = setup.start_with(simulator);
     let users = bridge.all_users().await;
@@ -493,7 +512,10 @@ async fn a_reached_rate_limit_is_awaited_without_losing_employments() {
         bridge.simulator.with_world(|world| world.persons.iter().filter(employed).count());
     assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
     assert_eq!(
-        (bridge.simulator.request_count(SimulatedEndpoint::Employments), bridge.simulator.throttled_count()),
+        (
+            bridge.simulator.request_count(SimulatedEndpoint::Employments),
+            bridge.simulator.throttled_count()
+        ),
         (24, 4)
     );
 }
@@ -521,9 +543,10 @@ async fn an_error_body_is_never_quoted() {
         (200, "application/json", r#"{"_data":[{"id":{"MARKER":1}}]}"#),
         (200, "application/json", r#"{"_data":"MARKER"}"#),
     ] {
-        bridge
-            .simulator
-            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::CustomBody(status, kind, body.to_owned())));
+        bridge.simulator.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Persons,
+            FaultAction::CustomBody(status, kind, body.to_owned()),
+        ));
         assert_eq!(bridge.reloaded().await, users, "{status} {body}");
         let failure = bridge.failure().await;
         let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
-    FaultAction, SimulatedEmployment, SimulatedEndpoint, InjectedFault, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, Quirks, Simulator, World,
+    FaultAction, InjectedFault, Quirks, SimulatedEmployment, SimulatedEndpoint, SimulatedOrgUnit,
+    SimulatedOrgUnitType, SimulatedPerson, Simulator, World,
 };
 use serde_json::Value;
 
-use crate::harness::{TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, by_id};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, by_id};
 
 const LOOK_UPS: [SimulatedEndpoint; 5] = [
     SimulatedEndpoint::OrgUnits,
@@ -41,7 +42,11 @@ async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
         assert_eq!(count(SimulatedEndpoint::Persons), persons.div_ceil(50), "pages of {persons}");
         assert_eq!(count(SimulatedEndpoint::Employments), persons);
         assert_eq!(
-            (count(SimulatedEndpoint::Token), count(SimulatedEndpoint::Person), count(SimulatedEndpoint::Unknown)),
+            (
+                count(SimulatedEndpoint::Token),
+                count(SimulatedEndpoint::Person),
+                count(SimulatedEndpoint::Unknown)
+            ),
             (1, 0, 0)
         );
         assert_eq!(
@@ -74,7 +79,11 @@ async fn a_hundred_first_requests_cause_one_token_and_one_load() {
     assert!(answers.iter().all(|page| page["totalResults"] == 60));
     let count = |endpoint| bridge.simulator.request_count(endpoint);
     assert_eq!(
-        (count(SimulatedEndpoint::Token), count(SimulatedEndpoint::Persons), count(SimulatedEndpoint::Employments)),
+        (
+            count(SimulatedEndpoint::Token),
+            count(SimulatedEndpoint::Persons),
+            count(SimulatedEndpoint::Employments)
+        ),
         (1, 2, 60)
     );
     let most = bridge.simulator.max_concurrent_requests();
@@ -161,7 +170,11 @@ async fn persistent_failures_end_after_all_attempts() {
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
         bridge.failure().await;
-        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 3, "{action:?}: two retries");
+        assert_eq!(
+            bridge.simulator.request_count(SimulatedEndpoint::Persons),
+            3,
+            "{action:?}: two retries"
+        );
         assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Employments), 0);
     }
 }
@@ -185,12 +198,18 @@ async fn permanent_failures_are_not_retried_and_change_nothing() {
         (0, FaultAction::EmptyListing, "no person at all"),
     ] {
         bridge.simulator.reset_history();
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()).skip(page));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()).skip(page));
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         let failure = bridge.failure().await;
         assert!(failure.contains(said), "{action:?}: {failure}");
         assert_eq!(bridge.health().await.1["status"], "degraded");
-        assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), page + 1, "{action:?}");
+        assert_eq!(
+            bridge.simulator.request_count(SimulatedEndpoint::Persons),
+            page + 1,
+            "{action:?}"
+        );
         assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Employments), 0, "{action:?}");
         bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
@@ -212,7 +231,9 @@ async fn a_page_that_is_missing_ends_the_load_like_the_first() {
         FaultAction::TruncatedJson,
         FaultAction::WrongJson,
     ] {
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()).skip(2));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, action.clone()).skip(2));
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         bridge.failure().await;
         bridge.simulator.clear_faults();
@@ -329,8 +350,10 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
             unit_type: SimulatedOrgUnitType::Department,
         });
         let person = world.persons.iter_mut().find(|person| person.id == id).unwrap();
-        person.employments[0].org_units =
-            vec![(SimulatedOrgUnitType::Department, "9999".to_owned()), (SimulatedOrgUnitType::Team, "1".into())];
+        person.employments[0].org_units = vec![
+            (SimulatedOrgUnitType::Department, "9999".to_owned()),
+            (SimulatedOrgUnitType::Team, "1".into()),
+        ];
     });
     bridge.simulator.reset_history();
     bridge.clock.pass(Duration::from_secs(60));
@@ -353,7 +376,11 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
 
 /// Returns the setup of a small company, which has the same URLs in each test.
 fn small() -> Setup {
-    Setup { cache_ttl: SHORT_TTL, public_url: Some("https://scim.example.com"), ..Setup::persons(12) }
+    Setup {
+        cache_ttl: SHORT_TTL,
+        public_url: Some("https://scim.example.com"),
+        ..Setup::persons(12)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -362,7 +389,10 @@ async fn names_are_there_in_the_first_load_that_succeeds_after_an_outage() {
     for endpoint in [None, Some(SimulatedEndpoint::Token)] {
         let setup = small();
         let simulator = setup.simulator();
-        simulator.add_fault(InjectedFault { endpoint, ..InjectedFault::everywhere(FaultAction::Status(500)) });
+        simulator.add_fault(InjectedFault {
+            endpoint,
+            ..InjectedFault::everywhere(FaultAction::Status(500))
+        });
         let bridge = setup.start_with(simulator);
         bridge.failure().await;
         bridge.simulator.clear_faults();
@@ -387,7 +417,10 @@ fn units_in_use(simulator: &Simulator) -> Vec<String> {
 }
 
 fn requests(bridge: &TestServer) -> (usize, usize) {
-    (bridge.simulator.request_count(SimulatedEndpoint::OrgUnits), bridge.simulator.request_count(SimulatedEndpoint::OrgUnit))
+    (
+        bridge.simulator.request_count(SimulatedEndpoint::OrgUnits),
+        bridge.simulator.request_count(SimulatedEndpoint::OrgUnit),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,9 +453,12 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
 
     // Known names are kept while they cannot be read.
     bridge.clock.pass(DAY);
-    for action in
-        [FaultAction::Status(500), FaultAction::Status(403), FaultAction::NotFoundResource, FaultAction::NotFoundRoute]
-    {
+    for action in [
+        FaultAction::Status(500),
+        FaultAction::Status(403),
+        FaultAction::NotFoundResource,
+        FaultAction::NotFoundRoute,
+    ] {
         bridge.simulator.clear_faults();
         bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnit, action));
         assert_eq!(bridge.reloaded().await, users);
@@ -434,7 +470,9 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
     let usual = small().start().all_users().await;
-    for action in [FaultAction::NotFoundRoute, FaultAction::NotFoundResource, FaultAction::HtmlError(404)] {
+    for action in
+        [FaultAction::NotFoundRoute, FaultAction::NotFoundResource, FaultAction::HtmlError(404)]
+    {
         let setup = small();
         let simulator = setup.simulator();
         let units = units_in_use(&simulator).len();
@@ -461,7 +499,15 @@ async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
 async fn the_beta_header_is_sent_to_endpoints_that_require_it() {
     let usual = small().start().all_users().await;
     for (beta, first, next_day) in [
-        (vec![SimulatedEndpoint::OrgUnits, SimulatedEndpoint::CostCenters, SimulatedEndpoint::Workplaces], (4, 0), (6, 0)),
+        (
+            vec![
+                SimulatedEndpoint::OrgUnits,
+                SimulatedEndpoint::CostCenters,
+                SimulatedEndpoint::Workplaces,
+            ],
+            (4, 0),
+            (6, 0),
+        ),
         (LOOK_UPS.to_vec(), (4, 0), (6, 0)),
     ] {
         let mut setup = small();
@@ -492,7 +538,10 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
     for (failures, is_named) in [(6, true), (8, true), (1000, false)] {
         let setup = small();
         let simulator = setup.simulator();
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500)).times(failures));
+        simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500))
+                .times(failures),
+        );
         let bridge = setup.start_with(simulator);
         let users = bridge.all_users().await;
         assert_eq!(users == usual, is_named, "{failures}");
@@ -518,7 +567,9 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
         }
         assert_eq!(bridge.health().await.1["status"], "ok");
         // Known names are kept.
-        bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500)));
+        bridge
+            .simulator
+            .add_fault(InjectedFault::on(SimulatedEndpoint::OrgUnits, FaultAction::Status(500)));
         bridge.clock.pass(DAY);
         assert_eq!(bridge.reloaded().await, named);
         assert_eq!(bridge.health().await.1["status"], "ok");
@@ -539,7 +590,8 @@ async fn when_many_employments_cannot_be_read_the_first_load_fails() {
         let simulator = setup.simulator();
         for person in setup.world.persons.iter().step_by(persons / failing).take(failing) {
             simulator.add_fault(
-                InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::NotFoundResource).person(&person.id),
+                InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::NotFoundResource)
+                    .person(&person.id),
             );
         }
         let bridge = setup.start_with(simulator);
@@ -564,10 +616,16 @@ async fn a_right_that_is_missing_for_all_employments_fails_the_load() {
     for status in [401, 403] {
         let setup = Setup::persons(60);
         let simulator = setup.simulator();
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(status)));
+        simulator.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Employments,
+            FaultAction::Status(status),
+        ));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
-        assert!(bridge.simulator.request_count(SimulatedEndpoint::Employments) < 60, "given up early");
+        assert!(
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) < 60,
+            "given up early"
+        );
         assert!(bridge.simulator.request_count(SimulatedEndpoint::Token) <= 2);
     }
 }
@@ -576,23 +634,32 @@ async fn a_right_that_is_missing_for_all_employments_fails_the_load() {
 async fn many_unreadable_employments_in_a_row_are_an_outage() {
     let setup = Setup::persons(500);
     let simulator = setup.simulator();
-    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(404)).skip(40).times(80));
+    simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(404))
+            .skip(40)
+            .times(80),
+    );
     let bridge = setup.start_with(simulator);
     bridge.get("/Users").await.scim_error(503, None);
-    assert!(bridge.simulator.request_count(SimulatedEndpoint::Employments) < 120, "it was given up in the midst");
+    assert!(
+        bridge.simulator.request_count(SimulatedEndpoint::Employments) < 120,
+        "it was given up in the midst"
+    );
 
     // More persons are unreadable than in the outage, but they do not follow each other.
     let setup = Setup::persons(500);
     let simulator = setup.simulator();
     for person in setup.world.persons.iter().step_by(20) {
-        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(404)).person(&person.id));
+        simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(404))
+                .person(&person.id),
+        );
     }
     assert_eq!(setup.start_with(simulator).all_users().await.len(), 500 - 25, "5 % are left out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreachable_personio_is_reported_with_host_port_and_command()
- {
+async fn an_unreachable_personio_is_reported_with_host_port_and_command() {
     let without_tls = Setup::persons(1).simulator();
     let plain = without_tls.base_url().replace("http://", "https://");
     // Tests never bind such a low port.

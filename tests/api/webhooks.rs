@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use personio_scim::simulator::{FaultAction, SimulatedEndpoint, InjectedFault};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestResponse, TestServer, AFTER_COOL_DOWN, SHORT_TTL, Setup, TOKEN, send_request, loads, wait_until};
+use crate::harness::{
+    AFTER_COOL_DOWN, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, loads, send_request,
+    wait_until,
+};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 /// Time after which no debounced refresh can still follow.
@@ -61,7 +64,8 @@ async fn without_a_webhook_token_the_route_does_not_exist() {
     let path = "/webhooks/personio";
     for method in [Method::GET, Method::POST, Method::PUT] {
         let here =
-            send_request(bridge.request(method.clone(), path).body(webhook_body("person.updated"))).await;
+            send_request(bridge.request(method.clone(), path).body(webhook_body("person.updated")))
+                .await;
         let elsewhere = send_request(bridge.request(method.clone(), "/webhooks/nothing")).await;
         here.scim_error(404, None);
         assert_eq!((here.status, here.text), (elsewhere.status, elsewhere.text), "{method}");
@@ -80,9 +84,10 @@ async fn only_the_webhook_token_is_accepted() {
     wrong.extend([&longer, &upper, &scim, &scim_bearer].map(|text| Some(text.as_str())));
     for authorization in wrong {
         for method in [Method::POST, Method::GET] {
-            let answer =
-                send_request(request(&bridge, method, authorization).body(webhook_body("person.updated")))
-                    .await;
+            let answer = send_request(
+                request(&bridge, method, authorization).body(webhook_body("person.updated")),
+            )
+            .await;
             let detail = answer.scim_error(401, None);
             assert!(
                 !detail.contains(WEBHOOK_TOKEN) && !answer.header("www-authenticate").is_empty(),
@@ -94,7 +99,8 @@ async fn only_the_webhook_token_is_accepted() {
     notify(&bridge).await;
     costs(&bridge, 1, "the token was").await;
     for authorization in [format!("Bearer {WEBHOOK_TOKEN}"), format!("\"{WEBHOOK_TOKEN}\"")] {
-        let request = request(&bridge, Method::POST, Some(&authorization)).body(webhook_body("ping"));
+        let request =
+            request(&bridge, Method::POST, Some(&authorization)).body(webhook_body("ping"));
         assert_eq!(send_request(request).await.status, 202, "{authorization}");
     }
     // Neither token grants access to the routes of the other.
@@ -191,7 +197,9 @@ async fn many_webhooks_cause_one_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_during_a_load_causes_another_load() {
     let bridge = loaded(setup(3)).await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(DEBOUNCE_OVER)).times(1));
+    bridge.simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(DEBOUNCE_OVER)).times(1),
+    );
     notify(&bridge).await;
     wait_until("the first load has begun", async || loads(&bridge) == 1).await;
     join_all((0..5).map(|_| notify(&bridge))).await;
@@ -227,7 +235,9 @@ async fn webhook_requests_do_not_wait_for_the_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_survives_failed_loads_without_extra_requests() {
     let bridge = loaded(setup(30)).await;
-    bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     notify(&bridge).await;
     bridge.failure().await;

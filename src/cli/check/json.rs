@@ -6,7 +6,7 @@ use crate::cli::check::mask;
 use crate::cli::check::mask::ValueVisibility;
 use crate::cli::check::outcome_word;
 use crate::diagnostics::preflight::{
-    CustomAttributeReport, Finding, FindingOutcome, Coverage, PreflightReport, CustomAttributeUse,
+    Coverage, CustomAttributeReport, CustomAttributeUse, Finding, FindingOutcome, PreflightReport,
 };
 
 /// Returns the report as one JSON document.
@@ -57,7 +57,14 @@ fn coverage(presence: &Coverage) -> Value {
 }
 
 fn custom(attribute: &CustomAttributeReport) -> Value {
-    let CustomAttributeReport { id, global_id, label, value_type: kind, present: found, usage: standing } = attribute;
+    let CustomAttributeReport {
+        id,
+        global_id,
+        label,
+        value_type: kind,
+        present: found,
+        usage: standing,
+    } = attribute;
     let (standing, name) = match standing {
         CustomAttributeUse::Personal => ("neverServed", None),
         CustomAttributeUse::Served(name) => ("served", Some(name)),

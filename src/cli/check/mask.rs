@@ -25,7 +25,9 @@ pub(super) fn display_value(explained: &AttributeExplanation, shown: ValueVisibi
         (value, ValueVisibility::Masked) => match (explained.sensitivity, value) {
             (Sensitivity::Fixed, value) => full_value(value),
             (Sensitivity::LargeSet, Value::String(text)) => masked_text(text),
-            (Sensitivity::LargeSet | Sensitivity::SmallSet, value) => format!("…({})", type_name(value)),
+            (Sensitivity::LargeSet | Sensitivity::SmallSet, value) => {
+                format!("…({})", type_name(value))
+            }
         },
     }
 }
@@ -77,8 +79,12 @@ mod tests {
 
     #[test]
     fn masked_value_shows_at_most_first_letter_and_length() {
-        let explained =
-            |value, nature| AttributeExplanation { attribute: "a".into(), value, source: None, sensitivity: nature };
+        let explained = |value, nature| AttributeExplanation {
+            attribute: "a".into(),
+            value,
+            source: None,
+            sensitivity: nature,
+        };
         for (value, nature, expected) in [
             (json!("ann@example.com"), Sensitivity::LargeSet, "a…(15)"),
             (json!("Ümit"), Sensitivity::LargeSet, "Ü…(4)"),
@@ -95,7 +101,10 @@ mod tests {
             assert_eq!(display_value(&explained(value, nature), ValueVisibility::Masked), expected);
         }
         assert_eq!(
-            display_value(&explained(json!("\u{1b}[31mred"), Sensitivity::LargeSet), ValueVisibility::Full),
+            display_value(
+                &explained(json!("\u{1b}[31mred"), Sensitivity::LargeSet),
+                ValueVisibility::Full
+            ),
             "\\u{1b}[31mred"
         );
     }

@@ -14,7 +14,7 @@ use crate::app;
 use crate::app::Tuning;
 use crate::cli::CommandError;
 use crate::cli::check::mask::ValueVisibility;
-use crate::cli::stdout::{print, ignore_broken_pipe};
+use crate::cli::stdout::{ignore_broken_pipe, print};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::{CheckArgs, ReadingSettings};

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::config;
 use crate::config::Proxy;
-use crate::diagnostics::preflight::{Finding, ConnectionFault, FindingOutcome};
+use crate::diagnostics::preflight::{ConnectionFault, Finding, FindingOutcome};
 
 /// Time limit for the name look-up and for the connection, each.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -24,7 +24,12 @@ pub(super) fn reachable(url: &Url) -> Finding {
 }
 
 fn failure(what: String, remedy: String) -> Finding {
-    Finding { step: "network", outcome: FindingOutcome::Failure, description: what, remedy: Some(remedy) }
+    Finding {
+        step: "network",
+        outcome: FindingOutcome::Failure,
+        description: what,
+        remedy: Some(remedy),
+    }
 }
 
 /// Returns the finding about the cause that blocks requests to `url`. `obstacle` is the failure
@@ -80,7 +85,9 @@ async fn diagnose_proxy(url: &Url, proxy: &Proxy) -> Finding {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let (personio, _) = host_and_port(url);
     let why = match connect(host, *port).await {
-        ConnectOutcome::Connected => format!("it accepts connections, but does not connect to {personio}"),
+        ConnectOutcome::Connected => {
+            format!("it accepts connections, but does not connect to {personio}")
+        }
         ConnectOutcome::Unresolved => format!("the name {host} cannot be resolved"),
         ConnectOutcome::Refused(reason) => reason,
         ConnectOutcome::TimedOut => "it does not answer".to_owned(),

@@ -10,7 +10,7 @@ use crate::cli::check::mask::{ValueVisibility, escape_control_characters};
 use crate::cli::check::{CLIENTS_STEP, failed_steps, outcome_word};
 use crate::diagnostics::explanation::AttributeExplanation;
 use crate::diagnostics::preflight::{
-    CustomAttributeReport, Finding, FindingOutcome, Coverage, PreflightReport, CustomAttributeUse,
+    Coverage, CustomAttributeReport, CustomAttributeUse, Finding, FindingOutcome, PreflightReport,
 };
 use crate::scim;
 
@@ -89,7 +89,9 @@ fn write_steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     for Finding { step, outcome, description: what, .. } in findings {
         let style = style(*outcome);
         write!(out, "{style}{:4}{style:#}  {step:width$}  ", outcome_word(*outcome))?;
-        for (number, line) in wrap(&escape_control_characters(what), COLUMNS - indent.len()).iter().enumerate() {
+        for (number, line) in
+            wrap(&escape_control_characters(what), COLUMNS - indent.len()).iter().enumerate()
+        {
             let indent = if number == 0 { "" } else { &indent };
             writeln!(out, "{indent}{line}")?;
         }
@@ -128,7 +130,11 @@ fn style(outcome: FindingOutcome) -> Style {
     Style::new().fg_color(Some(colour.into())).bold()
 }
 
-fn write_details(report: &PreflightReport, shown: ValueVisibility, out: &mut impl Write) -> io::Result<()> {
+fn write_details(
+    report: &PreflightReport,
+    shown: ValueVisibility,
+    out: &mut impl Write,
+) -> io::Result<()> {
     if !report.coverage.is_empty() {
         write_coverage(&report.coverage, out)?;
     }
@@ -166,10 +172,21 @@ fn write_coverage(presence: &[Coverage], out: &mut impl Write) -> io::Result<()>
     write_table(&rows, out)
 }
 
-fn write_custom_attributes(attributes: &[CustomAttributeReport], out: &mut impl Write) -> io::Result<()> {
+fn write_custom_attributes(
+    attributes: &[CustomAttributeReport],
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out, "\nCustom attributes, with their ids for the configuration file:")?;
     let mut rows = vec![["id", "type", "label", "persons", ""].map(str::to_owned).to_vec()];
-    for CustomAttributeReport { id, label, value_type: kind, present: found, usage: standing, .. } in attributes {
+    for CustomAttributeReport {
+        id,
+        label,
+        value_type: kind,
+        present: found,
+        usage: standing,
+        ..
+    } in attributes
+    {
         let standing = match standing {
             CustomAttributeUse::Personal => "personal data: never served".to_owned(),
             CustomAttributeUse::Served(name) => format!("served as {name}"),
@@ -178,7 +195,13 @@ fn write_custom_attributes(attributes: &[CustomAttributeReport], out: &mut impl 
         let kind = plain_or_dash(kind.as_deref());
         let label = plain_or_dash(label.as_deref());
         // The id is never cut, because operators copy it.
-        rows.push(vec![escape_control_characters(id), truncate(&kind, 10), truncate(&label, 20), found.to_string(), standing]);
+        rows.push(vec![
+            escape_control_characters(id),
+            truncate(&kind, 10),
+            truncate(&label, 20),
+            found.to_string(),
+            standing,
+        ]);
     }
     write_table(&rows, out)
 }

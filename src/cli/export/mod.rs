@@ -21,8 +21,8 @@ use crate::config::{ExportArgs, ExportFormat, ReadingSettings};
 use crate::directory::LoadProgress;
 use crate::scim::filter::FilterLimits;
 use crate::scim::{
-    InvalidQuery, ListQuery, ListResponse, ListItem, PageRequest, Projection, ResourceType, SearchRequest,
-    SelectedResource,
+    InvalidQuery, ListItem, ListQuery, ListResponse, PageRequest, Projection, ResourceType,
+    SearchRequest, SelectedResource,
 };
 
 /// Limits on filters: the largest that a server can be configured with, because an export runs in
@@ -36,8 +36,10 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), C
     let kind = &reader.types().user;
     // All arguments are checked before the first request, because a load can take long.
     let request = search_request(args)?;
-    let paging = PageRequest::parse(None, request.count.as_deref(), usize::MAX).map_err(usage_error)?;
-    let query = ListQuery::new(&request, &[kind], MAX_FILTER_LIMITS, paging).map_err(usage_error)?;
+    let paging =
+        PageRequest::parse(None, request.count.as_deref(), usize::MAX).map_err(usage_error)?;
+    let query =
+        ListQuery::new(&request, &[kind], MAX_FILTER_LIMITS, paging).map_err(usage_error)?;
     let table = match args.format {
         ExportFormat::Csv => Some(CsvTable::new(kind, &request).map_err(usage_error)?),
         ExportFormat::Ndjson | ExportFormat::Json => None,
@@ -83,7 +85,9 @@ impl ExportedUsers<'_> {
                 out.write_all(&self.found.to_json())?;
                 out.write_all(b"\n")
             }
-            (None, ExportFormat::Ndjson | ExportFormat::Csv) => write_ndjson(self.found.resources(), out),
+            (None, ExportFormat::Ndjson | ExportFormat::Csv) => {
+                write_ndjson(self.found.resources(), out)
+            }
         }
     }
 }
@@ -169,7 +173,11 @@ fn unusable(path: &Path, reason: &str) -> CommandError {
 }
 
 /// Writes the users to the temporary file, and moves it to `path`.
-fn write_file(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> Result<(), CommandError> {
+fn write_file(
+    file: NamedTempFile,
+    path: &Path,
+    users: &ExportedUsers<'_>,
+) -> Result<(), CommandError> {
     try_put(file, path, users)
         .map_err(|error| CommandError::Failed(format!("{}: {error}", path.display())))
 }

@@ -16,7 +16,8 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(100);
 const LISTING_TEMPLATE: &str = "{spinner} {msg}";
 /// Template while employments are read. They take most of the time, because each person needs a
 /// request.
-const READING_TEMPLATE: &str = "{msg}; employments {bar:30} {human_pos} of {human_len}, {rate}, {eta} left";
+const READING_TEMPLATE: &str =
+    "{msg}; employments {bar:30} {human_pos} of {human_len}, {rate}, {eta} left";
 
 /// Progress bar that follows a load until it is ended.
 pub(super) struct LoadProgressBar(Option<(ProgressBar, JoinHandle<()>)>);

@@ -31,7 +31,8 @@ impl CsvTable {
     /// Selects the columns for the attributes in `request`.
     pub(super) fn new(kind: &ResourceType, request: &SearchRequest) -> Result<Self, InvalidQuery> {
         let SearchRequest { attributes, excluded_attributes, .. } = request;
-        let mut leaves = Projection::new(kind, attributes, excluded_attributes)?.leaf_attributes(kind);
+        let mut leaves =
+            Projection::new(kind, attributes, excluded_attributes)?.leaf_attributes(kind);
         if attributes.is_empty() {
             leaves.retain(|&id| is_default_column(kind, id));
         } else {
@@ -41,7 +42,9 @@ impl CsvTable {
             for name in attributes {
                 requested.extend(kind.attribute(name));
             }
-            leaves.retain(|&id| position(kind, id, &requested).is_some() || is_default_column(kind, id));
+            leaves.retain(|&id| {
+                position(kind, id, &requested).is_some() || is_default_column(kind, id)
+            });
             leaves.sort_by_key(|&id| position(kind, id, &requested));
         }
         Ok(Self(leaves.into_iter().map(|id| CsvColumn::new(kind, id)).collect()))

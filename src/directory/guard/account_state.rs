@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::directory::LoadedDirectory;
 use crate::directory::guard::losses::{ChangeKind, ChangeKinds};
-use crate::scim::{User, SchemaRegistry};
+use crate::scim::{SchemaRegistry, User};
 
 /// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
 /// changes.
@@ -29,12 +29,27 @@ struct WatchedValue {
 
 /// Watched values, in the order of [`AccountState::values`].
 const WATCHED_VALUES: [WatchedValue; 8] = [
-    WatchedValue { lost_kind: ChangeKind::WithoutDepartment, changed_kind: ChangeKind::OtherDepartment },
+    WatchedValue {
+        lost_kind: ChangeKind::WithoutDepartment,
+        changed_kind: ChangeKind::OtherDepartment,
+    },
     WatchedValue { lost_kind: ChangeKind::WithoutManager, changed_kind: ChangeKind::OtherManager },
-    WatchedValue { lost_kind: ChangeKind::WithoutEmployeeNumber, changed_kind: ChangeKind::OtherEmployeeNumber },
-    WatchedValue { lost_kind: ChangeKind::WithoutCostCenter, changed_kind: ChangeKind::OtherCostCenter },
-    WatchedValue { lost_kind: ChangeKind::WithoutOrganization, changed_kind: ChangeKind::OtherOrganization },
-    WatchedValue { lost_kind: ChangeKind::WithoutDivision, changed_kind: ChangeKind::OtherDivision },
+    WatchedValue {
+        lost_kind: ChangeKind::WithoutEmployeeNumber,
+        changed_kind: ChangeKind::OtherEmployeeNumber,
+    },
+    WatchedValue {
+        lost_kind: ChangeKind::WithoutCostCenter,
+        changed_kind: ChangeKind::OtherCostCenter,
+    },
+    WatchedValue {
+        lost_kind: ChangeKind::WithoutOrganization,
+        changed_kind: ChangeKind::OtherOrganization,
+    },
+    WatchedValue {
+        lost_kind: ChangeKind::WithoutDivision,
+        changed_kind: ChangeKind::OtherDivision,
+    },
     WatchedValue { lost_kind: ChangeKind::WithoutName, changed_kind: ChangeKind::OtherName },
     WatchedValue { lost_kind: ChangeKind::WithoutEmail, changed_kind: ChangeKind::OtherEmail },
 ];
@@ -46,7 +61,7 @@ struct AccountState {
     has_employment: bool,
     /// Hash of the `userName` in lower case.
     user_name: ValueHash,
-    /// Hashes of the values in [`WATCHED`].
+    /// Hashes of the values in [`WATCHED_VALUES`].
     values: [ValueHash; WATCHED_VALUES.len()],
 }
 
@@ -99,7 +114,9 @@ impl Account<'_> {
         if was.has_employment && !is.has_employment {
             kinds.add(ChangeKind::WithoutEmployment);
         }
-        for (watched, (before, after)) in WATCHED_VALUES.iter().zip(was.values.iter().zip(&is.values)) {
+        for (watched, (before, after)) in
+            WATCHED_VALUES.iter().zip(was.values.iter().zip(&is.values))
+        {
             if *before == ABSENT || before == after {
                 continue;
             }
@@ -329,7 +346,12 @@ impl AccountStates {
     /// Returns the kinds to count for a user who is deleted or unverified. A user counts when
     /// becoming unverified, and again when the deletion is certain, unless it was approved before.
     /// Otherwise many users could become unverified in small steps and then disappear at once.
-    fn missing_user_kinds(&self, id: &str, later: &Self, approved: &HashSet<Box<str>>) -> ChangeKinds {
+    fn missing_user_kinds(
+        &self,
+        id: &str,
+        later: &Self,
+        approved: &HashSet<Box<str>>,
+    ) -> ChangeKinds {
         let mut kinds = ChangeKinds::default();
         let was_unconfirmed = self.unverified.contains(id);
         if !was_unconfirmed || !(later.unverified.contains(id) || approved.contains(id)) {
@@ -365,7 +387,10 @@ fn folded_hash(text: &str) -> ValueHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{EnterpriseUser, ExtensionAttributes, ResourceUrls, GroupMembership, ResourceMeta, PersonName};
+    use crate::scim::{
+        EnterpriseUser, ExtensionAttributes, GroupMembership, PersonName, ResourceMeta,
+        ResourceUrls,
+    };
 
     fn whole() -> AccountState {
         AccountState {
@@ -396,9 +421,15 @@ mod tests {
             values: [ABSENT; WATCHED_VALUES.len()],
         };
         let both = &[1, 2][..];
-        let lost: Vec<ChangeKind> = WATCHED_VALUES.iter().map(|watched| watched.lost_kind).collect();
+        let lost: Vec<ChangeKind> =
+            WATCHED_VALUES.iter().map(|watched| watched.lost_kind).collect();
         let mut all = [
-            &[ChangeKind::Deactivated, ChangeKind::Renamed, ChangeKind::WithoutEmployment, ChangeKind::FewerGroups],
+            &[
+                ChangeKind::Deactivated,
+                ChangeKind::Renamed,
+                ChangeKind::WithoutEmployment,
+                ChangeKind::FewerGroups,
+            ],
             &lost[..],
         ]
         .concat();
@@ -451,7 +482,8 @@ mod tests {
     fn a_user_takes_less_than_100_bytes() {
         let all: Vec<User> =
             (0..10_000).map(|id| user(&(1_000_000 + id).to_string(), &["a", "b"])).collect();
-        let UserAccountStates { ids, ends, states, memberships, group_sets } = UserAccountStates::of(&all);
+        let UserAccountStates { ids, ends, states, memberships, group_sets } =
+            UserAccountStates::of(&all);
         let bytes = ids.capacity()
             + ends.capacity() * size_of::<usize>()
             + states.capacity() * size_of::<AccountState>()

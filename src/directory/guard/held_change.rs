@@ -102,7 +102,8 @@ impl Directory {
         } else {
             tracing::debug!("the change is still held back as {id}: {losses}");
         }
-        let held = HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
+        let held =
+            HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
         self.0.held_load.store(Some(Arc::new(held)));
     }
 
@@ -191,7 +192,8 @@ impl Directory {
         let reported = Some(ReportedChange { id, size: losses.affected() });
         let loaded = held.loaded.clone();
         let change = held.change.clone();
-        let held = HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
+        let held =
+            HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
         self.0.held_load.store(Some(Arc::new(held)));
     }
 

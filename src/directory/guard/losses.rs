@@ -155,7 +155,7 @@ impl ChangeKind {
 pub struct ChangeKinds(u32);
 
 impl ChangeKinds {
-    /// Restores a set from [`Kinds::bits`].
+    /// Restores a set from [`ChangeKinds::bits`].
     pub(super) fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
@@ -220,7 +220,9 @@ impl MaxChange {
     /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
         let Losses { largest_total: of, users, smallest_total: before, groups, .. } = *losses;
-        let is_most = of >= MIN_USERS_FOR_MAJORITY_RULE && users * 2 > of && self.is_share_exceeded(users, of);
+        let is_most = of >= MIN_USERS_FOR_MAJORITY_RULE
+            && users * 2 > of
+            && self.is_share_exceeded(users, of);
         let new = losses.users_with(ChangeKind::New);
         self.is_limited()
             && (is_most
@@ -263,7 +265,7 @@ pub struct Losses {
     pub users: usize,
     /// Harmed groups.
     pub groups: GroupLosses,
-    /// Number of users for each kind, in the order of [`Kind::ALL`].
+    /// Number of users for each kind, in the order of [`ChangeKind::ALL`].
     kinds: [usize; KIND_COUNT],
 }
 
@@ -357,7 +359,8 @@ mod tests {
             (10, 1000, 0.0, false),
             (1000, 1000, 1.0, false),
         ] {
-            let exceeded = MaxChange(share).is_exceeded_by(&losses(of, count, ChangeKind::Deactivated));
+            let exceeded =
+                MaxChange(share).is_exceeded_by(&losses(of, count, ChangeKind::Deactivated));
             assert_eq!(exceeded, expected, "{count} of {of}");
         }
     }
@@ -399,7 +402,8 @@ mod tests {
             (11, 0, 100, false),
         ] {
             let groups = GroupLosses { total: of, disappeared: gone, renamed };
-            let losses = Losses { largest_total: 1000, smallest_total: 1000, groups, ..Losses::default() };
+            let losses =
+                Losses { largest_total: 1000, smallest_total: 1000, groups, ..Losses::default() };
             assert_eq!(MaxChange(0.2).is_exceeded_by(&losses), expected, "{groups:?}");
         }
     }

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-pub(super) use crate::directory::guard::account_state::{AccountStates, AccountChanges};
-pub use crate::directory::guard::losses::{GroupLosses, ChangeKind, ChangeKinds, Losses, MaxChange};
+pub(super) use crate::directory::guard::account_state::{AccountChanges, AccountStates};
+pub use crate::directory::guard::losses::{
+    ChangeKind, ChangeKinds, GroupLosses, Losses, MaxChange,
+};
 use crate::directory::guard::window::LossWindow;
 
 use crate::directory::{LoadedDirectory, lock};
@@ -122,7 +124,14 @@ impl MassChangeGuard {
         // A change that takes nothing passes, whatever was lost before.
         let is_too_much = change.counts() && bound.is_exceeded_by(&losses);
         let id = ChangeId::of(&change, &accounts);
-        Verdict { accounts, id, own_losses: change.losses(), change, losses, exceeds_limit: is_too_much }
+        Verdict {
+            accounts,
+            id,
+            own_losses: change.losses(),
+            change,
+            losses,
+            exceeds_limit: is_too_much,
+        }
     }
 
     /// Records that a load within the limit was published.

@@ -8,14 +8,14 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::guard::account_state::{AccountChanges, GroupChange};
-use crate::directory::guard::losses::{GroupLosses, ChangeKinds, Losses};
+use crate::directory::guard::losses::{ChangeKinds, GroupLosses, Losses};
 
 /// Time within which losses add up.
 const WINDOW_LENGTH: SignedDuration = SignedDuration::from_hours(2);
 /// Time span whose losses are stored together.
 const STEP_LENGTH: SignedDuration = SignedDuration::from_mins(30);
 
-/// Losses within one [`STEP`].
+/// Losses within one [`STEP_LENGTH`].
 #[derive(Debug, Default)]
 struct WindowStep {
     /// Start on the monotonic clock; negative for a step before a restart.
@@ -66,7 +66,12 @@ struct EncodedStep {
 impl LossWindow {
     /// Returns the losses within the window together with those of `change`. While a load
     /// `is_held`, no loss expires.
-    pub(super) fn losses(&self, change: &AccountChanges, now: SignedDuration, is_held: bool) -> Losses {
+    pub(super) fn losses(
+        &self,
+        change: &AccountChanges,
+        now: SignedDuration,
+        is_held: bool,
+    ) -> Losses {
         let mut losses = Losses::zero(change.before, change.groups_before);
         let mut users: HashMap<&str, ChangeKinds> = HashMap::new();
         let mut groups: HashMap<&str, GroupChange> = HashMap::new();
@@ -139,7 +144,10 @@ impl LossWindow {
         now: SignedDuration,
     ) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let steps = self.steps.iter().map(|step| step.encode(now)).collect();
-        rmp_serde::to_vec(&EncodedWindow { steps, approved: self.approved.iter().cloned().collect() })
+        rmp_serde::to_vec(&EncodedWindow {
+            steps,
+            approved: self.approved.iter().cloned().collect(),
+        })
     }
 
     /// Decodes a window that was written `elapsed` before `now`.

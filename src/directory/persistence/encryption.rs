@@ -96,7 +96,8 @@ impl StateCipher {
         let nonce = Nonce::try_assume_unique_for_key(nonce)?;
         let signed = hmac::sign(&self.header_key()?, fields);
         code.copy_from_slice(signed.as_ref().get(..HEADER_CODE_BYTES).ok_or(Unspecified)?);
-        let tag = self.content_key()?.seal_in_place_separate_tag(nonce, Aad::from(&header), content)?;
+        let tag =
+            self.content_key()?.seal_in_place_separate_tag(nonce, Aad::from(&header), content)?;
         Ok((header, tag))
     }
 
@@ -112,8 +113,12 @@ impl StateCipher {
         }
         let expected = self.header_prefix().map_err(|_| UnusableFile::Damaged)?;
         match header.get(MAGIC.len()..VERSION_END) {
-            Some(version) if *version < FORMAT_VERSION.to_be_bytes()[..] => return Err(UnusableFile::Older),
-            Some(version) if *version > FORMAT_VERSION.to_be_bytes()[..] => return Err(UnusableFile::Newer),
+            Some(version) if *version < FORMAT_VERSION.to_be_bytes()[..] => {
+                return Err(UnusableFile::Older);
+            }
+            Some(version) if *version > FORMAT_VERSION.to_be_bytes()[..] => {
+                return Err(UnusableFile::Newer);
+            }
             Some(_) | None => {}
         }
         if header.len() < HEADER_BYTES {
@@ -148,7 +153,8 @@ impl StateCipher {
         header: &[u8],
         mut sealed: Vec<u8>,
     ) -> Result<Vec<u8>, UnusableFile> {
-        let length = self.decrypt_in_place(header, &mut sealed).map_err(|_| UnusableFile::Damaged)?;
+        let length =
+            self.decrypt_in_place(header, &mut sealed).map_err(|_| UnusableFile::Damaged)?;
         sealed.truncate(length);
         Ok(sealed)
     }

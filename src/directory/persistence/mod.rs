@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::directory::guard::MassChangeGuard;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::snapshot::{PreviousState, Snapshot};
-use crate::directory::{Directory, DirectoryInner, SyncState, SourceError, lock};
+use crate::directory::{Directory, DirectoryInner, SourceError, SyncState, lock};
 use crate::scim::VersionStamps;
 
 /// Version of the encoded content.
@@ -155,7 +155,11 @@ pub enum WriteStatus {
 
 impl Persistence {
     pub(super) fn new(file: StateFile) -> Self {
-        Self { file: Arc::new(file), pending: watch::Sender::new(None), last_write: ArcSwap::default() }
+        Self {
+            file: Arc::new(file),
+            pending: watch::Sender::new(None),
+            last_write: ArcSwap::default(),
+        }
     }
 }
 
@@ -260,7 +264,8 @@ async fn write_pending_states(
     while next.changed().await.is_ok() {
         let Some(keepsake) = next.borrow_and_update().clone() else { continue };
         let file = Arc::clone(&file);
-        let written = match tokio::task::spawn_blocking(move || write_state(&file, &keepsake)).await {
+        let written = match tokio::task::spawn_blocking(move || write_state(&file, &keepsake)).await
+        {
             Ok(written) => written,
             Err(_) => Err("internal error of this program".to_owned()),
         };

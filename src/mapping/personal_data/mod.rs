@@ -11,7 +11,9 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_EXPRESSIONS, LANGUAGES, LanguageWords};
+use crate::mapping::personal_data::words::{
+    HARMLESS_EXPRESSIONS, HARMLESS_STEMS, LANGUAGES, LanguageWords,
+};
 use crate::personio::model::CustomAttribute;
 
 /// Maximum length in bytes of a stem that must lie within one word. Across words, short stems match

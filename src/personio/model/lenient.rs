@@ -480,11 +480,7 @@ fn normalize(value: &mut Value, max_text_bytes: usize) -> bool {
 
 /// Returns the name under which a malformed custom attribute is noted.
 pub(in crate::personio) fn custom_attribute_name(id: &str) -> String {
-    if is_loggable(id) {
-        format!("custom_attributes.{id}")
-    } else {
-        "custom_attributes".to_owned()
-    }
+    if is_loggable(id) { format!("custom_attributes.{id}") } else { "custom_attributes".to_owned() }
 }
 
 /// Reports whether an id or an attribute name from Personio may appear in a log line.

@@ -3,7 +3,7 @@
 
 use crate::scim::filter::parse::{FilterResult, LocatedError};
 use crate::scim::filter::predicate::Predicate;
-use crate::scim::filter::{Filter, FilterError, AttrPath, AttrTest};
+use crate::scim::filter::{AttrPath, AttrTest, Filter, FilterError};
 use crate::scim::resource::ResourceValue;
 use crate::scim::schema::{standard_attributes, suggestion};
 use crate::scim::{AttributeId, ResourceType};
@@ -80,7 +80,11 @@ fn all_hold(filters: &[BoundFilter], value: ResourceValue<'_>) -> bool {
 }
 
 /// Reports whether one value that `path` leads to matches every filter.
-fn any_element_matches(value: ResourceValue<'_>, path: &[AttributeId], filters: &[BoundFilter]) -> bool {
+fn any_element_matches(
+    value: ResourceValue<'_>,
+    path: &[AttributeId],
+    filters: &[BoundFilter],
+) -> bool {
     any_value(value, path, &mut |element| all_hold(filters, element))
 }
 
@@ -204,7 +208,11 @@ impl Binder<'_> {
         }
     }
 
-    fn resolve_sub(&self, holder: AttributeId, path: &AttrPath) -> FilterResult<Option<AttributeId>> {
+    fn resolve_sub(
+        &self,
+        holder: AttributeId,
+        path: &AttrPath,
+    ) -> FilterResult<Option<AttributeId>> {
         let resource_type = self.resource_type;
         if let Some(id) = resource_type.sub_attribute(holder, &path.text) {
             return Ok(Some(id));

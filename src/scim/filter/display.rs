@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::scim::filter::{Filter, AttrPath, AttrTest};
+use crate::scim::filter::{AttrPath, AttrTest, Filter};
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

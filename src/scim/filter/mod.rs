@@ -4,9 +4,9 @@
 //!
 //! 1. `parse` turns the text into a [`Filter`], a syntax tree. `display` turns it back into text.
 //! 2. `bind` resolves the names against a resource type and converts the values to the types of the
-//!    attributes. The result is a `Condition`; `predicate` is its test of one value, and `datetime`
+//!    attributes. The result is a `BoundFilter`; `predicate` is its test of one value, and `datetime`
 //!    parses date-times.
-//! 3. `Condition::holds` tests one resource.
+//! 3. `BoundFilter::holds` tests one resource.
 //! 4. `evaluate` finds the matches in a whole set by indexes and columns.
 //!
 //! Steps 1 and 2 can fail, steps 3 and 4 cannot.

@@ -6,7 +6,7 @@
 use serde::de::IgnoredAny;
 use serde_json::{Number, Value};
 
-use crate::scim::filter::{CompareOp, Filter, CompValue, AttrPath, AttrTest, shortened};
+use crate::scim::filter::{AttrPath, AttrTest, CompValue, CompareOp, Filter, shortened};
 
 /// Limits of the parser, which bound its time and its recursion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

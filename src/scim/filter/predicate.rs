@@ -7,10 +7,10 @@ use serde_json::{Number, Value as Json};
 
 use crate::scim::filter::datetime::{DateTimeLiteral, EndOfDay};
 use crate::scim::filter::parse::{FilterResult, LocatedError};
-use crate::scim::filter::{CompareOp, CompValue, AttrPath, AttrTest};
+use crate::scim::filter::{AttrPath, AttrTest, CompValue, CompareOp};
 use crate::scim::resource::DecodedValue;
-use crate::scim::resource::number;
-use crate::scim::store::case_fold::{CaseSensitivity, to_nfc, strip_invisible};
+use crate::scim::resource::number_order;
+use crate::scim::store::case_fold::{CaseSensitivity, strip_invisible, to_nfc};
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 
 /// Test of one value.
@@ -102,7 +102,7 @@ impl Predicate {
             (Self::Present, _) => true,
             (Self::Boolean { equal, to }, DecodedValue::Boolean(value)) => (value == to) == *equal,
             (Self::Number(operator, to), DecodedValue::Number(value)) => {
-                let Some(ordering) = number::compare(value, to) else { return false };
+                let Some(ordering) = number_order::compare(value, to) else { return false };
                 meets(*operator, ordering)
             }
             (Self::DateTime(operator, to), DecodedValue::DateTime(value, _)) => {

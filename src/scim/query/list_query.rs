@@ -3,7 +3,7 @@
 //! [`ListQuery::new`] binds a search request to resource types, which can fail. Running the query
 //! cannot fail, it can only be stopped by the caller's deadline. The steps are: matches of each
 //! type ([`MatchList`]), the page across the types ([`MatchIndex`]), and the resources of the page
-//! with their projection ([`Selected`]).
+//! with their projection ([`SelectedResource`]).
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
@@ -19,7 +19,7 @@ use crate::scim::query::sort;
 use crate::scim::query::sort::{SortKey, SortKeyExtractor};
 use crate::scim::schema::{standard_attributes, suggestion};
 use crate::scim::{
-    AttributeId, InvalidQuery, PageRequest, Projection, Resource, ResourceType, ResourceSet,
+    AttributeId, InvalidQuery, PageRequest, Projection, Resource, ResourceSet, ResourceType,
 };
 use crate::scim::{ScimType, SearchRequest};
 

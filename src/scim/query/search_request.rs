@@ -324,7 +324,8 @@ mod tests {
             SearchRequest { attributes: names(&["a1:b"]), ..none.clone() },
             SearchRequest { excluded_attributes: names(&["a"]), ..none.clone() },
         ];
-        let keys: HashSet<String> = requests.iter().map(|request| request.query_key("Users")).collect();
+        let keys: HashSet<String> =
+            requests.iter().map(|request| request.query_key("Users")).collect();
         assert_eq!(keys.len(), requests.len(), "{keys:?}");
         assert_ne!(none.query_key("Users"), none.query_key("Groups"));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Number;
 
-use crate::scim::resource::number;
+use crate::scim::resource::number_order;
 use crate::scim::resource::{Resource, ResourceValue};
 use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::{AttributeId, AttributeType, ResourceType};
@@ -148,7 +148,10 @@ impl SortKeyExtractor {
         if !value.is_array() {
             return Some(value);
         }
-        value.children().find(|element| self.is_primary(element)).or_else(|| value.children().next())
+        value
+            .children()
+            .find(|element| self.is_primary(element))
+            .or_else(|| value.children().next())
     }
 
     fn is_primary(&self, element: &ResourceValue<'_>) -> bool {
@@ -176,7 +179,7 @@ impl SortKey<'_> {
             (Self::Text(one), Self::Text(other)) => one.cmp(other),
             (Self::Boolean(one), Self::Boolean(other)) => one.cmp(other),
             (Self::Number(Some(one)), Self::Number(Some(other))) => {
-                number::compare(one, other).unwrap_or(Ordering::Equal)
+                number_order::compare(one, other).unwrap_or(Ordering::Equal)
             }
             (Self::Number(one), Self::Number(other)) => one.is_some().cmp(&other.is_some()),
             (Self::DateTime(one, text), Self::DateTime(other, other_text)) => {

@@ -47,7 +47,9 @@ pub(in crate::scim) fn encode(
 ///
 /// # Errors
 /// Returns an error if the content cannot be written as JSON.
-pub(in crate::scim) fn to_json_bytes(content: &impl Serialize) -> Result<Vec<u8>, SerializationError> {
+pub(in crate::scim) fn to_json_bytes(
+    content: &impl Serialize,
+) -> Result<Vec<u8>, SerializationError> {
     let mut json = Vec::with_capacity(INITIAL_JSON_BYTES);
     serde_json::to_writer(&mut json, content)?;
     Ok(json)

@@ -36,12 +36,12 @@ pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Digest {
 /// Returns the weak entity tag of a digest: `W/"…"` around its hexadecimal digits.
 #[must_use]
 pub fn weak_etag(digest: &Digest) -> String {
-    let mut version = String::with_capacity(2 * digest.len() + 4);
-    weak_etag.push_str("W/\"");
+    let mut etag = String::with_capacity(2 * digest.len() + 4);
+    etag.push_str("W/\"");
     for byte in digest {
-        weak_etag.extend(char::from_digit((byte >> 4).into(), 16));
-        weak_etag.extend(char::from_digit((byte & 15).into(), 16));
+        etag.extend(char::from_digit((byte >> 4).into(), 16));
+        etag.extend(char::from_digit((byte & 15).into(), 16));
     }
-    weak_etag.push('"');
-    weak_etag
+    etag.push('"');
+    etag
 }

@@ -31,7 +31,7 @@ impl ResourceMeta {
     #[must_use]
     pub fn of_group(location: String) -> Self {
         let version = String::new();
-        Self { resource_type: "Group", created: None, last_modified: None, location, weak_etag }
+        Self { resource_type: "Group", created: None, last_modified: None, location, version }
     }
 
     /// Returns the metadata of a User that has no version yet.

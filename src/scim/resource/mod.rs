@@ -4,21 +4,21 @@
 //! - [`user`], [`group`], [`meta`]: the content of a resource, before it is encoded.
 //! - [`mod@encode`]: from content to JSON and offsets; [`shape`]: the part of the result that resources
 //!   of the same structure share.
-//! - [`Resource`] and [`Value`], below: the encoded resource, and one value in it.
-//! - [`etag`], [`stamp`], [`urls`], [`number`]: versions, dates, addresses, and the order of
+//! - [`Resource`] and [`ResourceValue`], below: the encoded resource, and one value in it.
+//! - [`etag`], [`version_stamp`], [`urls`], [`number_order`]: versions, dates, addresses, and the order of
 //!   numbers.
 
 pub(crate) mod encode;
 pub(crate) mod etag;
 pub(crate) mod group;
 pub(crate) mod meta;
-pub(crate) mod number;
+pub(crate) mod number_order;
 pub(crate) mod shape;
-pub(crate) mod stamp;
 #[cfg(test)]
 mod tests;
 pub(crate) mod urls;
 pub(crate) mod user;
+pub(crate) mod version_stamp;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl ValueStarts {
 }
 
 impl Resource {
-    /// Encodes `content` as a resource of this type.
+    /// Encodes `decode` as a resource of this type.
     ///
     /// # Errors
     /// Returns an error if the content cannot be written as JSON, or is not an object.

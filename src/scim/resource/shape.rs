@@ -164,7 +164,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::scim::{Discovery, ResourceUrls, Resource};
+    use crate::scim::{Discovery, Resource, ResourceUrls};
 
     fn user_type() -> Arc<ResourceType> {
         let discovery = Discovery::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]);

@@ -8,7 +8,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::scim::resource::*;
 use crate::scim::schema::resource_type::ROOT_ATTRIBUTE;
-use crate::scim::{AttributeType, CustomAttributeDefinition, Discovery, PERSONIO_USER_SCHEMA, ResourceUrls};
+use crate::scim::{
+    AttributeType, CustomAttributeDefinition, Discovery, PERSONIO_USER_SCHEMA, ResourceUrls,
+};
 
 static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
     let (name, kind) = ("badge".to_owned(), AttributeType::Decimal);

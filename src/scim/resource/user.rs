@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::scim::{ResourceContent, GroupMembership, ResourceMeta};
+use crate::scim::{GroupMembership, ResourceContent, ResourceMeta};
 
 /// User: a person in Personio.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,7 +177,10 @@ impl ResourceContent for User {
 
 /// Compares two users, each given by creation and id, in the order of [`User::list_key`].
 #[must_use]
-pub fn compare_list_keys(one: (Option<Timestamp>, &str), other: (Option<Timestamp>, &str)) -> Ordering {
+pub fn compare_list_keys(
+    one: (Option<Timestamp>, &str),
+    other: (Option<Timestamp>, &str),
+) -> Ordering {
     let one_key = creation_and_number(one.0, one.1);
     let other_key = creation_and_number(other.0, other.1);
     one_key.cmp(&other_key).then_with(|| one.1.cmp(other.1))

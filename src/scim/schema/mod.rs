@@ -22,7 +22,8 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::schema::resource_type::SchemaDocument;
 use crate::scim::{
-    AttributeType, InvalidSchemaDocument, PERSONIO_USER_SCHEMA, ResourceUrls, ResourceType, ResourceTypes,
+    AttributeType, InvalidSchemaDocument, PERSONIO_USER_SCHEMA, ResourceType, ResourceTypes,
+    ResourceUrls,
 };
 
 const EXTENSION_SCHEMA: &str = include_str!("../../../scim-schemas/personio-user.json");
@@ -97,7 +98,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Builds the documents of a server at `locations` with pages of at most `max_results` and the
+    /// Builds the documents of a server at `urls` with pages of at most `max_results` and the
     /// company's `custom` attributes.
     ///
     /// # Errors
@@ -216,7 +217,8 @@ mod tests {
     use super::*;
 
     fn discovery(custom: &[CustomAttributeDefinition]) -> Discovery {
-        Discovery::new(&ResourceUrls::new("https://scim.example.com/scim/v2/"), 1234, custom).unwrap()
+        Discovery::new(&ResourceUrls::new("https://scim.example.com/scim/v2/"), 1234, custom)
+            .unwrap()
     }
 
     /// Collects every attribute and sub-attribute of a schema, with the path to it.

@@ -2,7 +2,8 @@
 //! kept together, so that resources are encoded, filtered and described by the same schemas.
 
 use crate::scim::{
-    InvalidSchemaDocument, CustomAttributeDefinition, Digest, Discovery, ResourceUrls, ResourceTypes, digest,
+    CustomAttributeDefinition, Digest, Discovery, InvalidSchemaDocument, ResourceTypes,
+    ResourceUrls, digest,
 };
 
 /// Discovery documents, and the resource types compiled from them.

@@ -82,7 +82,10 @@ const SCHEMAS: [StandardSchema; 3] = [
             StandardAttribute { name: "manager", sub_attributes: MANAGER_SUB_ATTRIBUTES },
         ],
     },
-    StandardSchema { urn: GROUP_SCHEMA, attributes: &[simple("displayName"), multi_valued("members")] },
+    StandardSchema {
+        urn: GROUP_SCHEMA,
+        attributes: &[simple("displayName"), multi_valued("members")],
+    },
 ];
 
 const fn simple(name: &'static str) -> StandardAttribute {
@@ -158,7 +161,7 @@ impl<'p> StandardPath<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{Discovery, ResourceUrls, ResourceTypes};
+    use crate::scim::{Discovery, ResourceTypes, ResourceUrls};
 
     const COMMON_ATTRIBUTES: [&str; 4] = ["schemas", "id", "externalId", "meta"];
 

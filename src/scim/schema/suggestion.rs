@@ -69,7 +69,9 @@ pub(in crate::scim) fn for_sub_attribute<'n>(
     let written = last_name(written).to_ascii_lowercase();
     let mut best = None;
     for name in names {
-        let Some(slips) = spelling::count_mistakes(&written, &name.to_ascii_lowercase()) else { continue };
+        let Some(slips) = spelling::count_mistakes(&written, &name.to_ascii_lowercase()) else {
+            continue;
+        };
         if best.is_none_or(|(_, fewest)| slips < fewest) {
             best = Some((name, slips));
         }
@@ -196,7 +198,8 @@ fn last_name(names: &str) -> &str {
 mod tests {
     use super::*;
     use crate::scim::{
-        CustomAttributeDefinition, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, ResourceUrls, USER_SCHEMA,
+        CustomAttributeDefinition, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA,
+        ResourceUrls, USER_SCHEMA,
     };
 
     fn enterprise(name: &str) -> String {
@@ -210,7 +213,8 @@ mod tests {
     #[test]
     fn unknown_name_suggests_an_attribute_of_a_schema() {
         let (name, kind) = ("badgeNumber".to_owned(), AttributeType::String);
-        let badge_number = CustomAttributeDefinition { name, attribute_type: kind, multi_valued: false };
+        let badge_number =
+            CustomAttributeDefinition { name, attribute_type: kind, multi_valued: false };
         let locations = ResourceUrls::new("https://scim.example.com");
         let discovery = Discovery::new(&locations, 1000, &[badge_number]).unwrap();
         let types = discovery.compile_types().unwrap();

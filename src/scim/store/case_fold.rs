@@ -157,9 +157,16 @@ mod tests {
             assert_eq!(CaseSensitivity::Ignored.fold(one), CaseSensitivity::Ignored.fold(other));
             assert_ne!(CaseSensitivity::Exact.fold(one), CaseSensitivity::Exact.fold(other));
         }
-        assert_ne!(CaseSensitivity::Ignored.fold("Straße"), CaseSensitivity::Ignored.fold("Strasse"));
+        assert_ne!(
+            CaseSensitivity::Ignored.fold("Straße"),
+            CaseSensitivity::Ignored.fold("Strasse")
+        );
         let decomposed = CaseSensitivity::Ignored.fold("u\u{308}");
-        assert_ne!(CaseSensitivity::Ignored.fold("ü"), decomposed, "normalization is a separate step");
+        assert_ne!(
+            CaseSensitivity::Ignored.fold("ü"),
+            decomposed,
+            "normalization is a separate step"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!
 //! - [`ColumnSet`]: the columns of a resource type, built when a query needs them.
 //! - [`Column`]: the codes and distinct values of one attribute, of resources or of elements.
-//! - [`Elements`]: which elements of a multi-valued attribute belong to which resource.
+//! - [`ElementNumbers`]: which elements of a multi-valued attribute belong to which resource.
 //! - [`ColumnBuilder`]: from values to codes.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Number;
 
-use crate::scim::resource::{DecodedValue, Resource, Several, ResourceValue, saturating_u32};
+use crate::scim::resource::{DecodedValue, Resource, ResourceValue, Several, saturating_u32};
 use crate::scim::store::bit_set::BitSet;
 use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::store::on_demand::OnDemand;
@@ -148,7 +148,8 @@ impl Column {
         resources: &[Arc<Resource>],
     ) -> Option<Self> {
         let path = resource_type.path_ids(id);
-        let mut builder = ColumnBuilder::new(CaseSensitivity::from_case_exact(resource_type.get(id).case_exact));
+        let mut builder =
+            ColumnBuilder::new(CaseSensitivity::from_case_exact(resource_type.get(id).case_exact));
         for resource in resources {
             builder.push(resource.single_value_on_path(&path).ok()?);
         }
@@ -170,7 +171,8 @@ impl Column {
         if path_in_element.iter().any(|id| resource_type.get(*id).multi_valued) {
             return None;
         }
-        let mut builder = ColumnBuilder::new(CaseSensitivity::from_case_exact(resource_type.get(id).case_exact));
+        let mut builder =
+            ColumnBuilder::new(CaseSensitivity::from_case_exact(resource_type.get(id).case_exact));
         builder.codes.reserve(elements.element_count());
         for resource in resources {
             let Some(array) = resource.single_value(holder) else { continue };
@@ -251,7 +253,9 @@ impl Column {
                 None | Some(DictionaryValue::Text) => DecodedValue::Text(Cow::Borrowed(text)),
                 Some(DictionaryValue::Boolean(value)) => DecodedValue::Boolean(*value),
                 Some(DictionaryValue::Number(number)) => DecodedValue::Number(number.clone()),
-                Some(DictionaryValue::DateTime(timestamp)) => DecodedValue::DateTime(*timestamp, text),
+                Some(DictionaryValue::DateTime(timestamp)) => {
+                    DecodedValue::DateTime(*timestamp, text)
+                }
                 Some(DictionaryValue::Nested) => DecodedValue::Nested,
             }
         })
@@ -426,7 +430,7 @@ impl<'a> ColumnBuilder<'a> {
 }
 
 impl DictionaryCodes {
-    /// Packs codes, each of which is below `count` or [`ABSENT`].
+    /// Packs codes, each of which is below `element_count` or [`ABSENT`].
     fn new(codes: &[u32], count: usize) -> Self {
         if count <= usize::from(u8::MAX) {
             Self::Byte(codes.iter().map(|code| u8::try_from(*code).unwrap_or(u8::MAX)).collect())

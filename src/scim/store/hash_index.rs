@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::scim::resource::{Resource, Several, ResourceValue, saturating_u32};
+use crate::scim::resource::{Resource, ResourceValue, Several, saturating_u32};
 use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 
@@ -249,7 +249,11 @@ impl IndexedValues {
 }
 
 /// Adds every value at the end of the path to `found`.
-fn collect_values<'a>(value: ResourceValue<'a>, path: &[AttributeId], found: &mut Vec<ResourceValue<'a>>) {
+fn collect_values<'a>(
+    value: ResourceValue<'a>,
+    path: &[AttributeId],
+    found: &mut Vec<ResourceValue<'a>>,
+) {
     if value.is_array() {
         for element in value.children() {
             collect_values(element, path, found);
@@ -275,7 +279,9 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use crate::scim::filter::{BoundFilter, Filter, FilterLimits, candidates, matches};
-    use crate::scim::{Discovery, ENTERPRISE_USER_SCHEMA, ResourceUrls, Resource, ResourceType, ResourceSet};
+    use crate::scim::{
+        Discovery, ENTERPRISE_USER_SCHEMA, Resource, ResourceSet, ResourceType, ResourceUrls,
+    };
 
     use super::*;
 

@@ -99,7 +99,11 @@ impl ResourceSet {
     /// Returns the positions of the resources that have this value, in list order. The result is
     /// `None` if the attribute has no index, or more than [`MAX_INDEX_CANDIDATES`] entries have the
     /// value.
-    pub(in crate::scim) fn index_candidates(&self, id: AttributeId, value: &str) -> Option<Vec<u32>> {
+    pub(in crate::scim) fn index_candidates(
+        &self,
+        id: AttributeId,
+        value: &str,
+    ) -> Option<Vec<u32>> {
         self.index(id)?.positions(&self.all, value, MAX_INDEX_CANDIDATES)
     }
 

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::directory;
 use crate::directory::{
-    DirectoryMetrics, Defects, Directory, GroupLosses, HeldChangeSummary, WriteStatus, LastFailure, SourceLogin, Snapshot,
+    Defects, Directory, DirectoryMetrics, GroupLosses, HeldChangeSummary, LastFailure, Snapshot,
+    SourceLogin, WriteStatus,
 };
 use crate::server::{State, response};
 
@@ -201,7 +202,10 @@ fn token_part(login: Option<SourceLogin>) -> HealthPart {
 
 /// Returns the health of the snapshot, with the change that is held back. There can be a held
 /// change without a snapshot, and it can be approved then, too.
-fn directory_part(state: &directory::DirectoryState, held: Option<HeldChangeSummary>) -> HealthPart {
+fn directory_part(
+    state: &directory::DirectoryState,
+    held: Option<HeldChangeSummary>,
+) -> HealthPart {
     const NAME: &str = "directory";
     let mut part = match (&state.snapshot, &state.loading) {
         (Some((snapshot, age)), _) => snapshot_part(NAME, snapshot, *age),

@@ -1,7 +1,7 @@
 //! Lists of users, of groups and of both, by the query string of a GET or by the SearchRequest of a
 //! POST (RFC 7644 §3.4.2, §3.4.3).
 //!
-//! A handler parses the request into a [`ListRequest`], pins the snapshot, has the query executor
+//! A handler parses the request into a [`ListPageRequest`], pins the snapshot, has the query executor
 //! produce the page, and returns the response.
 
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::auth::ClientName;
-use crate::directory::{Snapshot, PagingSessionKey};
+use crate::directory::{PagingSessionKey, Snapshot};
 use crate::scim;
-use crate::scim::{InvalidQuery, ListQuery, PageRequest, ScimType, SearchRequest, SchemaRegistry};
+use crate::scim::{InvalidQuery, ListQuery, PageRequest, SchemaRegistry, ScimType, SearchRequest};
 use crate::server::middleware::{authenticate, request_log};
 use crate::server::query_executor::{CursorIssuer, ListTarget, PageKey, QueryTask};
 use crate::server::request::CursorPosition;
@@ -264,7 +264,9 @@ impl ListPageRequest {
             }
             PagePosition::Index => {}
             PagePosition::Cursor(CursorPosition::Start) => directory.retain(snapshot).await,
-            PagePosition::Cursor(CursorPosition::After(_)) => directory.retain_if_absent(snapshot).await,
+            PagePosition::Cursor(CursorPosition::After(_)) => {
+                directory.retain_if_absent(snapshot).await
+            }
         }
     }
 }

@@ -76,7 +76,9 @@ fn register_directory(state: &State, registry: &mut Registry) {
         by_outcome([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
     registry.register("state_file_writes", "Attempts to write the state file", writes);
     let hits = Family::<[(&str, &str); 2], Counter>::default();
-    for (cache, counts) in [("snapshot", counters.snapshot_requests()), ("single", counters.single_user_requests())] {
+    for (cache, counts) in
+        [("snapshot", counters.snapshot_requests()), ("single", counters.single_user_requests())]
+    {
         hits.get_or_create(&[("cache", cache), ("outcome", "hit")]).inc_by(counts.hits());
         hits.get_or_create(&[("cache", cache), ("outcome", "miss")]).inc_by(counts.misses());
     }

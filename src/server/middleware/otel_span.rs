@@ -8,7 +8,7 @@ use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use crate::auth::Caller;
+use crate::auth::ClientName;
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -30,7 +30,7 @@ impl RequestSpan {
         self,
         method: &str,
         route: &str,
-        client: Option<&Caller>,
+        client: Option<&ClientName>,
         status: u16,
     ) {
         let Self(mut span) = self;
@@ -46,7 +46,7 @@ impl RequestSpan {
             KeyValue::new("http.response.status_code", i64::from(status)),
         ]);
         if let Some(client) = client {
-            span.set_attribute(KeyValue::new("scim.client", client.name().to_owned()));
+            span.set_attribute(KeyValue::new("scim.client", client.as_str().to_owned()));
         }
         if crate::server::is_failure(status) {
             span.set_status(Status::error(""));

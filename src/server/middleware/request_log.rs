@@ -15,7 +15,7 @@ use actix_web::{HttpMessage, HttpRequest, web};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use crate::auth::{ClientName, AuthFailure};
+use crate::auth::{AuthFailure, ClientName};
 use crate::scim::ScimType;
 use crate::server::http_metrics::CompletedRequest;
 #[cfg(feature = "otlp")]

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::simulator::generate::tree::{OrgChartPosition, department_id, team_id};
-use crate::simulator::names::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPLACES};
 use crate::simulator::random::Random;
+use crate::simulator::word_lists::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPLACES};
 use crate::simulator::world::{SimulatedEmployment, SimulatedOrgUnitType, SimulatedTermination};
 
 /// Date and time for which a company is generated.
@@ -173,7 +173,12 @@ fn employment(
 }
 
 /// Terminates an employment on a day, which may lie in the future.
-fn terminate(employment: &mut SimulatedEmployment, day: i64, calendar: Calendar, random: &mut Random) {
+fn terminate(
+    employment: &mut SimulatedEmployment,
+    day: i64,
+    calendar: Calendar,
+    random: &mut Random,
+) {
     let holidays = if random.chance(30) { random.between(1, 14) } else { 0 };
     let holidays = if day > 0 { holidays.min(day) } else { holidays };
     let terminated_at = calendar.past_time_near_day(day.min(0) - random.between(15, 90), random);
@@ -193,7 +198,11 @@ fn terminate(employment: &mut SimulatedEmployment, day: i64, calendar: Calendar,
 }
 
 /// Ends the current employment on a future day and creates the one that starts the day after.
-fn plan_change(current: &mut SimulatedEmployment, calendar: Calendar, random: &mut Random) -> SimulatedEmployment {
+fn plan_change(
+    current: &mut SimulatedEmployment,
+    calendar: Calendar,
+    random: &mut Random,
+) -> SimulatedEmployment {
     let start = random.between(7, 90);
     current.employment_end_date = Some(calendar.date_in_days(start - 1));
     current.contract_end_date = None;

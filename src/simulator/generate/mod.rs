@@ -1,13 +1,13 @@
 //! Generator of companies from a number of persons, a seed and a date.
 //!
 //! Equal arguments give an equal company. `tree` contains the reporting lines, `career` the
-//! employments, `changes` rare changes of a few persons, `private` the personal attributes, and
+//! employments, `changes` rare changes of a few persons, `personal_attributes` the personal attributes, and
 //! `ascii` the letters of e-mail addresses.
 
 mod ascii;
 mod career;
 mod changes;
-mod private;
+mod personal_attributes;
 mod tree;
 
 use std::collections::HashMap;
@@ -17,11 +17,13 @@ use jiff::Timestamp;
 use crate::simulator::generate::ascii::to_ascii;
 use crate::simulator::generate::career::{Calendar, Career};
 use crate::simulator::generate::tree::{OrgChart, teams};
-use crate::simulator::names::{
-    COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, NameOrigin, WORKPLACES,
-};
 use crate::simulator::random::Random;
-use crate::simulator::world::{SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World};
+use crate::simulator::word_lists::{
+    COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, NameOrigin, ORIGINS, WORKPLACES,
+};
+use crate::simulator::world::{
+    SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World,
+};
 
 impl World {
     /// Generates a plausible company. Equal arguments give an equal company.
@@ -33,7 +35,8 @@ impl World {
         let mut random = Random::new(seed);
         let tree = OrgChart::new(persons);
         let calendar = Calendar::new(now);
-        let mut people = PersonGenerator { calendar, ids: Vec::new(), persons_by_local_part: HashMap::new() };
+        let mut people =
+            PersonGenerator { calendar, ids: Vec::new(), persons_by_local_part: HashMap::new() };
         Self {
             persons: (0..persons).map(|index| people.person(index, &tree, &mut random)).collect(),
             org_units: org_units(),
@@ -47,7 +50,10 @@ impl World {
 fn numbered_entries(names: &[&str], first: usize) -> Vec<SimulatedLookupEntry> {
     let mut entries = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        entries.push(SimulatedLookupEntry { id: (first + index).to_string(), name: (*name).to_owned() });
+        entries.push(SimulatedLookupEntry {
+            id: (first + index).to_string(),
+            name: (*name).to_owned(),
+        });
     }
     entries
 }
@@ -97,7 +103,7 @@ impl PersonGenerator {
             status: Some(career.person_status().to_owned()),
             created_at: employments.iter().filter_map(|employment| employment.created_at).min(),
             updated_at: updated_at.map(|at| self.calendar.time_since(at, random)),
-            custom_attributes: private::attributes(index, self.calendar, random),
+            custom_attributes: personal_attributes::attributes(index, self.calendar, random),
             employments,
         };
         if !seat.is_fixed_leader && random.chance(2) {

@@ -4,8 +4,8 @@
 //! below. There is one lead for every eight members. The first lead of a team reports to the head
 //! of the department, and each further lead to an earlier lead of the team.
 
-use crate::simulator::names::{CHIEF_TITLE, DEPARTMENTS};
 use crate::simulator::random::Random;
+use crate::simulator::word_lists::{CHIEF_TITLE, DEPARTMENTS};
 
 /// Average number of members per lead, and maximum number of leads that report to a lead.
 const REPORTS_PER_LEAD: usize = 8;
@@ -76,7 +76,13 @@ impl OrgChart {
     pub(super) fn position(&self, index: usize, random: &mut Random) -> OrgChartPosition {
         let Some(below_chief) = index.checked_sub(1) else {
             let title = CHIEF_TITLE.to_owned();
-            return OrgChartPosition { department: None, team: None, supervisor: None, title, is_fixed_leader: true };
+            return OrgChartPosition {
+                department: None,
+                team: None,
+                supervisor: None,
+                title,
+                is_fixed_leader: true,
+            };
         };
         if let Some(department) = DEPARTMENTS.get(below_chief) {
             return OrgChartPosition {

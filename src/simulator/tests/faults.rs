@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::simulator::tests::{SimulatedEndpoint, FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST, SimulatorProbe, ids};
+use crate::simulator::tests::{
+    FORM_MEDIA_TYPE, SimulatedEndpoint, SimulatorProbe, VALID_TOKEN_REQUEST, ids,
+};
 use crate::simulator::{FaultAction, InjectedFault};
 
 #[tokio::test]
@@ -19,7 +21,12 @@ async fn fault_returns_its_status_media_type_and_body() {
             "text/plain",
             "short and stout",
         ),
-        (FaultAction::NotFoundResource, 404, "application/problem+json", "common.resource_not_found\""),
+        (
+            FaultAction::NotFoundResource,
+            404,
+            "application/problem+json",
+            "common.resource_not_found\"",
+        ),
         (FaultAction::NotFoundRoute, 404, "application/problem+json", "\"path\":\"/v2/persons\""),
         (FaultAction::WrongJson, 200, "application/json", "unexpected"),
         (
@@ -47,20 +54,31 @@ async fn fault_returns_its_status_media_type_and_body() {
         probe.simulator.clear_faults();
         assert_eq!(probe.get("/v2/persons").await.0, 200);
     }
-    assert_eq!((probe.simulator.request_count(SimulatedEndpoint::Persons), probe.simulator.throttled_count()), (18, 1));
+    assert_eq!(
+        (
+            probe.simulator.request_count(SimulatedEndpoint::Persons),
+            probe.simulator.throttled_count()
+        ),
+        (18, 1)
+    );
 }
 
 #[tokio::test]
 async fn status_429_with_retry_after_contains_the_header() {
     let probe = SimulatorProbe::start_without_rate_limit(1).await;
-    probe.simulator.add_fault(InjectedFault::everywhere(FaultAction::TooManyRequests { retry_after: Some(7) }));
+    probe.simulator.add_fault(InjectedFault::everywhere(FaultAction::TooManyRequests {
+        retry_after: Some(7),
+    }));
     assert_eq!(probe.send("/v2/jobs").await.unwrap().headers()["retry-after"], "7");
 }
 
 #[tokio::test]
 async fn delay_returns_the_normal_response_later() {
     let probe = SimulatorProbe::start_without_rate_limit(1).await;
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(Duration::from_millis(150))));
+    probe.simulator.add_fault(InjectedFault::on(
+        SimulatedEndpoint::Persons,
+        FaultAction::Delay(Duration::from_millis(150)),
+    ));
     let start = Instant::now();
     assert_eq!(probe.get("/v2/persons").await.1["_data"].as_array().unwrap().len(), 1);
     assert!(start.elapsed() >= Duration::from_millis(150));
@@ -81,7 +99,9 @@ async fn hanging_request_ends_when_its_client_disconnects() {
 #[tokio::test]
 async fn reset_closes_the_connection_without_a_response() {
     let probe = SimulatorProbe::start_without_rate_limit(1).await;
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ConnectionReset));
+    probe
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ConnectionReset));
     let error = probe.send("/v2/persons").await.unwrap_err();
     assert!(error.is_request() && error.status().is_none() && !error.is_timeout(), "{error:?}");
 }
@@ -89,7 +109,9 @@ async fn reset_closes_the_connection_without_a_response() {
 #[tokio::test]
 async fn truncated_body_closes_the_connection_after_the_headers() {
     let probe = SimulatorProbe::start_without_rate_limit(20).await;
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::TruncatedBody));
+    probe
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::TruncatedBody));
     let response = probe.send("/v2/persons").await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.content_length().unwrap() > 1_000);
@@ -101,7 +123,9 @@ async fn truncated_body_closes_the_connection_after_the_headers() {
 async fn truncated_json_is_a_complete_response_with_half_the_body() {
     let probe = SimulatorProbe::start_without_rate_limit(20).await;
     let whole = probe.send("/v2/persons").await.unwrap().text().await.unwrap();
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::TruncatedJson));
+    probe
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::TruncatedJson));
     let response = probe.send("/v2/persons").await.unwrap();
     assert_eq!(response.status(), 200);
     let half = response.bytes().await.unwrap();
@@ -112,7 +136,9 @@ async fn truncated_json_is_a_complete_response_with_half_the_body() {
 async fn short_listing_ends_early_without_a_next_link() {
     let probe = SimulatorProbe::start_without_rate_limit(60).await;
     let whole = probe.read_all_entries("/v2/persons?limit=50").await;
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(7)).skip(1));
+    probe.simulator.add_fault(
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::ShortListing(7)).skip(1),
+    );
     assert_eq!(ids(&probe.read_all_entries("/v2/persons?limit=50").await), ids(&whole)[..57]);
     assert_eq!(ids(&probe.read_all_entries("/v2/persons?limit=50").await), ids(&whole)[..7]);
     // A response that is not a listing keeps its content.
@@ -126,7 +152,9 @@ async fn short_listing_ends_early_without_a_next_link() {
 async fn oversized_response_has_the_given_number_of_bytes() {
     let probe = SimulatorProbe::start_without_rate_limit(1).await;
     for size in [1_000, 65_536, 3_000_001] {
-        probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Oversized(size)).times(1));
+        probe.simulator.add_fault(
+            InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Oversized(size)).times(1),
+        );
         let response = probe.send("/v2/persons").await.unwrap();
         assert_eq!(response.content_length(), Some(size as u64));
         assert_eq!(response.bytes().await.unwrap().len(), size);
@@ -154,7 +182,9 @@ async fn fault_applies_to_one_person_after_skip_for_times() {
 #[tokio::test]
 async fn first_due_fault_acts() {
     let probe = SimulatorProbe::start_without_rate_limit(1).await;
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(500)).times(1));
+    probe
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(500)).times(1));
     probe.simulator.add_fault(InjectedFault::everywhere(FaultAction::HtmlError(503)));
     assert_eq!(probe.request_token(FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST).await.0, 500);
     assert_eq!(probe.request_token(FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST).await.0, 503);
@@ -170,7 +200,9 @@ async fn names_are_those_of_other_entries() {
         entries.map(|entry| (text(&entry["id"]), text(&entry["name"]))).collect()
     };
     let right = names(&probe.get("/v2/legal-entities").await.1);
-    probe.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::LegalEntities, FaultAction::OtherNames));
+    probe
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::LegalEntities, FaultAction::OtherNames));
     let wrong = names(&probe.get("/v2/legal-entities").await.1);
     assert!(right.len() > 1);
     for (place, (id, name)) in wrong.iter().enumerate() {

@@ -40,7 +40,13 @@ async fn empty_bucket_returns_429_until_it_refills() {
     }
     assert_eq!(statuses, [200, 200, 429, 429]);
     assert_eq!(probe.get("/v2/workplaces").await.0, 200, "each endpoint has a bucket of its own");
-    assert_eq!((probe.simulator.request_count(SimulatedEndpoint::Persons), probe.simulator.throttled_count()), (4, 2));
+    assert_eq!(
+        (
+            probe.simulator.request_count(SimulatedEndpoint::Persons),
+            probe.simulator.throttled_count()
+        ),
+        (4, 2)
+    );
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(probe.get("/v2/persons").await.0, 200);
 }

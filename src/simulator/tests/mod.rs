@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::simulator::{SimulatedEndpoint, SimulatorOptions, Quirks, Simulator, World};
+use crate::simulator::{Quirks, SimulatedEndpoint, Simulator, SimulatorOptions, World};
 
 const FORM_MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
-const VALID_TOKEN_REQUEST: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
+const VALID_TOKEN_REQUEST: &str =
+    "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
 
 /// Running simulator with a client that has a token.
 struct SimulatorProbe {
@@ -53,11 +54,16 @@ impl SimulatorProbe {
 
     /// Starts a simulator without a rate limit.
     async fn start_without_rate_limit(persons: usize) -> Self {
-        Self::start(world(persons), SimulatorOptions { rate: None, ..SimulatorOptions::default() }).await
+        Self::start(world(persons), SimulatorOptions { rate: None, ..SimulatorOptions::default() })
+            .await
     }
 
     async fn start_with_quirks(persons: usize, quirks: Quirks) -> Self {
-        Self::start(world(persons), SimulatorOptions { rate: None, quirks, ..SimulatorOptions::default() }).await
+        Self::start(
+            world(persons),
+            SimulatorOptions { rate: None, quirks, ..SimulatorOptions::default() },
+        )
+        .await
     }
 
     async fn request_token(&self, content_type: &str, body: &str) -> (u16, Value) {

@@ -147,7 +147,10 @@ async fn employments_are_sorted_with_the_newest_first() {
     let all = probe.read_all_entries(&path).await;
     assert!(all[0]["employment_start_date"].as_str() > all[1]["employment_start_date"].as_str());
     assert_eq!(all, probe.read_all_entries(&format!("{path}?limit=1")).await);
-    assert_eq!(probe.read_all_entries(&format!("{path}?id={}", person.employments[1].id)).await.len(), 1);
+    assert_eq!(
+        probe.read_all_entries(&format!("{path}?id={}", person.employments[1].id)).await.len(),
+        1
+    );
     for employment in &all {
         assert_eq!(employment["person"]["id"], person.id);
         assert_eq!(employment["sub_company"], employment["legal_entity"]);
@@ -172,7 +175,9 @@ async fn every_id_of_an_employment_is_in_a_lookup_list() {
     }
     assert_eq!((names[0].len(), names[2].len(), names[3].len(), names[4].len()), (8, 3, 5, 8));
     for person in world(300).persons {
-        for employment in probe.read_all_entries(&format!("/v2/persons/{}/employments", person.id)).await {
+        for employment in
+            probe.read_all_entries(&format!("/v2/persons/{}/employments", person.id)).await
+        {
             let id = |key: &str| employment[key]["id"].as_str().map(str::to_owned);
             assert!(names[2].contains(&id("legal_entity").unwrap()));
             assert!(names[3].contains(&id("office").unwrap()));

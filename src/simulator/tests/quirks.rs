@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::tests::{SimulatorProbe, Quirks, ids, world};
+use crate::simulator::tests::{Quirks, SimulatorProbe, ids, world};
 use crate::simulator::{NextLinkForm, SimulatedPerson};
 
 /// Returns the first person that passes.
@@ -38,14 +38,18 @@ async fn lowercase_enums_writes_enumeration_values_in_lower_case() {
 
 #[tokio::test]
 async fn last_working_date_renames_the_key_of_the_last_day() {
-    let leaver =
-        first_person(|person| person.employments.first().is_some_and(|it| it.termination.is_some()));
+    let leaver = first_person(|person| {
+        person.employments.first().is_some_and(|it| it.termination.is_some())
+    });
     for (last_working_date, there, not) in [
         (false, "last_working_day", "last_working_date"),
         (true, "last_working_date", "last_working_day"),
     ] {
-        let (_, employment) =
-            person_and_employment(Quirks { last_working_date_key: last_working_date, ..Quirks::default() }, &leaver).await;
+        let (_, employment) = person_and_employment(
+            Quirks { last_working_date_key: last_working_date, ..Quirks::default() },
+            &leaver,
+        )
+        .await;
         let day = leaver.employments[0].termination.as_ref().unwrap().last_working_day.unwrap();
         assert_eq!(employment["termination"][there], day.to_string());
         assert!(employment["termination"].get(not).is_none());
@@ -58,7 +62,8 @@ async fn last_working_date_renames_the_key_of_the_last_day() {
 
 #[tokio::test]
 async fn null_instead_of_absent_writes_unknown_values_as_null() {
-    let person = first_person(|person| person.preferred_name.is_none() && person.employments.len() == 1);
+    let person =
+        first_person(|person| person.preferred_name.is_none() && person.employments.len() == 1);
     let (body, employment) = person_and_employment(Quirks::default(), &person).await;
     assert!(
         body.get("preferred_name").is_none() && employment.get("employment_end_date").is_none()
@@ -117,7 +122,10 @@ async fn next_link_has_the_chosen_shape() {
         (NextLinkForm::BareString, format!("\"{base}/v2/persons?cursor=")),
         (NextLinkForm::RelativeHref, "{\"href\":\"/v2/persons?cursor=".to_owned()),
         (NextLinkForm::NullOnLastPage, format!("{{\"href\":\"{base}/v2/persons?cursor=")),
-        (NextLinkForm::OtherOrigin, "{\"href\":\"https://evil.example/v2/persons?cursor=".to_owned()),
+        (
+            NextLinkForm::OtherOrigin,
+            "{\"href\":\"https://evil.example/v2/persons?cursor=".to_owned(),
+        ),
         (NextLinkForm::WrongPath, format!("{{\"href\":\"{base}/v2/wrong/v2/persons?cursor=")),
     ] {
         probe.simulator.set_quirks(|quirks| quirks.next_link = shape);
@@ -134,7 +142,11 @@ async fn next_link_has_the_chosen_shape() {
 
 #[tokio::test]
 async fn awkward_cursor_without_percent_encoding_returns_400() {
-    let probe = SimulatorProbe::start_with_quirks(15, Quirks { awkward_cursors: true, ..Quirks::default() }).await;
+    let probe = SimulatorProbe::start_with_quirks(
+        15,
+        Quirks { awkward_cursors: true, ..Quirks::default() },
+    )
+    .await;
     assert_eq!(probe.read_all_entries("/v2/persons").await.len(), 15);
     let (_, first) = probe.get("/v2/persons").await;
     let href = first["_meta"]["links"]["next"]["href"].as_str().unwrap();
@@ -145,8 +157,11 @@ async fn awkward_cursor_without_percent_encoding_returns_400() {
 
 #[tokio::test]
 async fn repeating_cursor_links_every_page_to_itself() {
-    let probe =
-        SimulatorProbe::start_with_quirks(15, Quirks { repeating_cursor: true, ..Quirks::default() }).await;
+    let probe = SimulatorProbe::start_with_quirks(
+        15,
+        Quirks { repeating_cursor: true, ..Quirks::default() },
+    )
+    .await;
     let mut path = "/v2/persons".to_owned();
     let mut links = Vec::new();
     for _ in 0..4 {
@@ -161,7 +176,11 @@ async fn repeating_cursor_links_every_page_to_itself() {
 
 #[tokio::test]
 async fn overlapping_pages_repeat_the_last_entry() {
-    let probe = SimulatorProbe::start_with_quirks(25, Quirks { overlapping_pages: true, ..Quirks::default() }).await;
+    let probe = SimulatorProbe::start_with_quirks(
+        25,
+        Quirks { overlapping_pages: true, ..Quirks::default() },
+    )
+    .await;
     let pages = probe.read_pages("/v2/persons").await;
     let data = |page: usize| pages[page]["_data"].as_array().unwrap();
     assert_eq!(data(0).last(), data(1).first());

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::simulator::tests::{FORM_MEDIA_TYPE, VALID_TOKEN_REQUEST, SimulatorOptions, SimulatorProbe, read, world};
+use crate::simulator::tests::{
+    FORM_MEDIA_TYPE, SimulatorOptions, SimulatorProbe, VALID_TOKEN_REQUEST, read, world,
+};
 
 #[tokio::test]
 async fn token_stays_equal_until_it_is_revoked() {
@@ -27,8 +29,11 @@ async fn token_stays_equal_until_it_is_revoked() {
 
 #[tokio::test]
 async fn token_expires_after_its_lifetime() {
-    let options =
-        SimulatorOptions { rate: None, token_lifetime: Duration::from_millis(1_600), ..SimulatorOptions::default() };
+    let options = SimulatorOptions {
+        rate: None,
+        token_lifetime: Duration::from_millis(1_600),
+        ..SimulatorOptions::default()
+    };
     let mut probe = SimulatorProbe::start(world(1), options).await;
     assert_eq!(probe.get("/v2/persons").await.0, 200);
     tokio::time::sleep(Duration::from_millis(1_000)).await;
@@ -80,7 +85,8 @@ async fn basic_authentication_is_not_accepted() {
     let probe = SimulatorProbe::start_without_rate_limit(1).await;
     let request =
         probe.request(Method::POST, "/v2/auth/token").basic_auth("demo", Some("demo-secret"));
-    let request = request.header("Content-Type", FORM_MEDIA_TYPE).body("grant_type=client_credentials");
+    let request =
+        request.header("Content-Type", FORM_MEDIA_TYPE).body("grant_type=client_credentials");
     assert_eq!(read(request.send().await.unwrap()).await.0, 400);
 }
 

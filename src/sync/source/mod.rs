@@ -18,7 +18,8 @@ use tokio::task::block_in_place;
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::{
-    Defects, LoadedDirectory, MalformedWebhook, SyncState, LoadResult, LoadProgress, SkippedCounts, SourceError, WebhookEffect,
+    Defects, LoadProgress, LoadResult, LoadedDirectory, MalformedWebhook, SkippedCounts,
+    SourceError, SyncState, WebhookEffect,
 };
 use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::person_header::PersonHeader;
@@ -31,17 +32,19 @@ use crate::personio;
 use crate::personio::model::Person;
 use crate::personio::webhook;
 use crate::personio::webhook::WebhookEvent;
-use crate::personio::{PersonioClient, LookupNames, ParsedEntry, UnreadableEntry};
-use crate::scim::{ResourceUrls, User, SchemaRegistry, compare_list_keys};
+use crate::personio::{LookupNames, ParsedEntry, PersonioClient, UnreadableEntry};
+use crate::scim::{ResourceUrls, SchemaRegistry, User, compare_list_keys};
 use crate::sync::active_mapping::ActiveMapping;
 use crate::sync::completeness_check::CompletenessCheck;
 use crate::sync::dirty_set::DirtySet;
 use crate::sync::employment_owners::EmploymentOwners;
 use crate::sync::lookup_ids::{LookupIds, lacks_name};
-use crate::sync::record_codec::{DecodedRecord, CodecError, ListedPerson};
-use crate::sync::records::{UnreadableData, RecordsById, PersonRecord, Records};
-use crate::sync::refresh::{DeletionChecks, PartialLoad, Refresh, check_record_bytes, earlier_employments};
-use crate::sync::refresh_plan::{KnownRecords, RefreshPlan, RecheckSchedule, missing_persons};
+use crate::sync::record_codec::{CodecError, DecodedRecord, ListedPerson};
+use crate::sync::records::{PersonRecord, Records, RecordsById, UnreadableData};
+use crate::sync::refresh::{
+    DeletionChecks, PartialLoad, Refresh, check_record_bytes, earlier_employments,
+};
+use crate::sync::refresh_plan::{KnownRecords, RecheckSchedule, RefreshPlan, missing_persons};
 use crate::sync::sync_state::MappedRecords;
 
 /// Lifetimes of employments that a load has read.
@@ -89,7 +92,12 @@ struct NotedPersons {
 
 impl NotedPersons {
     fn new(max_bytes: usize) -> Self {
-        Self { owners: EmploymentOwners::default(), without_employments: Vec::new(), bytes: 0, max_bytes }
+        Self {
+            owners: EmploymentOwners::default(),
+            without_employments: Vec::new(),
+            bytes: 0,
+            max_bytes,
+        }
     }
 
     /// Notes one person and returns the encoded form.
@@ -125,7 +133,13 @@ impl Translated {
     }
 
     /// Maps one person and adds the user.
-    fn add(&mut self, record: &PersonRecord, facts: DecodedRecord, user_name: String, context: &MappingContext<'_>) {
+    fn add(
+        &mut self,
+        record: &PersonRecord,
+        facts: DecodedRecord,
+        user_name: String,
+        context: &MappingContext<'_>,
+    ) {
         let DecodedRecord { person, employments } = facts;
         let employments = employments.unwrap_or_default();
         let rules = context.date_rules();
@@ -248,11 +262,13 @@ impl PersonioSource {
         let (found, ()) = tokio::join!(people, self.client.prefetch_names());
         let LoadedRecords { records: people, lookup_ids: named, left_out } = found?;
         let names = self.client.look_up_names(named.by_kind()).await;
-        let left_out = UnreadableData { persons: left_out, names: self.client.malformed_lookup_names() };
+        let left_out =
+            UnreadableData { persons: left_out, names: self.client.malformed_lookup_names() };
         let records = Arc::new(Records { by_id: people, names, left_out });
         self.report_defects(&records.defects());
         let gleaned = PartialLoad { records: RecordsById::default(), lookup_ids: named };
-        *self.state() = StoredState { records: Arc::clone(&records), partial: gleaned, last_load: Some(now) };
+        *self.state() =
+            StoredState { records: Arc::clone(&records), partial: gleaned, last_load: Some(now) };
         Ok((records, choice))
     }
 
@@ -294,7 +310,8 @@ impl PersonioSource {
             max_valid_age: self.lifetimes.max_valid_age,
         };
         let missing = missing_persons(&listing.listed, &self.state().records.by_id);
-        let DeletionChecks { found, unverified: unconfirmed, .. } = refresh.check_deletions(missing).await?;
+        let DeletionChecks { found, unverified: unconfirmed, .. } =
+            refresh.check_deletions(missing).await?;
         let mut ids = HashSet::new();
         for person in found {
             listing.owners.add_all_listed(&person.decode()?);
@@ -304,9 +321,16 @@ impl PersonioSource {
         let PersonListing { listed, owners, unreadable, left_out } = listing;
         let (plan, mut gleaned) = {
             let kept = self.state();
-            let known =
-                KnownRecords { records: &kept.records.by_id, partial: &kept.partial.records, dirty_ids: marked };
-            let recheck = RecheckSchedule { interval: self.lifetimes.recheck_interval, now, previous_load: kept.last_load };
+            let known = KnownRecords {
+                records: &kept.records.by_id,
+                partial: &kept.partial.records,
+                dirty_ids: marked,
+            };
+            let recheck = RecheckSchedule {
+                interval: self.lifetimes.recheck_interval,
+                now,
+                previous_load: kept.last_load,
+            };
             (RefreshPlan::new(listed, &known, recheck), kept.partial.clone())
         };
         let read = refresh.run_plan(plan, owners, &mut gleaned).await;
@@ -335,10 +359,15 @@ impl PersonioSource {
         let mut noted = NotedPersons::new(self.client.limits().record_bytes);
         let read = self
             .client
-            .list_persons(&choice.custom_attributes, |person| noted.note(person), |count| progress.add_listed(count))
+            .list_persons(
+                &choice.custom_attributes,
+                |person| noted.note(person),
+                |count| progress.add_listed(count),
+            )
             .await?;
         let NotedPersons { owners, mut without_employments, .. } = noted;
-        let mut listing = PersonListing { listed: read.entries, owners, ..PersonListing::default() };
+        let mut listing =
+            PersonListing { listed: read.entries, owners, ..PersonListing::default() };
         for entry in read.unreadable {
             let earlier = entry.id.as_deref().and_then(|id| self.newest_record(id));
             let Some(earlier) = earlier else {
@@ -390,7 +419,11 @@ impl PersonioSource {
     }
 
     /// Maps all records to users.
-    fn map_records(&self, records: Arc<Records>, choice: Arc<ActiveMapping>) -> Result<LoadedDirectory, CodecError> {
+    fn map_records(
+        &self,
+        records: Arc<Records>,
+        choice: Arc<ActiveMapping>,
+    ) -> Result<LoadedDirectory, CodecError> {
         let now = self.clock.now();
         let listed = records_in_list_order(&records.by_id)?;
         let mut heads = Vec::with_capacity(listed.len());
@@ -475,7 +508,9 @@ impl PersonioSource {
 }
 
 /// Returns all persons with a complete record, in list order.
-fn records_in_list_order(people: &RecordsById) -> Result<Vec<(PersonHeader<'_>, &PersonRecord)>, CodecError> {
+fn records_in_list_order(
+    people: &RecordsById,
+) -> Result<Vec<(PersonHeader<'_>, &PersonRecord)>, CodecError> {
     let mut listed = Vec::with_capacity(people.iter().len());
     for record in people.iter() {
         if record.is_complete() {
@@ -489,7 +524,10 @@ fn records_in_list_order(people: &RecordsById) -> Result<Vec<(PersonHeader<'_>, 
 }
 
 /// Returns the cards of the users for manager references, by person id.
-fn cards<'a>(heads: &[PersonHeader<'a>], user_names: &[Cow<'a, str>]) -> HashMap<&'a str, ManagerCard<'a>> {
+fn cards<'a>(
+    heads: &[PersonHeader<'a>],
+    user_names: &[Cow<'a, str>],
+) -> HashMap<&'a str, ManagerCard<'a>> {
     let mut cards = HashMap::with_capacity(heads.len());
     for (head, user_name) in heads.iter().zip(user_names) {
         cards.insert(head.id, ManagerCard { header: *head, user_name: user_name.clone() });
@@ -516,7 +554,11 @@ fn log_skipped_and_shared(skipped: SkippedCounts, shared: usize) {
 }
 
 /// Returns the claim of a person to an e-mail address that another person has as well.
-fn user_name_claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<AddressClaim, CodecError> {
+fn user_name_claim(
+    records: &Records,
+    id: &str,
+    rules: DateRules<'_>,
+) -> Result<AddressClaim, CodecError> {
     let Some(record) = records.by_id.get(id) else { return Err(CodecError::INVALID) };
     let DecodedRecord { person, employments } = record.encoded.decode()?;
     Ok(AddressClaim::from_primary(&rules.primary(&person, &employments.unwrap_or_default())))
@@ -561,13 +603,18 @@ impl directory::DirectorySource for PersonioSource {
     }
 
     fn restore_current(&self, memory: &Arc<dyn SyncState>) {
-        let Some(MappedRecords { records: served, .. }) = MappedRecords::from_state(memory) else { return };
+        let Some(MappedRecords { records: served, .. }) = MappedRecords::from_state(memory) else {
+            return;
+        };
         let mut kept = self.state();
         let mut put_back = Vec::with_capacity(served.by_id.iter().len());
         for was in served.by_id.iter() {
             put_back.push(match kept.records.by_id.get(&was.id) {
                 Some(now) => self.put_back(was, now),
-                None => Arc::new(PersonRecord { deletion_checked_at: kept.last_load, ..PersonRecord::clone(was) }),
+                None => Arc::new(PersonRecord {
+                    deletion_checked_at: kept.last_load,
+                    ..PersonRecord::clone(was)
+                }),
             });
         }
         let people: RecordsById = put_back.into_iter().collect();
@@ -591,12 +638,14 @@ impl directory::DirectorySource for PersonioSource {
         let records = Arc::new(records);
         let gleaned = PartialLoad { records: RecordsById::default(), lookup_ids: named };
         let loaded = records.by_id.iter().map(|record| record.read_at).max();
-        *self.state() = StoredState { records: Arc::clone(&records), partial: gleaned, last_load: loaded };
+        *self.state() =
+            StoredState { records: Arc::clone(&records), partial: gleaned, last_load: loaded };
         Ok(self.map_records(records, self.mapping.load_full())?)
     }
 
     fn login(&self) -> Option<directory::SourceLogin> {
-        let personio::TokenState { error: refusal, unchanged_for: since } = self.client.token_state()?;
+        let personio::TokenState { error: refusal, unchanged_for: since } =
+            self.client.token_state()?;
         Some(directory::SourceLogin { refusal: refusal.map(source_error), since })
     }
 

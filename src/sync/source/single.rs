@@ -43,7 +43,10 @@ impl PersonioSource {
         let mut cards = HashMap::new();
         if let Some(manager) = &manager {
             let user_name = user_name::fallback_user_name(&manager.id).into();
-            cards.insert(manager.id.as_str(), ManagerCard { header: PersonHeader::from_person(manager), user_name });
+            cards.insert(
+                manager.id.as_str(),
+                ManagerCard { header: PersonHeader::from_person(manager), user_name },
+            );
         }
         let context = self.mapping_context(&choice, &names, cards, now);
         Ok(Some(user::map_user(&person, email.to_owned(), &employments, &context)))
@@ -79,7 +82,11 @@ impl PersonioSource {
     }
 
     /// Reads the supervisor. Returns `None` without an id, or if Personio has no such person.
-    async fn read_manager(&self, id: Option<&str>, choice: &ActiveMapping) -> Result<Option<Person>, Error> {
+    async fn read_manager(
+        &self,
+        id: Option<&str>,
+        choice: &ActiveMapping,
+    ) -> Result<Option<Person>, Error> {
         let Some(id) = id else { return Ok(None) };
         let manager = self.client.person(id, &choice.custom_attributes).await?;
         let Some(ParsedEntry { value: manager, .. }) = manager else { return Ok(None) };

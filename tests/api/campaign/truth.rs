@@ -25,8 +25,10 @@ struct Values {
 
 impl Values {
     fn add(&mut self, employment: &SimulatedEmployment) {
-        let units =
-            employment.org_units.iter().filter(|(kind, _)| *kind == SimulatedOrgUnitType::Department);
+        let units = employment
+            .org_units
+            .iter()
+            .filter(|(kind, _)| *kind == SimulatedOrgUnitType::Department);
         let departments: Vec<&String> = units.map(|(_, id)| id).collect();
         if departments.is_empty() {
             self.departments.insert(None);

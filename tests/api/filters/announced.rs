@@ -8,7 +8,7 @@ use personio_scim::scim::GROUP_SCHEMA;
 use serde_json::{Value, json};
 
 use super::fixture::{CORE, ENTERPRISE, OURS};
-use crate::harness::{TestServer, Setup};
+use crate::harness::{Setup, TestServer};
 
 /// Path to an attribute: the names of the members, from the resource down.
 type AttributePath = Vec<String>;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use personio_scim::scim::{
-    AttributeType, CustomAttributeDefinition, Discovery, ResourceUrls, Resource, ResourceType, ResourceSet,
+    AttributeType, CustomAttributeDefinition, Discovery, Resource, ResourceSet, ResourceType,
+    ResourceUrls,
 };
 pub use personio_scim::scim::{
     ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as OURS, USER_SCHEMA as CORE,

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use personio_scim::scim::filter::{Filter, FilterLimits};
 use personio_scim::scim::{
-    InvalidQuery, ListQuery, PageRequest, Resource, ResourceType, ResourceSet, ScimType, SearchRequest,
+    InvalidQuery, ListQuery, PageRequest, Resource, ResourceSet, ResourceType, ScimType,
+    SearchRequest,
 };
 use personio_scim::simulator::World;
 use serde_json::{Value, json};
@@ -137,7 +138,11 @@ fn an_error_does_not_repeat_all_of_a_long_word() {
 }
 
 /// Returns a resource type with the given attributes, and two resources.
-fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<ResourceType>, ResourceSet) {
+fn things(
+    label_exact: bool,
+    serial: &str,
+    serials: [Value; 2],
+) -> (Arc<ResourceType>, ResourceSet) {
     let attribute = |name: &str, kind: &str, exact: bool| json!({"name": name, "type": kind, "multiValued": false, "caseExact": exact, "returned": "default"});
     let attributes =
         [attribute("label", "string", label_exact), attribute("serial", serial, false)];

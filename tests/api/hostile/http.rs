@@ -57,7 +57,10 @@ pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
 }
 
 /// Sends a request with the token and reads the whole response.
-pub(crate) fn ask(stream: &mut (impl Read + Write + ?Sized), path: &str) -> Result<RawResponse, String> {
+pub(crate) fn ask(
+    stream: &mut (impl Read + Write + ?Sized),
+    path: &str,
+) -> Result<RawResponse, String> {
     let request = get(path, &format!("Authorization: Bearer {TOKEN}\r\n"));
     stream.write_all(&request).map_err(|error| format!("write: {error}"))?;
     read_response(stream)

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::http::{RawResponse, Peer, ask, connect};
+use super::http::{Peer, RawResponse, ask, connect};
 use super::{PERSONS, TOKEN};
 
 /// Name of the variable with the path of the program, for `benches/load`. Without it, tests run the

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::http::{RawResponse, Peer, ask, ask_with_retries};
+use super::http::{Peer, RawResponse, ask, ask_with_retries};
 use super::program::wait_for;
 use super::{PERSONS, TOKEN};
 
@@ -66,8 +66,11 @@ impl RightClient {
                         format!("/scim/v2/Users?startIndex={}&count=1", number % PERSONS + 1);
                     let began = Instant::now();
                     let is_kept = number % 2 == 0;
-                    let answer =
-                        if is_kept { ask(&mut *kept, &path) } else { ask_with_retries(&peer, &path) };
+                    let answer = if is_kept {
+                        ask(&mut *kept, &path)
+                    } else {
+                        ask_with_retries(&peer, &path)
+                    };
                     outcome.times.push(began.elapsed());
                     let may_be_refused = connections == Connections::KeptAndRefused && !is_kept;
                     match answer {

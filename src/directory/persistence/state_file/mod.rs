@@ -150,8 +150,11 @@ impl StateFile {
     fn read_content(&self) -> Result<Option<Vec<u8>>, UnusableFile> {
         let Some((mut file, header)) = self.open_checked()? else { return Ok(None) };
         // The buffer gets its full size at once; growing it would copy the content several times.
-        let length =
-            file.metadata().map_err(UnusableFile::Unreadable)?.len().saturating_sub(HEADER_BYTES as u64);
+        let length = file
+            .metadata()
+            .map_err(UnusableFile::Unreadable)?
+            .len()
+            .saturating_sub(HEADER_BYTES as u64);
         let mut sealed = Vec::new();
         let room = usize::try_from(length).unwrap_or(usize::MAX);
         sealed
@@ -165,19 +168,22 @@ impl StateFile {
     /// Opens the file, if there is one, and checks its header. Returns the file, positioned after
     /// the header, and the header.
     fn open_checked(&self) -> Result<Option<(File, Vec<u8>)>, UnusableFile> {
-        let mut file = match OpenOptions::new().read(true).custom_flags(safe_open_flags()).open(&self.path)
-        {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if is_not_regular(&error) => return Err(UnusableFile::NotRegular),
-            Err(error) => return Err(UnusableFile::Unreadable(error)),
-        };
+        let mut file =
+            match OpenOptions::new().read(true).custom_flags(safe_open_flags()).open(&self.path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) if is_not_regular(&error) => return Err(UnusableFile::NotRegular),
+                Err(error) => return Err(UnusableFile::Unreadable(error)),
+            };
         let about = file.metadata().map_err(UnusableFile::Unreadable)?;
         if !about.is_file() {
             return Err(UnusableFile::NotRegular);
         }
         let mut header = Vec::with_capacity(HEADER_BYTES);
-        (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(UnusableFile::Unreadable)?;
+        (&mut file)
+            .take(HEADER_BYTES as u64)
+            .read_to_end(&mut header)
+            .map_err(UnusableFile::Unreadable)?;
         self.cipher.check_header(&header, about.len())?;
         Ok(Some((file, header)))
     }
@@ -199,10 +205,16 @@ impl StateFile {
     fn open_locked(&self, new: &Path) -> Result<File, Error> {
         let mut options = OpenOptions::new();
         // The file is emptied only after it is locked: until then another server may be writing it.
-        options.write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(safe_open_flags());
+        options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .custom_flags(safe_open_flags());
         for _ in 0..MAX_LOCK_ATTEMPTS {
-            let file =
-                options.open(new).map_err(|error| self.write_error("creating the new file", error))?;
+            let file = options
+                .open(new)
+                .map_err(|error| self.write_error("creating the new file", error))?;
             if !file
                 .metadata()
                 .map_err(|error| self.write_error("creating the new file", error))?
@@ -220,8 +232,11 @@ impl StateFile {
             }
             // Between opening and locking, another server may have renamed the new file. Then it is
             // the state file and must not be emptied.
-            if has_path(&file, new).map_err(|error| self.write_error("locking the new file", error))? {
-                file.set_len(0).map_err(|error| self.write_error("emptying the new file", error))?;
+            if has_path(&file, new)
+                .map_err(|error| self.write_error("locking the new file", error))?
+            {
+                file.set_len(0)
+                    .map_err(|error| self.write_error("emptying the new file", error))?;
                 file.set_permissions(Permissions::from_mode(FILE_MODE))
                     .map_err(|error| self.write_error("protecting the new file", error))?;
                 return Ok(file);

@@ -48,7 +48,10 @@ pub(in crate::scim) fn matches<E>(
 
 /// Returns the indexes of the few resources that can match, in the order of the set. Returns none
 /// if no hash index narrows the filter down.
-pub(in crate::scim) fn candidates(filter: &BoundFilter, resources: &ResourceSet) -> Option<Vec<u32>> {
+pub(in crate::scim) fn candidates(
+    filter: &BoundFilter,
+    resources: &ResourceSet,
+) -> Option<Vec<u32>> {
     match filter {
         BoundFilter::And(filters) | BoundFilter::ValuePath { filters, .. } => {
             let narrowed = filters.iter().filter_map(|filter| candidates(filter, resources));
@@ -204,7 +207,8 @@ impl QueryPlan<'_> {
                 Ok(intersection(rows, holders_with(elements, predicate, column)))
             }
             Self::ValuePath(elements, plan) => {
-                let matching = plan.evaluate(&BitSet::full(elements.element_count()), check_deadline)?;
+                let matching =
+                    plan.evaluate(&BitSet::full(elements.element_count()), check_deadline)?;
                 Ok(intersection(rows, elements.resources_with(&matching)))
             }
             Self::Scan(filter, resources) => scan(filter, resources, rows, check_deadline),
@@ -293,7 +297,8 @@ fn holders_with(elements: &ElementNumbers, predicate: &Predicate, column: &Colum
         elements.resources_with(&column.rows_with(&values, false))
     };
     if predicate.holds_without_value() {
-        let with_value = elements.resources_with(&column.rows_with(&BitSet::full(column.distinct_count()), false));
+        let with_value = elements
+            .resources_with(&column.rows_with(&BitSet::full(column.distinct_count()), false));
         matches.union_with(&difference(&BitSet::full(elements.resource_count()), &with_value));
     }
     matches

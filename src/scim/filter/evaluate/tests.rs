@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::scim::filter::evaluate::*;
 use crate::scim::filter::{Filter, FilterLimits};
-use crate::scim::{AttributeType, CustomAttributeDefinition, Discovery, PERSONIO_USER_SCHEMA, ResourceUrls};
+use crate::scim::{
+    AttributeType, CustomAttributeDefinition, Discovery, PERSONIO_USER_SCHEMA, ResourceUrls,
+};
 use crate::scim::{Resource, ResourceType};
 
 const FILTERS: &[&str] = &[
@@ -129,7 +131,11 @@ fn user_type(custom_attributes: &[CustomAttributeDefinition]) -> Arc<ResourceTyp
     discovery.compile_types().unwrap().user
 }
 
-fn custom_attribute(name: &str, kind: AttributeType, multi_valued: bool) -> CustomAttributeDefinition {
+fn custom_attribute(
+    name: &str,
+    kind: AttributeType,
+    multi_valued: bool,
+) -> CustomAttributeDefinition {
     CustomAttributeDefinition { name: name.to_owned(), attribute_type: kind, multi_valued }
 }
 

@@ -24,8 +24,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::directory::{HeldChangeSummary, LoadStatus, NextLoad, FinishedLoad, Snapshot};
-use crate::scim::{PERSONIO_USER_SCHEMA, ListQuery, PageRequest, SearchRequest};
+use crate::directory::{FinishedLoad, HeldChangeSummary, LoadStatus, NextLoad, Snapshot};
+use crate::scim::{ListQuery, PERSONIO_USER_SCHEMA, PageRequest, SearchRequest};
 use crate::server::handlers::health::Health;
 use crate::server::http_metrics::ClientActivity;
 use crate::server::{Error, State};

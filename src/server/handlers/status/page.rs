@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::directory::{HeldChangeSummary, NextLoad, LoadOutcome, FinishedLoad};
+use crate::directory::{FinishedLoad, HeldChangeSummary, LoadOutcome, NextLoad};
 use crate::server::handlers::health::{Health, HealthStatus};
 use crate::server::handlers::status::{
-    AttributeCoverage, STYLE, ServerReport, DisplayedSetting, SnapshotSummary, StatusReport,
+    AttributeCoverage, DisplayedSetting, STYLE, ServerReport, SnapshotSummary, StatusReport,
 };
 use crate::server::http_metrics::ClientActivity;
 
@@ -81,16 +81,16 @@ fn held_change(held: &HeldChangeSummary) -> Markup {
             h2.warn { "A change is held back" }
             p {
                 "For " (in_words(*since)) ": it would take something from " (losses.users) " of "
-                (losses.of) " users. The snapshot from before the change is still served. If the "
+                (losses.largest_total) " users. The snapshot from before the change is still served. If the "
                 "change is right, run " code { "personio-scim approve " (id) }
                 " on the machine of the server."
             }
             div.tiles {
                 @for (kind, number) in losses.kinds() {
-                    div { b { (number) } (kind.words()) }
+                    div { b { (number) } (kind.description()) }
                 }
-                @if losses.groups.gone > 0 {
-                    div { b { (losses.groups.gone) } "groups would disappear" }
+                @if losses.groups.disappeared > 0 {
+                    div { b { (losses.groups.disappeared) } "groups would disappear" }
                 }
                 @if losses.groups.renamed > 0 {
                     div { b { (losses.groups.renamed) } "groups would be renamed" }
@@ -114,9 +114,9 @@ fn users(report: &StatusReport) -> Markup {
             }
             @if let Some(loading) = &report.loads.current {
                 p.soft {
-                    "A load has been running for " (in_words(loading.since)) ": "
+                    "A load has been running for " (in_words(loading.elapsed)) ": "
                     (loading.progress)
-                    @if let Some(left) = loading.left { ", " (left) } "."
+                    @if let Some(left) = loading.remaining { ", " (left) } "."
                 }
             }
         }
@@ -236,9 +236,9 @@ fn load_table(loads: &[FinishedLoad]) -> Markup {
                     @for load in loads.iter().rev().take(MAX_LOADS_IN_TABLE) {
                         tr {
                             td.when data-label="began (UTC)" {
-                                (load.began.strftime("%Y-%m-%d %H:%M:%S"))
+                                (load.started_at.strftime("%Y-%m-%d %H:%M:%S"))
                             }
-                            td.number data-label="took" { (in_words(load.took)) }
+                            td.number data-label="took" { (in_words(load.duration)) }
                             td.number data-label="requests" { (load.requests) }
                             (outcome_cell(&load.outcome))
                         }
@@ -323,7 +323,7 @@ fn load_chart(loads: &[FinishedLoad]) -> Markup {
                 rect x=((first_bar + index) * 10 + 1) y=(CHART_HEIGHT - height) width="8"
                     height=(height) class=(OutcomeKind::of(&load.outcome).css_class()) {
                     title {
-                        (load.began.strftime("%H:%M:%S")) ": " (in_words(load.took)) ", "
+                        (load.started_at.strftime("%H:%M:%S")) ": " (in_words(load.duration)) ", "
                         (load.requests) " requests"
                     }
                 }
@@ -439,7 +439,7 @@ fn settings(settings: &[DisplayedSetting]) -> Markup {
             h2 { "Settings in force" }
             table {
                 tbody {
-                    @for Setting { name, value, is_chosen } in settings {
+                    @for DisplayedSetting { name, value, is_chosen } in settings {
                         tr {
                             td { code { (name) } }
                             td {

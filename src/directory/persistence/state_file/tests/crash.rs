@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::directory::persistence::state_file::Error;
-use crate::directory::persistence::state_file::tests::{state_file_at, folder_with_state, with_logged_warnings, file_names};
+use crate::directory::persistence::state_file::tests::{
+    file_names, folder_with_state, state_file_at, with_logged_warnings,
+};
 
 #[test]
 fn second_writer_gets_busy_while_the_first_holds_the_lock() {
@@ -61,7 +63,9 @@ fn writes_until_it_is_killed() {
         if !Path::new("to-be-killed").exists() {
             return;
         }
-        state_file_at(Path::new("state")).write(vec![round; 3_000_000 + usize::from(round)]).unwrap();
+        state_file_at(Path::new("state"))
+            .write(vec![round; 3_000_000 + usize::from(round)])
+            .unwrap();
     }
 }
 

@@ -271,7 +271,8 @@ fn file_with_a_wrong_length_is_refused_without_reading_it() {
     const TERABYTE: u64 = 1 << 40;
     let (_folder, path) = folder_with_state(b"content");
     let good = fs::read(&path).unwrap();
-    let lie = [&good[..34], &(TERABYTE - OVERHEAD_BYTES as u64).to_be_bytes(), &good[42..]].concat();
+    let lie =
+        [&good[..34], &(TERABYTE - OVERHEAD_BYTES as u64).to_be_bytes(), &good[42..]].concat();
     for (bytes, why) in [(good, "is not as long as its header says"), (lie, "is damaged")] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state");

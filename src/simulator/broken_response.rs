@@ -14,8 +14,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::simulator::answer::{SimulatedResponse, JSON, reason_phrase};
 use crate::simulator::listing::{empty_page, query_parameters};
+use crate::simulator::response::{JSON, SimulatedResponse, reason_phrase};
 
 /// Delay before a connection is closed, long enough for the earlier bytes to be sent.
 const FLUSH_DELAY: Duration = Duration::from_millis(20);

@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use crate::simulator::generate::career::Calendar;
-use crate::simulator::names::{SHIRT_SIZES, STREETS, TOWNS};
 use crate::simulator::random::Random;
+use crate::simulator::word_lists::{SHIRT_SIZES, STREETS, TOWNS};
 use crate::simulator::world::SimulatedCustomAttribute;
 
 pub(super) fn attributes(
@@ -16,7 +16,8 @@ pub(super) fn attributes(
     random: &mut Random,
 ) -> Vec<SimulatedCustomAttribute> {
     let birth = calendar.date_in_days(-random.between(17 * 365, 66 * 365));
-    let mut attributes = vec![standard_attribute("date_of_birth", None, "DATE", json!(birth.to_string()))];
+    let mut attributes =
+        vec![standard_attribute("date_of_birth", None, "DATE", json!(birth.to_string()))];
     if random.chance(60) {
         attributes.push(standard_attribute("private_phone", None, "STRING", json!(phone(random))));
     }
@@ -25,7 +26,12 @@ pub(super) fn attributes(
         attributes.push(standard_attribute("iban", Some("IBAN"), "STRING", json!(iban)));
     }
     if random.chance(40) {
-        attributes.push(standard_attribute("home_address", Some("Privatadresse"), "OBJECT", address(random)));
+        attributes.push(standard_attribute(
+            "home_address",
+            Some("Privatadresse"),
+            "OBJECT",
+            address(random),
+        ));
     }
     if random.chance(30) {
         let salary = 30_000 + 500 * random.below(200);
@@ -57,7 +63,12 @@ pub(super) fn attributes(
 }
 
 /// Creates an attribute that every account has.
-fn standard_attribute(id: &str, label: Option<&str>, kind: &str, value: Value) -> SimulatedCustomAttribute {
+fn standard_attribute(
+    id: &str,
+    label: Option<&str>,
+    kind: &str,
+    value: Value,
+) -> SimulatedCustomAttribute {
     SimulatedCustomAttribute {
         id: id.to_owned(),
         global_id: Some(id.to_owned()),

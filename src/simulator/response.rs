@@ -1,6 +1,6 @@
 //! Responses before they are sent, and the bodies of errors.
 //!
-//! `handle` adds the rate limit headers. `broken` creates the responses that are broken on purpose.
+//! `handle` adds the rate limit headers. `broken_response` creates the responses that are broken on purpose.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
@@ -95,7 +95,11 @@ impl PersonioProblem {
 }
 
 /// Creates the error response to a token request, whose body differs from that of other errors.
-pub(super) fn token_error_response(error: &str, description: &str, stamp: &ErrorContext) -> SimulatedResponse {
+pub(super) fn token_error_response(
+    error: &str,
+    description: &str,
+    stamp: &ErrorContext,
+) -> SimulatedResponse {
     let body = json!({
         "error": error,
         "error_description": description,

@@ -63,7 +63,7 @@ impl VersionStamps {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Parses the JSON of [`Stamps::to_json`].
+    /// Parses the JSON of [`VersionStamps::to_json`].
     #[must_use]
     pub fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()

@@ -1,8 +1,8 @@
 //! Endpoints of the look-up lists: org units, legal entities, workplaces, cost centres and jobs.
 
-use crate::simulator::answer::{SimulatedResponse, PersonioProblem};
 use crate::simulator::handle::EndpointContext;
 use crate::simulator::listing::{ListingParameters, query_parameters};
+use crate::simulator::response::{PersonioProblem, SimulatedResponse};
 use crate::simulator::world::{SimulatedLookupEntry, SimulatedOrgUnitType};
 
 /// Largest accepted value of `limit` for legal entities, as documented.
@@ -12,14 +12,25 @@ pub(super) const MAX_LEGAL_ENTITY_PAGE_SIZE: usize = 100;
 pub(super) const MAX_LOOKUP_PAGE_SIZE: usize = 50;
 
 /// Returns one page of a look-up list.
-pub(super) fn list(view: &EndpointContext<'_>, all: &[SimulatedLookupEntry], max_limit: usize) -> Result<SimulatedResponse, PersonioProblem> {
+pub(super) fn list(
+    view: &EndpointContext<'_>,
+    all: &[SimulatedLookupEntry],
+    max_limit: usize,
+) -> Result<SimulatedResponse, PersonioProblem> {
     let listing = ListingParameters::parse(view.path, view.query, &[], max_limit)?;
     let entries = all.iter().enumerate();
-    Ok(listing.page(entries, |named| view.wire.lookup_entry(named), view.wire.quirks, view.wire.base_url))
+    Ok(listing.page(
+        entries,
+        |named| view.wire.lookup_entry(named),
+        view.wire.quirks,
+        view.wire.base_url,
+    ))
 }
 
 /// Returns one page of departments or of teams.
-pub(super) fn list_org_units(view: &EndpointContext<'_>) -> Result<SimulatedResponse, PersonioProblem> {
+pub(super) fn list_org_units(
+    view: &EndpointContext<'_>,
+) -> Result<SimulatedResponse, PersonioProblem> {
     let listing = ListingParameters::parse(view.path, view.query, &["type"], MAX_LOOKUP_PAGE_SIZE)?;
     let kind = parse_org_unit_type(listing.parameter("type"))?;
     let unlisted = &view.wire.quirks.unlisted_org_units;
@@ -29,7 +40,10 @@ pub(super) fn list_org_units(view: &EndpointContext<'_>) -> Result<SimulatedResp
 }
 
 /// Returns a single department or team.
-pub(super) fn get_org_unit(view: &EndpointContext<'_>, id: &str) -> Result<SimulatedResponse, PersonioProblem> {
+pub(super) fn get_org_unit(
+    view: &EndpointContext<'_>,
+    id: &str,
+) -> Result<SimulatedResponse, PersonioProblem> {
     let kind = parse_org_unit_type(query_parameters(view.query).get("type").map(String::as_str))?;
     for unit in &view.world.org_units {
         if unit.unit_type == kind && unit.id == id {
