@@ -8,12 +8,15 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use personio_scim::scim::filter::{Filter, Limits};
-use personio_scim::scim::{Discovery, ListQuery, Locations, Paging, Resource, Resources, SearchRequest};
+use personio_scim::scim::filter::{Filter, FilterLimits};
+use personio_scim::scim::{
+    Discovery, ListQuery, PageRequest, Resource, ResourceSet, ResourceUrls, SearchRequest,
+};
 
-static USERS: LazyLock<Resources> = LazyLock::new(|| {
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
-    let kind = discovery.compiled().unwrap().user;
+static USERS: LazyLock<ResourceSet> = LazyLock::new(|| {
+    let discovery =
+        Discovery::new(&ResourceUrls::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
+    let kind = discovery.compile_types().unwrap().user;
     let users = [
         serde_json::json!({
             "id": "1",
@@ -26,17 +29,22 @@ static USERS: LazyLock<Resources> = LazyLock::new(|| {
         serde_json::json!({"id": "2", "title": [[], {}, 3], "emails": "none"}),
     ];
     let all = users.iter().map(|user| Arc::new(Resource::new(&kind, user).unwrap()));
-    Resources::new(&kind, all.collect())
+    ResourceSet::new(&kind, all.collect())
 });
 
 fuzz_target!(|text: &str| {
-    if let Ok(filter) = Filter::parse(text, Limits::default()) {
-        let limits = Limits { length: usize::MAX, depth: 50 };
+    if let Ok(filter) = Filter::parse(text, FilterLimits::default()) {
+        let limits = FilterLimits { max_bytes: usize::MAX, max_depth: 50 };
         assert_eq!(Filter::parse(&filter.to_string(), limits), Ok(filter));
     }
     let request = SearchRequest { filter: Some(text.to_owned()), ..SearchRequest::default() };
     let users = &*USERS;
-    if let Ok(query) = ListQuery::new(&request, &[users.resource_type()], Limits::default(), Paging::after(0, 10)) {
+    if let Ok(query) = ListQuery::new(
+        &request,
+        &[users.resource_type()],
+        FilterLimits::default(),
+        PageRequest::at_offset(0, 10),
+    ) {
         std::hint::black_box(query.select(&[users]).to_json());
     }
 });

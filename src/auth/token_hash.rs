@@ -51,7 +51,7 @@ impl Eq for TokenHash {}
 
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
+        f.write_str("TokenHash(…)")
     }
 }
 
@@ -79,6 +79,6 @@ mod tests {
         ] {
             assert!(TokenHash::from_hash(text).is_none(), "{text}");
         }
-        assert_eq!(format!("{token:?}"), "Token(…)");
+        assert_eq!(format!("{token:?}"), "TokenHash(…)");
     }
 }

@@ -49,7 +49,7 @@ struct TokenText(toml::Value);
 
 impl std::fmt::Debug for TokenText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Unquoted(…)")
+        f.write_str("TokenText(…)")
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) struct ConnectionState {
     pub(super) head_since: Cell<Option<Instant>>,
     /// Number of bytes of the body that were not passed on yet, if its length is known.
     body_left: Cell<Option<u64>>,
-    /// Waker of a reader that waits for permission to pass on bytes which have arrived. A reader for
-    /// which nothing has arrived is woken by the socket.
+    /// Waker of a reader that waits for permission to pass on bytes which have arrived. A reader
+    /// for which nothing has arrived is woken by the socket.
     reader_waker: RefCell<Option<Waker>>,
 }
 

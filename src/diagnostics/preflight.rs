@@ -93,8 +93,8 @@ struct Sample {
 }
 
 impl Preflight {
-    /// Creates a preflight. With `has_mass_change_guard` unset, a company whose persons mostly lack a status or
-    /// an e-mail address causes a warning instead of an error.
+    /// Creates a preflight. With `has_mass_change_guard` unset, a company whose persons mostly lack
+    /// a status or an e-mail address causes a warning instead of an error.
     #[must_use]
     pub fn new(
         client: PersonioClient,
@@ -208,7 +208,8 @@ impl Preflight {
         found
     }
 
-    /// Reads the employments of the first `requested_count` persons, and the names of the units in use.
+    /// Reads the employments of the first `requested_count` persons, and the names of the units in
+    /// use.
     async fn read_sample(&self, page: FirstPage, asked: usize) -> Sample {
         let asked = asked.min(page.persons.len());
         let reads = stream::iter(page.persons.iter().take(asked))

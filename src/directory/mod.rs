@@ -135,8 +135,8 @@ impl DirectoryInner {
         self.single_users.try_get_with_by_ref(&id, self.fetch_single(&id)).await
     }
 
-    /// Fetches one user from the source, as soon as fewer than [`MAX_CONCURRENT_SINGLE_FETCHES`] others are being
-    /// fetched.
+    /// Fetches one user from the source, as soon as fewer than [`MAX_CONCURRENT_SINGLE_FETCHES`]
+    /// others are being fetched.
     async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
         let Ok(Ok(_permit)) =
             timeout(self.freshness.refresh_wait, self.single_user_permits.acquire()).await
@@ -194,7 +194,7 @@ pub struct LoadStatus {
     pub elapsed: Duration,
 }
 
-/// State of the directory at one moment, as [`Directory::persistence`] returns it.
+/// State of the directory at one moment, as [`Directory::state`] returns it.
 #[derive(Debug, Clone)]
 pub struct DirectoryState {
     /// Snapshot that may be served, if any, and its age.

@@ -62,7 +62,7 @@ impl RefreshDebounce {
 
 impl Directory {
     /// Handles a webhook from the source. Returns at once; if something has changed, a load begins
-    /// after [`Freshness::refresh_debounce`](crate::directory::Freshness::soon).
+    /// after [`Freshness::refresh_debounce`](crate::directory::Freshness::refresh_debounce).
     ///
     /// # Errors
     /// Returns an error when the message cannot be parsed.

@@ -82,8 +82,8 @@ impl<'a> PreviousState<'a> {
 }
 
 impl Snapshot {
-    /// Creates the snapshot of a load that began at `load_started` on the monotonic clock. It is meant to
-    /// be published now: changes are dated to this moment.
+    /// Creates the snapshot of a load that began at `load_started` on the monotonic clock. It is
+    /// meant to be published now: changes are dated to this moment.
     ///
     /// # Errors
     /// Returns an error when a resource cannot be written as JSON.
@@ -132,8 +132,8 @@ impl Snapshot {
         Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
-    /// Returns a copy whose load began at `load_started` on the monotonic clock. It is used when a load
-    /// finds the same data as before.
+    /// Returns a copy whose load began at `load_started` on the monotonic clock. It is used when a
+    /// load finds the same data as before.
     pub(super) fn reloaded_at(&self, loaded: SignedDuration) -> Self {
         Self {
             schema_registry: Arc::clone(&self.schema_registry),
@@ -340,8 +340,8 @@ fn set_times<C: ResourceContent>(
     };
 }
 
-/// Returns the next time that clients can distinguish from `round_up_to_millisecond`. A changed resource must be
-/// newer than before, even after the system clock was set back.
+/// Returns the next time that clients can distinguish from `round_up_to_millisecond`. A changed
+/// resource must be newer than before, even after the system clock was set back.
 fn next_distinct_time(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
 }

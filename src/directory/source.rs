@@ -23,9 +23,9 @@ pub trait DirectorySource: Send + Sync + 'static {
         &'a self,
         progress: &'a LoadProgress,
     ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
-    /// Loads all users and groups, as [`DirectorySource::outcome`] does. If the result would be the same as
-    /// that of `restore_current`, the sync state of the current snapshot, [`LoadResult::Unchanged`] is returned and
-    /// nothing is mapped.
+    /// Loads all users and groups, as [`DirectorySource::load`] does. If the result would be the
+    /// same as that of `restore_current`, the sync state of the current snapshot,
+    /// [`LoadResult::Unchanged`] is returned and nothing is mapped.
     fn load_after<'a>(
         &'a self,
         progress: &'a LoadProgress,

@@ -3,8 +3,8 @@
 //!
 //! Personio's status decides. Dates decide in three cases: if the status is late during a change of
 //! employment, if the company configured a rule ([`MappingPolicy::active_before_start_days`],
-//! [`MappingPolicy::last_active_day`]), and between several employments. The results do not depend on the
-//! order in which Personio lists the employments.
+//! [`MappingPolicy::active_until`]), and between several employments. The results do not depend on
+//! the order in which Personio lists the employments.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -53,7 +53,7 @@ pub(crate) enum ActivityRule {
     BeforeStart,
     /// Withdrawn employment: its end is before its start, or before today while it is ONBOARDING.
     Withdrawn,
-    /// End of the activity, by [`MappingPolicy::last_active_day`].
+    /// End of the activity, by [`MappingPolicy::active_until`].
     ActiveUntil,
 }
 

@@ -1,8 +1,9 @@
 //! Client of Personio's API: persons, one person, employments, and the lists of the look-ups.
 //!
 //! Every request is authorised, rate-limited, limited in time and size, and retried if that can
-//! help. The public methods come first, then the listing loop ([`PersonioClient::list`]), then a single
-//! request ([`PersonioClient::attempt`]). Look-ups and the first page for `check` have their own files.
+//! help. The public methods come first, then the listing loop ([`PersonioClient::list`]), then a
+//! single request ([`PersonioClient::attempt`]). Look-ups and the first page for `check` have their
+//! own files.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

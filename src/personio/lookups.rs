@@ -5,8 +5,8 @@
 //! single units can be read. Units that are in use and have no name are therefore requested one by
 //! one, each once a day. While names cannot be read, earlier names stay.
 //!
-//! [`PersonioClient::look_up_names`] is the entry point; [`CachedLookup`] decides what to request, and the methods
-//! of [`PersonioClient`] at the end send the requests.
+//! [`PersonioClient::look_up_names`] is the entry point; [`CachedLookup`] decides what to request,
+//! and the methods of [`PersonioClient`] at the end send the requests.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -379,8 +379,8 @@ fn is_not_found(error: &Error) -> bool {
 }
 
 impl PersonioClient {
-    /// Restores `look_up_names` that an earlier run of this program has read, until they are read again.
-    /// A look-up that is running keeps its own names.
+    /// Restores `look_up_names` that an earlier run of this program has read, until they are read
+    /// again. A look-up that is running keeps its own names.
     pub fn restore_names(&self, names: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
             if let (Some(restored), Ok(mut lookup)) = (names.by_kind.get(&kind), lookup.try_lock())
@@ -390,8 +390,9 @@ impl PersonioClient {
         }
     }
 
-    /// Restores the names of `trusted` that have changed since. The next load reads their lists again,
-    /// since a wrong name would otherwise stay for a day. A look-up that is running is left alone.
+    /// Restores the names of `trusted` that have changed since. The next load reads their lists
+    /// again, since a wrong name would otherwise stay for a day. A look-up that is running is left
+    /// alone.
     pub fn restore_trusted_names(&self, trusted: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
             if let (Some(trusted), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock())
@@ -402,7 +403,8 @@ impl PersonioClient {
     }
 
     /// Reads the lists whose names have expired, so that a load does not wait for them. Failures
-    /// are not logged here: [`PersonioClient::look_up_names`] logs failures that affect names in use.
+    /// are not logged here: [`PersonioClient::look_up_names`] logs failures that affect names in
+    /// use.
     pub async fn prefetch_names(&self) {
         let no_ids = HashSet::new();
         let mut updates = Vec::new();

@@ -1,6 +1,6 @@
-//! Suggestion of a route for a path that has none. Clients are configured with another case, another
-//! version, the singular, or the base URL twice. The suggestion consists of the names of routes, and
-//! holds nothing of the request.
+//! Suggestion of a route for a path that has none. Clients are configured with another case,
+//! another version, the singular, or the base URL twice. The suggestion consists of the names of
+//! routes, and holds nothing of the request.
 
 use crate::server::{OptionalEndpoints, STATUS_PATH};
 use crate::spelling;

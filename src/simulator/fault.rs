@@ -1,7 +1,8 @@
 //! Failures on purpose, with the requests that they apply to.
 //!
 //! A request goes through the faults in the order in which they were added. The first fault that is
-//! due acts, and later faults do not count the request. `broken_response` writes the failures to the wire.
+//! due acts, and later faults do not count the request. `broken_response` writes the failures to
+//! the wire.
 
 use std::time::Duration;
 

@@ -10,7 +10,8 @@
 //!
 //! Reading order: `handle` (the steps of a request), `route`, the endpoints in `token`, `persons`
 //! and `lookups`, then `listing` (pages) and `wire` (JSON). `world` defines the data, and
-//! `generate` creates it. `options` holds the settings, and `fault` and `broken_response` the failures.
+//! `generate` creates it. `options` holds the settings, and `fault` and `broken_response` the
+//! failures.
 
 mod broken_response;
 mod cursor;

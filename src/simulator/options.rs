@@ -104,7 +104,7 @@ pub enum NextLinkForm {
     BareString,
     /// Object with a relative URL: `{"href": "/v2/…"}`.
     RelativeHref,
-    /// Object as in [`NextLinkForm::ObjectBuilder`], but `null` on the last page.
+    /// Object as in [`NextLinkForm::Object`], but `null` on the last page.
     NullOnLastPage,
     /// Object with a URL on the origin `https://evil.example`.
     OtherOrigin,

@@ -1,6 +1,7 @@
 //! Responses before they are sent, and the bodies of errors.
 //!
-//! `handle` adds the rate limit headers. `broken_response` creates the responses that are broken on purpose.
+//! `handle` adds the rate limit headers. `broken_response` creates the responses that are broken on
+//! purpose.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;

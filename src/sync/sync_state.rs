@@ -37,6 +37,6 @@ impl SyncState for MappedRecords {
 
 impl fmt::Debug for MappedRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remembered").finish_non_exhaustive()
+        f.debug_struct("MappedRecords").finish_non_exhaustive()
     }
 }

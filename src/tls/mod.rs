@@ -61,7 +61,7 @@ pub struct CertifiedKeyPair {
 
 impl fmt::Debug for CertifiedKeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("CertifiedKeyPair").field("files", &self.files).finish_non_exhaustive()
     }
 }
 

@@ -389,7 +389,8 @@ pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     panic!("never came true: {what}");
 }
 
-/// Time to live so short that the next list request starts a new load. See [`TestServer::reloaded`].
+/// Time to live so short that the next list request starts a new load. See
+/// [`TestServer::reloaded`].
 pub const SHORT_TTL: Duration = Duration::from_millis(20);
 /// Duration longer than the cool-down after a failed load.
 pub const AFTER_COOL_DOWN: Duration = Duration::from_secs(16);
@@ -415,7 +416,8 @@ pub fn metric_in(text: &str, name: &str) -> u64 {
 }
 
 impl TestServer {
-    /// Returns all users after one more load, which begins now. The time to live must be [`SHORT_TTL`].
+    /// Returns all users after one more load, which begins now. The time to live must be
+    /// [`SHORT_TTL`].
     pub async fn reloaded(&self) -> Vec<Value> {
         tokio::time::sleep(SHORT_TTL + Duration::from_millis(10)).await;
         self.all_users().await

@@ -179,8 +179,8 @@ async fn the_order_does_not_depend_on_the_upstream_order() {
     let bridge = setup.start_over(&upstream.uri(), simulator);
     let users = bridge.all_users().await;
     assert_eq!(users.iter().map(|user| user["id"].as_str().unwrap()).collect::<Vec<_>>(), expected);
-    // The server loads when it starts. On a busy machine that data is older than `SHORT_TTL` when the
-    // first request arrives, and the request causes another load. Each later request causes one
+    // The server loads when it starts. On a busy machine that data is older than `SHORT_TTL` when
+    // the first request arrives, and the request causes another load. Each later request causes one
     // load.
     let first = loads.load(Ordering::Relaxed);
     assert!((1..=2).contains(&first), "{first} loads for the start and one request");

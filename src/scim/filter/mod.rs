@@ -4,8 +4,8 @@
 //!
 //! 1. `parse` turns the text into a [`Filter`], a syntax tree. `display` turns it back into text.
 //! 2. `bind` resolves the names against a resource type and converts the values to the types of the
-//!    attributes. The result is a `BoundFilter`; `predicate` is its test of one value, and `datetime`
-//!    parses date-times.
+//!    attributes. The result is a `BoundFilter`; `predicate` is its test of one value, and
+//!    `datetime` parses date-times.
 //! 3. `BoundFilter::holds` tests one resource.
 //! 4. `evaluate` finds the matches in a whole set by indexes and columns.
 //!

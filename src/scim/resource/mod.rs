@@ -2,11 +2,11 @@
 //! their values. Responses are assembled from the JSON; filters and sorting read the values in it.
 //!
 //! - [`user`], [`group`], [`meta`]: the content of a resource, before it is encoded.
-//! - [`mod@encode`]: from content to JSON and offsets; [`shape`]: the part of the result that resources
-//!   of the same structure share.
+//! - [`mod@encode`]: from content to JSON and offsets; [`shape`]: the part of the result that
+//!   resources of the same structure share.
 //! - [`Resource`] and [`ResourceValue`], below: the encoded resource, and one value in it.
-//! - [`etag`], [`version_stamp`], [`urls`], [`number_order`]: versions, dates, addresses, and the order of
-//!   numbers.
+//! - [`etag`], [`version_stamp`], [`urls`], [`number_order`]: versions, dates, addresses, and the
+//!   order of numbers.
 
 pub(crate) mod encode;
 pub(crate) mod etag;

@@ -306,9 +306,9 @@ impl ResourceType {
         candidates.find(|&id| self.get(id).name.eq_ignore_ascii_case(name))
     }
 
-    /// Returns the attribute called `name` within `enclosing_multi_valued`, and moves `next` to the index after it.
-    /// The search begins at `next`: the members of a resource mostly come in the order of the
-    /// schema, so that the first comparison usually succeeds.
+    /// Returns the attribute called `name` within `enclosing_multi_valued`, and moves `next` to the
+    /// index after it. The search begins at `next`: the members of a resource mostly come in the
+    /// order of the schema, so that the first comparison usually succeeds.
     pub(in crate::scim) fn sub_attribute_from(
         &self,
         holder: AttributeId,

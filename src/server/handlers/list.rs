@@ -1,8 +1,8 @@
 //! Lists of users, of groups and of both, by the query string of a GET or by the SearchRequest of a
 //! POST (RFC 7644 §3.4.2, §3.4.3).
 //!
-//! A handler parses the request into a [`ListPageRequest`], pins the snapshot, has the query executor
-//! produce the page, and returns the response.
+//! A handler parses the request into a [`ListPageRequest`], pins the snapshot, has the query
+//! executor produce the page, and returns the response.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Generator of companies from a number of persons, a seed and a date.
 //!
 //! Equal arguments give an equal company. `tree` contains the reporting lines, `career` the
-//! employments, `changes` rare changes of a few persons, `personal_attributes` the personal attributes, and
-//! `ascii` the letters of e-mail addresses.
+//! employments, `changes` rare changes of a few persons, `personal_attributes` the personal
+//! attributes, and `ascii` the letters of e-mail addresses.
 
 mod ascii;
 mod career;
