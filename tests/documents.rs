@@ -104,9 +104,10 @@ fn the_dockerfile_has_a_stub_for_every_target() {
 fn every_setting_in_deploy_is_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let told = fs::read_to_string(root.join("docs/settings.md")).unwrap();
-    let files = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = files_below(&root.join("deploy"));
+    files.push(root.join("Dockerfile"));
     let mut count = 0;
-    for file in files.chain([root.join("Dockerfile")]) {
+    for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
         for setting in
@@ -117,6 +118,16 @@ fn every_setting_in_deploy_is_documented() {
         }
     }
     assert!(count > 15, "{count}");
+}
+
+/// Returns all files below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
 }
 
 #[test]

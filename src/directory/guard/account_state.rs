@@ -15,8 +15,8 @@ use crate::scim::{SchemaRegistry, User};
 /// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
 /// changes.
 type ValueHash = u32;
-/// Hash function with a random key for each process, so that nobody can choose two values with the
-/// same hash. The hashes are never stored.
+/// Hash function with a random key for each process, so that no attacker can choose two values with
+/// the same hash. The hashes are never stored.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 /// Hash of an absent value.
 const ABSENT: ValueHash = 0;
