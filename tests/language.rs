@@ -1,5 +1,10 @@
 //! Language of comments and documents, as CONTRIBUTING.md describes it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets something unexpected fails by panicking"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

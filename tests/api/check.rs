@@ -85,7 +85,7 @@ async fn check_of_a_working_personio_succeeds_with_few_reading_requests() {
         "{}",
         short.out
     );
-    for details in ["Status  ", "dynamic_777", "How person 1"] {
+    for details in ["Status  ", "dynamic_777", "Person 1 as it would be served"] {
         assert!(
             !short.out.contains(details) && ended.out.contains(details),
             "{details}: {}",

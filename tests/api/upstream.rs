@@ -195,7 +195,7 @@ async fn permanent_failures_are_not_retried_and_change_nothing() {
         (0, FaultAction::WrongJson, "cannot be read"),
         (0, FaultAction::HtmlError(200), "cannot be read"),
         (0, FaultAction::Oversized(17 << 20), "larger than"),
-        (0, FaultAction::EmptyListing, "no person at all"),
+        (0, FaultAction::EmptyListing, "contains no person"),
     ] {
         bridge.simulator.reset_history();
         bridge
