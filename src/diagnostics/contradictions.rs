@@ -22,11 +22,11 @@ struct Contradictions {
 }
 
 /// Returns the finding about the persons whose employments are known.
-pub(crate) fn contradictions_finding(people: &[DecodedRecord], rules: &DateRules<'_>) -> Finding {
+pub(crate) fn contradictions_finding(records: &[DecodedRecord], rules: &DateRules<'_>) -> Finding {
     let mut found = Contradictions::default();
     let mut read = 0;
-    for facts in people {
-        if let Some(employments) = &facts.employments {
+    for record in records {
+        if let Some(employments) = &record.employments {
             found.note(employments, rules);
             read += 1;
         }
@@ -120,7 +120,7 @@ mod tests {
     #[track_caller]
     fn check(policy: &MappingPolicy, employments: &[Value], expected: &str) {
         let rules = DateRules { policy, today: date(2026, 11, 23) };
-        let people: Vec<DecodedRecord> = employments
+        let records: Vec<DecodedRecord> = employments
             .iter()
             .map(|list| DecodedRecord {
                 person: serde_json::from_value(json!({"id": "7"})).unwrap(),
@@ -128,7 +128,7 @@ mod tests {
                     .then(|| serde_json::from_value(list.clone()).unwrap()),
             })
             .collect();
-        let finding = contradictions_finding(&people, &rules);
+        let finding = contradictions_finding(&records, &rules);
         assert_eq!(finding.description, expected);
         let is_fine = expected.contains("matches");
         assert_eq!(
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn contradictions_are_counted_by_person() {
         let default = MappingPolicy::default();
-        let chosen = MappingPolicy {
+        let with_rule = MappingPolicy {
             active_until: Some(ActiveUntil::TerminationDate),
             ..MappingPolicy::default()
         };
@@ -182,7 +182,7 @@ mod tests {
              days after the start date; 1 is still ACTIVE after the last working day",
         );
         check(
-            &chosen,
+            &with_rule,
             &[leaver("ACTIVE", "2026-11-22")],
             "employment status matches the dates of 1 person",
         );

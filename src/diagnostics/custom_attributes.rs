@@ -46,19 +46,19 @@ pub(crate) fn report_custom_attributes(
     policy: &MappingPolicy,
 ) -> Vec<CustomAttributeReport> {
     let mut by_id: BTreeMap<&str, CustomAttributeReport> = BTreeMap::new();
-    for head in persons.iter().flatten() {
-        let known = by_id.entry(&head.id).or_insert_with(|| CustomAttributeReport {
-            id: head.id.clone(),
+    for metadata in persons.iter().flatten() {
+        let known = by_id.entry(&metadata.id).or_insert_with(|| CustomAttributeReport {
+            id: metadata.id.clone(),
             global_id: None,
             label: None,
             value_type: None,
             present: 0,
             usage: CustomAttributeUse::Unused,
         });
-        fill(&mut known.global_id, &head.global_id);
-        fill(&mut known.label, &head.label);
-        fill(&mut known.value_type, &head.value_type);
-        known.present += usize::from(head.is_filled);
+        fill(&mut known.global_id, &metadata.global_id);
+        fill(&mut known.label, &metadata.label);
+        fill(&mut known.value_type, &metadata.value_type);
+        known.present += usize::from(metadata.is_filled);
     }
     let mut all: Vec<CustomAttributeReport> = by_id.into_values().collect();
     let ids: BTreeSet<String> = all.iter().map(|attribute| attribute.id.clone()).collect();
@@ -68,10 +68,10 @@ pub(crate) fn report_custom_attributes(
     all
 }
 
-/// Copies `seen` to `known`, unless `known` has a value.
-fn fill(known: &mut Option<String>, seen: &Option<String>) {
+/// Copies `reported` to `known`, unless `known` has a value.
+fn fill(known: &mut Option<String>, reported: &Option<String>) {
     if known.is_none() {
-        known.clone_from(seen);
+        known.clone_from(reported);
     }
 }
 
@@ -124,12 +124,12 @@ impl CustomAttributeReport {
     }
 }
 
-/// Returns a finding for each custom attribute that the mapping file names. `seen` contains the
+/// Returns a finding for each custom attribute that the mapping file names. `reported` contains the
 /// custom attributes of `persons`.
 pub(crate) fn mapping_findings(
     policy: &MappingPolicy,
     attributes: &ExtensionMapper,
-    seen: &[CustomAttributeReport],
+    reported: &[CustomAttributeReport],
     persons: &[Person],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -138,7 +138,7 @@ pub(crate) fn mapping_findings(
         for person in persons {
             count += usize::from(attributes.employee_number(person, id).is_some());
         }
-        findings.push(finding(id, "employeeNumber", find(seen, id), count, persons.len()));
+        findings.push(finding(id, "employeeNumber", find(reported, id), count, persons.len()));
     }
     for custom in &policy.custom_attributes {
         let CustomAttributePolicy { id, definition: attribute } = custom;
@@ -146,16 +146,16 @@ pub(crate) fn mapping_findings(
         for person in persons {
             count += usize::from(attributes.custom_value(person, custom).is_some());
         }
-        findings.push(finding(id, &attribute.name, find(seen, id), count, persons.len()));
+        findings.push(finding(id, &attribute.name, find(reported, id), count, persons.len()));
     }
     findings
 }
 
 /// Returns the attribute with this id, or else the one with this global id.
-fn find<'a>(seen: &'a [CustomAttributeReport], id: &str) -> Option<&'a CustomAttributeReport> {
-    match seen.iter().find(|attribute| attribute.id == id) {
+fn find<'a>(reported: &'a [CustomAttributeReport], id: &str) -> Option<&'a CustomAttributeReport> {
+    match reported.iter().find(|attribute| attribute.id == id) {
         Some(attribute) => Some(attribute),
-        None => seen.iter().find(|attribute| attribute.has_id(id)),
+        None => reported.iter().find(|attribute| attribute.has_id(id)),
     }
 }
 

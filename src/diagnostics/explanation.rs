@@ -75,13 +75,13 @@ enum SourceValues {
 /// Returns every value of `user` with its source, in the order of the resource.
 pub(crate) fn explain_user(
     user: &User,
-    made: &ExplanationInput<'_>,
+    input: &ExplanationInput<'_>,
 ) -> Result<Vec<AttributeExplanation>, serde_json::Error> {
     let mut leaves = Vec::new();
     collect_leaves("", &serde_json::to_value(user)?, &mut leaves);
     let mut explained = Vec::with_capacity(leaves.len());
     for (attribute, value) in leaves {
-        explained.push(explain_value(attribute, value, made));
+        explained.push(explain_value(attribute, value, input));
     }
     Ok(explained)
 }
@@ -89,9 +89,9 @@ pub(crate) fn explain_user(
 fn explain_value(
     attribute: String,
     value: Value,
-    made: &ExplanationInput<'_>,
+    input: &ExplanationInput<'_>,
 ) -> AttributeExplanation {
-    let sources = made.possible_sources(&attribute);
+    let sources = input.possible_sources(&attribute);
     let Some(source) = sources.into_iter().find(|source| source.yields(&value)) else {
         // A value without a known source is masked completely.
         return AttributeExplanation {
@@ -101,12 +101,12 @@ fn explain_value(
             sensitivity: Sensitivity::SmallSet,
         };
     };
-    let nature = match source.values {
+    let sensitivity = match source.values {
         SourceValues::Fixed(_) => Sensitivity::Fixed,
         SourceValues::LargeSet(_) | SourceValues::Computed => Sensitivity::LargeSet,
         SourceValues::SmallSet(_) => Sensitivity::SmallSet,
     };
-    AttributeExplanation { attribute, value, source: Some(source.name), sensitivity: nature }
+    AttributeExplanation { attribute, value, source: Some(source.name), sensitivity }
 }
 
 impl ValueSource {
@@ -336,8 +336,8 @@ impl ExplanationInput<'_> {
         match name {
             "value" => vec![large_set_source(source, group_ids(&units))],
             "$ref" => {
-                let locations = self.context.urls;
-                let addresses = units.iter().map(|unit| locations.group(&unit.group_id));
+                let urls = self.context.urls;
+                let addresses = units.iter().map(|unit| urls.group(&unit.group_id));
                 vec![large_set_source(&format!("the public URL and {source}"), addresses)]
             }
             "display" => {

@@ -66,8 +66,8 @@ pub(crate) fn format_person_count(count: usize) -> String {
 
 /// Returns the finding about the token. `credential` contains the names of the settings that hold
 /// the credential, as the operator gave them.
-pub(crate) fn token_finding(signed_in: &Result<TokenInfo, Error>, credential: &str) -> Finding {
-    match signed_in {
+pub(crate) fn token_finding(token: &Result<TokenInfo, Error>, credential: &str) -> Finding {
+    match token {
         Ok(TokenInfo { lifetime, scopes }) => {
             let time = match lifetime.map(SignedDuration::try_from) {
                 Some(Ok(lifetime)) => format!("for {lifetime:#}"),
@@ -107,7 +107,7 @@ pub(crate) fn persons_finding(
             "persons can be read, but Personio returns none".to_owned(),
             format!("{CREDENTIAL_SETTINGS_PAGE} choose the persons that the credential may read."),
         ),
-        Ok(FirstPage { persons, has_more_pages: is_followed, .. }) => {
+        Ok(FirstPage { persons, has_more_pages, .. }) => {
             let what = match counted {
                 Ok(PersonCount::Exactly(count)) => {
                     format!("{} can be read", self::format_person_count(*count))
@@ -115,7 +115,7 @@ pub(crate) fn persons_finding(
                 Ok(PersonCount::MoreThan(count)) => {
                     format!("more than {} can be read", self::format_person_count(*count))
                 }
-                Err(_) if *is_followed => {
+                Err(_) if *has_more_pages => {
                     let persons = self::format_person_count(persons.len());
                     format!("the {persons} of the first page can be read, and there are more")
                 }
@@ -142,11 +142,15 @@ pub(crate) fn page_size_finding(counted: &Result<PersonCount, Error>) -> Option<
     ))
 }
 
-/// Returns the finding about the employments. `asked` is the number of persons whose employments
+/// Returns the finding about the employments. `requested_count` is the number of persons whose employments
 /// were requested; `is_sample` is true when there are more persons.
-pub(crate) fn employments_finding(asked: usize, is_sample: bool, failures: &[Error]) -> Finding {
+pub(crate) fn employments_finding(
+    requested_count: usize,
+    is_sample: bool,
+    failures: &[Error],
+) -> Finding {
     let sample = if is_sample { " (a sample)" } else { "" };
-    let persons = format_person_count(asked);
+    let persons = format_person_count(requested_count);
     let Some(error) = failures.first() else {
         let what = format!("the employments of {persons}{sample} can be read");
         return Finding::pass("employments", what);
@@ -156,7 +160,7 @@ pub(crate) fn employments_finding(asked: usize, is_sample: bool, failures: &[Err
     let remedy =
         remedy_for_error(error, "read persons with their employments (personio:persons:read)");
     // A first load fails when the employments of more than half of the persons are unreadable.
-    if failures.len() * 2 > asked {
+    if failures.len() * 2 > requested_count {
         return Finding::failure("employments", what, remedy);
     }
     Finding::warning("employments", what, remedy)
@@ -283,9 +287,9 @@ fn remedy_for_disabled_endpoint(unit: &str) -> String {
 }
 
 /// Returns the finding about the attributes that most companies use and that no person has.
-pub(crate) fn attributes_finding(presence: &[Coverage]) -> Finding {
+pub(crate) fn attributes_finding(coverage: &[Coverage]) -> Finding {
     let mut missing = Vec::new();
-    for it in presence {
+    for it in coverage {
         if it.is_usual && it.present == 0 && it.total > 0 {
             missing.push(it.attribute);
         }
@@ -302,23 +306,23 @@ pub(crate) fn attributes_finding(presence: &[Coverage]) -> Finding {
 }
 
 /// Returns the finding about the users that a server would serve. `counted` is the number of all
-/// persons; `people` are the persons of the first page.
+/// persons; `records` are the persons of the first page.
 pub(crate) fn serve_finding(
-    people: &[DecodedRecord],
+    records: &[DecodedRecord],
     counted: &Result<PersonCount, Error>,
     rules: &DateRules<'_>,
-    is_bound: bool,
+    has_mass_change_guard: bool,
 ) -> Finding {
-    if let Some(finding) = incomplete(people, rules, is_bound) {
+    if let Some(finding) = incomplete(records, rules, has_mass_change_guard) {
         return finding;
     }
-    let mut served = Vec::with_capacity(people.len());
-    for facts in people {
-        if !rules.policy.require_email || facts.person.email.is_some() {
-            served.push(PersonHeader::from_person(&facts.person));
+    let mut served = Vec::with_capacity(records.len());
+    for record in records {
+        if !rules.policy.require_email || record.person.email.is_some() {
+            served.push(PersonHeader::from_person(&record.person));
         }
     }
-    let (all, left_out) = (people.len(), people.len() - served.len());
+    let (all, left_out) = (records.len(), records.len() - served.len());
     if served.is_empty() {
         let persons = format_person_count(all);
         let what =
@@ -349,15 +353,19 @@ pub(crate) fn serve_finding(
 }
 
 /// Returns a finding if most persons lack a status or an e-mail address.
-fn incomplete(people: &[DecodedRecord], rules: &DateRules<'_>, is_bound: bool) -> Option<Finding> {
-    let mut lacks = CompletenessCheck::default();
-    for facts in people {
-        lacks.count_person(facts, rules);
+fn incomplete(
+    records: &[DecodedRecord],
+    rules: &DateRules<'_>,
+    has_mass_change_guard: bool,
+) -> Option<Finding> {
+    let mut completeness = CompletenessCheck::default();
+    for record in records {
+        completeness.count_person(record, rules);
     }
-    let flaw = lacks.error()?.to_string();
-    let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
+    let error = completeness.error()?.to_string();
+    let (what, remedy) = error.split_once(": ").unwrap_or((&error, ""));
     let (what, remedy) = (what.to_owned(), capitalise(remedy));
-    if is_bound {
+    if has_mass_change_guard {
         return Some(Finding::failure("serve", what, remedy));
     }
     Some(Finding::warning("serve", what, remedy))
@@ -375,9 +383,9 @@ pub(crate) fn replace_if_blocked(serve: Finding, others: &[Finding]) -> Finding 
 }
 
 /// Returns the finding about the rate limits that Personio advertises.
-pub(crate) fn limits_finding(told: &[AdvertisedLimit]) -> Finding {
+pub(crate) fn limits_finding(advertised: &[AdvertisedLimit]) -> Finding {
     let mut lowest: Option<&AdvertisedLimit> = None;
-    for limit in told {
+    for limit in advertised {
         match lowest {
             Some(lowest) if lowest.per_second <= limit.per_second => {}
             Some(_) | None => lowest = Some(limit),
@@ -387,7 +395,7 @@ pub(crate) fn limits_finding(told: &[AdvertisedLimit]) -> Finding {
         let what = "Personio advertises no rate limits; a server starts slowly and adapts its rate";
         return Finding::pass("limits", what.to_owned());
     };
-    let endpoints = match told.len() {
+    let endpoints = match advertised.len() {
         1 => "1 endpoint advertises a rate limit".to_owned(),
         count => format!("{count} endpoints advertise a rate limit; the lowest"),
     };

@@ -77,16 +77,12 @@ pub(crate) struct ExtensionMapper {
 
 impl ExtensionMapper {
     pub(crate) fn new(policy: &MappingPolicy) -> Self {
-        let mut named: Vec<(Arc<str>, CustomAttributePolicy)> =
+        let mut custom_attributes: Vec<(Arc<str>, CustomAttributePolicy)> =
             Vec::with_capacity(policy.custom_attributes.len());
         for custom in &policy.custom_attributes {
-            named.push((custom.definition.name.as_str().into(), custom.clone()));
+            custom_attributes.push((custom.definition.name.as_str().into(), custom.clone()));
         }
-        Self {
-            names: AttributeNames::default(),
-            custom_attributes: named,
-            warned_ids: Mutex::default(),
-        }
+        Self { names: AttributeNames::default(), custom_attributes, warned_ids: Mutex::default() }
     }
 
     /// Returns the extension attributes of one person.

@@ -97,22 +97,22 @@ fn membership(kind: GroupKind, unit: &str, context: &MappingContext<'_>) -> Grou
 }
 
 /// Returns the groups of all users, ordered by kind and id. The members have the order of `users`.
-pub(crate) fn build_groups(users: &[User], locations: &ResourceUrls) -> Vec<Group> {
+pub(crate) fn build_groups(users: &[User], urls: &ResourceUrls) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indexes: HashMap<&str, usize> = HashMap::new();
     for user in users {
         for membership in &user.groups {
-            let place = *places.entry(&membership.value).or_insert_with(|| {
+            let index = *indexes.entry(&membership.value).or_insert_with(|| {
                 groups.push(Group {
                     id: membership.value.clone(),
                     external_id: split_group_id(&membership.value).1.to_owned(),
                     display_name: membership.display.clone(),
                     members: Vec::new(),
-                    meta: ResourceMeta::of_group(locations.group(&membership.value)),
+                    meta: ResourceMeta::of_group(urls.group(&membership.value)),
                 });
                 groups.len() - 1
             });
-            if let Some(group) = groups.get_mut(place) {
+            if let Some(group) = groups.get_mut(index) {
                 group.members.push(GroupMember {
                     value: user.id.clone(),
                     reference: user.meta.location.clone(),

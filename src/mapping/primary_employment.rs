@@ -42,7 +42,7 @@ pub(crate) enum EmploymentState {
     Active,
 }
 
-/// Rule that decided a [`ActivityDecision`].
+/// Rule that decided an [`ActivityDecision`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActivityRule {
     /// Status in Personio, without a date.
@@ -87,7 +87,7 @@ impl<'p> DateRules<'p> {
         employments: &'e [Employment],
     ) -> PrimaryEmployment<'e> {
         let employment = self.primary_employment(employments);
-        let standing = match employment {
+        let activity = match employment {
             // Without a readable status of the employment, the status of the person decides:
             // Personio derives it from the employment.
             Some(own) => self.decide_activity(
@@ -97,7 +97,7 @@ impl<'p> DateRules<'p> {
             ),
             None => self.decide_without_employment(person.status.as_ref()),
         };
-        PrimaryEmployment { employment, activity: standing }
+        PrimaryEmployment { employment, activity }
     }
 
     /// Returns the employment with the highest state. Of several, it is the one with the latest
@@ -185,7 +185,7 @@ impl<'p> DateRules<'p> {
         }
     }
 
-    /// Returns the standing of an employment with the status ONBOARDING.
+    /// Decides the activity for an employment with the status ONBOARDING.
     fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> ActivityDecision {
         if was_withdrawn(employment) || end_dates(employment).any(|end| end < self.today) {
             return ActivityDecision::new(
@@ -328,7 +328,7 @@ fn was_withdrawn(employment: &Employment) -> bool {
     end_dates(employment).any(|end| end < start)
 }
 
-/// Reports whether each day between `last_day` and `start` is a Saturday or Sunday.
+/// Reports whether each day between `end` and `start` is a Saturday or Sunday.
 fn has_only_weekend_between(end: Date, start: Date) -> bool {
     let mut day = end;
     while let Ok(next) = day.tomorrow() {
