@@ -90,7 +90,7 @@ impl Snapshot {
     pub fn new(
         load: LoadedDirectory,
         earlier: PreviousState<'_>,
-        loaded: SignedDuration,
+        load_started: SignedDuration,
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let types = &load.schema_registry.types;
@@ -121,7 +121,7 @@ impl Snapshot {
             defects: load.defects,
             without_lookup_name: load.without_lookup_name,
             unverified: load.unverified,
-            load_started: loaded,
+            load_started,
             valid_during: load.valid_during,
             digest,
         })
@@ -134,7 +134,7 @@ impl Snapshot {
 
     /// Returns a copy whose load began at `load_started` on the monotonic clock. It is used when a
     /// load finds the same data as before.
-    pub(super) fn reloaded_at(&self, loaded: SignedDuration) -> Self {
+    pub(super) fn reloaded_at(&self, load_started: SignedDuration) -> Self {
         Self {
             schema_registry: Arc::clone(&self.schema_registry),
             users: Arc::clone(&self.users),
@@ -144,7 +144,7 @@ impl Snapshot {
             defects: self.defects.clone(),
             without_lookup_name: self.without_lookup_name,
             unverified: self.unverified.clone(),
-            load_started: loaded,
+            load_started,
             valid_during: self.valid_during.clone(),
             digest: self.digest,
         }
@@ -159,7 +159,7 @@ impl Snapshot {
     /// Creates the snapshot of a single load, for a command that does not serve.
     ///
     /// # Errors
-    /// Returns the flaw of a load that is incomplete, unless `max_change` sets no limit, or an
+    /// Returns the error of the completeness check, unless `max_change` sets no limit, or an
     /// error when a resource cannot be written as JSON.
     pub fn of_single_load(
         mut load: LoadedDirectory,
@@ -167,9 +167,9 @@ impl Snapshot {
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         if max_change.is_limited()
-            && let Some(flaw) = load.completeness_error.take()
+            && let Some(error) = load.completeness_error.take()
         {
-            return Err(flaw);
+            return Err(error);
         }
         Self::new(load, PreviousState::Unknown, SignedDuration::ZERO, clock)
     }
@@ -340,7 +340,7 @@ fn set_times<C: ResourceContent>(
     };
 }
 
-/// Returns the next time that clients can distinguish from `round_up_to_millisecond`. A changed
+/// Returns the next time that clients can distinguish from `moment`. A changed
 /// resource must be newer than before, even after the system clock was set back.
 fn next_distinct_time(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
@@ -423,28 +423,32 @@ mod tests {
         }
     }
 
-    fn made(
-        vocabulary: &Arc<SchemaRegistry>,
+    fn new_snapshot(
+        schema_registry: &Arc<SchemaRegistry>,
         users: Vec<User>,
         groups: Vec<Group>,
         earlier: PreviousState<'_>,
     ) -> Snapshot {
-        let load =
-            LoadedDirectory { users, groups, ..LoadedDirectory::empty(Arc::clone(vocabulary)) };
+        let load = LoadedDirectory {
+            users,
+            groups,
+            ..LoadedDirectory::empty(Arc::clone(schema_registry))
+        };
         Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
     }
 
     #[test]
     fn unchanged_resources_share_the_earlier_set() {
-        let words = schema_registry();
+        let registry = schema_registry();
         let users = || vec![user("10", "a"), user("9", "b"), user("x", "c")];
-        let first = made(&words, users(), vec![group("g")], PreviousState::Unknown);
+        let first = new_snapshot(&registry, users(), vec![group("g")], PreviousState::Unknown);
         let ids: Vec<_> = first.users().all().iter().map(|user| user.id()).collect();
         assert_eq!(ids, ["9", "10", "x"]);
 
-        let mut turned = users();
-        turned.reverse();
-        let same = made(&words, turned, vec![group("g")], PreviousState::Snapshot(&first));
+        let mut reversed = users();
+        reversed.reverse();
+        let same =
+            new_snapshot(&registry, reversed, vec![group("g")], PreviousState::Snapshot(&first));
         assert!(ptr::eq(same.users(), first.users()) && ptr::eq(same.groups(), first.groups()));
         assert_eq!(same.digest(), first.digest());
 
@@ -459,24 +463,31 @@ mod tests {
             (users(), vec![group("h")], true),
             (users(), Vec::new(), true),
         ] {
-            let other = made(&words, users, groups, PreviousState::Snapshot(&same));
+            let other = new_snapshot(&registry, users, groups, PreviousState::Snapshot(&same));
             assert_eq!(ptr::eq(other.users(), first.users()), are_users_same);
             assert_eq!(ptr::eq(other.groups(), first.groups()), !are_users_same);
             assert_ne!(other.digest(), first.digest());
             for user in other.users().all() {
-                let is_kept = first
+                let is_reused = first
                     .users()
                     .find(&user.id())
                     .is_some_and(|earlier| Arc::ptr_eq(earlier, user));
                 assert_eq!(
-                    is_kept,
+                    is_reused,
                     !matches!(&*user.text("title").unwrap(), "d") && user.id() != "y"
                 );
             }
         }
-        let another =
-            made(&schema_registry(), users(), vec![group("g")], PreviousState::Snapshot(&first));
-        assert!(!ptr::eq(another.users(), first.users()), "another vocabulary has other types");
+        let another = new_snapshot(
+            &schema_registry(),
+            users(),
+            vec![group("g")],
+            PreviousState::Snapshot(&first),
+        );
+        assert!(
+            !ptr::eq(another.users(), first.users()),
+            "another schema registry has other types"
+        );
         assert_eq!(another.digest(), first.digest());
     }
 }

@@ -13,7 +13,7 @@ const KIND_COUNT: usize = ChangeKind::ALL.len();
 
 /// Kind of change that takes something from a user, or gives something that may open access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`Kind::words` says what each is")]
+#[expect(missing_docs, reason = "`ChangeKind::description` describes each")]
 pub enum ChangeKind {
     Disappeared,
     Deactivated,
@@ -312,14 +312,27 @@ impl Losses {
 
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} users would lose something", self.users, self.largest_total)?;
-        for (place, (kind, number)) in self.kinds().enumerate() {
-            let mark = if place == 0 { ':' } else { ',' };
-            write!(f, "{mark} {number} {}", kind.description())?;
+        let Self { largest_total, smallest_total, users, groups, .. } = self;
+        let mut kinds = self.kinds();
+        let mut separator = ':';
+        if *users > 0 {
+            write!(f, "{users} of {largest_total} users would lose something")?;
+        } else if let Some((kind, number)) = kinds.next() {
+            write!(f, "{number} of {smallest_total} users {}", kind.description())?;
+            separator = ',';
+        } else {
+            f.write_str("no user would lose something")?;
         }
-        let GroupLosses { total: of, disappeared: gone, renamed } = self.groups;
-        if gone + renamed > 0 {
-            write!(f, "; of {of} groups {gone} would disappear and {renamed} would have ")?;
+        for (kind, number) in kinds {
+            write!(f, "{separator} {number} {}", kind.description())?;
+            separator = ',';
+        }
+        let GroupLosses { total, disappeared, renamed } = groups;
+        if disappeared + renamed > 0 {
+            write!(
+                f,
+                "; of {total} groups {disappeared} would disappear and {renamed} would have "
+            )?;
             f.write_str("another name")?;
         }
         Ok(())
@@ -388,7 +401,7 @@ mod tests {
                 expected,
                 "{kind:?}: {count} of {of}"
             );
-            assert_eq!(found.users, 0, "who gains loses nothing");
+            assert_eq!(found.users, 0, "a gain is no loss");
         }
     }
 
@@ -420,7 +433,17 @@ mod tests {
             "41 of 60 users would lose something: 40 would disappear, 1 would have no department, \
              1 would leave a group; of 4 groups 1 would disappear and 0 would have another name"
         );
+        let mut gains = losses(500, 120, ChangeKind::New);
+        assert_eq!(gains.to_string(), "120 of 500 users would be new");
+        gains.count(set_of(&[ChangeKind::Activated]));
+        assert_eq!(gains.to_string(), "1 of 500 users would become active, 120 would be new");
+        let groups = GroupLosses { total: 40, disappeared: 11, renamed: 0 };
+        assert_eq!(
+            Losses { groups, ..losses(60, 0, ChangeKind::New) }.to_string(),
+            "no user would lose something; of 40 groups 11 would disappear and 0 would have \
+             another name"
+        );
         let kinds: Vec<usize> = ChangeKind::ALL.iter().map(|kind| *kind as usize).collect();
-        assert_eq!(kinds, (0..KIND_COUNT).collect::<Vec<_>>(), "each has its place");
+        assert_eq!(kinds, (0..KIND_COUNT).collect::<Vec<_>>(), "each kind has its index");
     }
 }
