@@ -24,14 +24,14 @@ struct Contradictions {
 /// Returns the finding about the persons whose employments are known.
 pub(crate) fn contradictions_finding(records: &[DecodedRecord], rules: &DateRules<'_>) -> Finding {
     let mut found = Contradictions::default();
-    let mut read = 0;
+    let mut person_count = 0;
     for record in records {
         if let Some(employments) = &record.employments {
             found.note(employments, rules);
-            read += 1;
+            person_count += 1;
         }
     }
-    found.to_finding(read)
+    found.to_finding(person_count)
 }
 
 impl Contradictions {
@@ -52,22 +52,23 @@ impl Contradictions {
         }
     }
 
-    fn to_finding(&self, read: usize) -> Finding {
-        let mut what = Vec::new();
+    fn to_finding(&self, person_count: usize) -> Finding {
+        let mut parts = Vec::new();
         let mut remedies = vec!["Correct status and dates in Personio."];
         if self.active_before_start > 0 {
             let count = self.active_before_start;
-            what.push(format!("{} ACTIVE before the start date", format_count_with_verb(count)));
+            parts.push(format!("{} ACTIVE before the start date", format_count_with_verb(count)));
         }
         if self.onboarding_long_after_start > 0 {
             let persons = format_count_with_verb(self.onboarding_long_after_start);
-            what.push(format!(
-                "{persons} still ONBOARDING more than {MAX_DAYS_ONBOARDING_AFTER_START} days after the start date"
+            parts.push(format!(
+                "{persons} still ONBOARDING more than {MAX_DAYS_ONBOARDING_AFTER_START} days after \
+                 the start date"
             ));
         }
         if self.active_after_last_working_day > 0 {
             let count = self.active_after_last_working_day;
-            what.push(format!(
+            parts.push(format!(
                 "{} still ACTIVE after the last working day",
                 format_count_with_verb(count)
             ));
@@ -76,13 +77,15 @@ impl Contradictions {
                  working day.",
             );
         }
-        if what.is_empty() {
-            let what =
-                format!("employment status matches the dates of {}", format_person_count(read));
-            return Finding::pass("dates", what);
+        if parts.is_empty() {
+            let description = format!(
+                "employment status matches the dates of {}",
+                format_person_count(person_count)
+            );
+            return Finding::pass("dates", description);
         }
-        let what = format!("of {}, {}", format_person_count(read), what.join("; "));
-        Finding::warning("dates", what, remedies.join(" "))
+        let description = format!("of {}, {}", format_person_count(person_count), parts.join("; "));
+        Finding::warning("dates", description, remedies.join(" "))
     }
 }
 

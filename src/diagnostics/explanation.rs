@@ -125,12 +125,12 @@ pub(crate) fn collect_leaves(name: &str, value: &Value, leaves: &mut Vec<(String
     match value {
         Value::Object(members) => {
             for (member, value) in members {
-                let between = match name {
+                let separator = match name {
                     "" => "",
                     scim::ENTERPRISE_USER_SCHEMA | scim::PERSONIO_USER_SCHEMA => ":",
                     _ => ".",
                 };
-                collect_leaves(&format!("{name}{between}{member}"), value, leaves);
+                collect_leaves(&format!("{name}{separator}{member}"), value, leaves);
             }
         }
         Value::Array(values) => {
@@ -173,8 +173,8 @@ fn date_source(name: &str, date: Option<Date>) -> ValueSource {
     large_set_source(name, date.map(|date| date.to_string()))
 }
 
-fn moment(name: &str, moment: Option<Timestamp>) -> ValueSource {
-    large_set_source(name, moment.map(format_timestamp))
+fn timestamp_source(name: &str, timestamp: Option<Timestamp>) -> ValueSource {
+    large_set_source(name, timestamp.map(format_timestamp))
 }
 
 /// Returns the name of an attribute within the schema `urn`, if it belongs to that schema.
@@ -190,8 +190,8 @@ struct Unit<'e> {
 }
 
 impl<'e> Unit<'e> {
-    fn new(kind: LookupKind, word: &str, id: &'e str) -> Self {
-        Self { kind, id, group_id: format!("{word}-{id}") }
+    fn new(kind: LookupKind, prefix: &str, id: &'e str) -> Self {
+        Self { kind, id, group_id: format!("{prefix}-{id}") }
     }
 }
 
@@ -309,11 +309,11 @@ impl ExplanationInput<'_> {
         let person = self.person;
         match name {
             "resourceType" => vec![fixed_source(["User"])],
-            "created" => vec![moment("person.created_at", person.created_at)],
+            "created" => vec![timestamp_source("person.created_at", person.created_at)],
             "lastModified" => {
-                let mut sources = vec![moment("person.updated_at", person.updated_at)];
+                let mut sources = vec![timestamp_source("person.updated_at", person.updated_at)];
                 if let Some(employment) = self.employment {
-                    sources.push(moment("employment.updated_at", employment.updated_at));
+                    sources.push(timestamp_source("employment.updated_at", employment.updated_at));
                 }
                 sources
             }
@@ -474,9 +474,9 @@ impl ExplanationInput<'_> {
         names
     }
 
-    fn unit_source(&self, kind: LookupKind, word: &str) -> ValueSource {
-        let id = self.employment.and_then(|employment| unit_id(employment, word));
-        self.lookup_source(kind, &format!("org_units of type {}", word.to_lowercase()), id)
+    fn unit_source(&self, kind: LookupKind, unit_type: &str) -> ValueSource {
+        let id = self.employment.and_then(|employment| unit_id(employment, unit_type));
+        self.lookup_source(kind, &format!("org_units of type {}", unit_type.to_lowercase()), id)
     }
 
     fn manager_card(&self, id: Option<&str>) -> Option<&ManagerCard<'_>> {

@@ -138,9 +138,9 @@ impl Preflight {
 
     /// Reads the sample and adds a finding for each step after the token.
     async fn examine_company(&self, persons: usize, report: &mut PreflightReport) {
-        let wanted = self.policy.required_custom_attribute_ids();
+        let custom_attributes = self.policy.required_custom_attribute_ids();
         let (page, ()) =
-            tokio::join!(self.client.first_page(&wanted), self.client.prefetch_names());
+            tokio::join!(self.client.first_page(&custom_attributes), self.client.prefetch_names());
         let counted = match &page {
             Ok(page) => self.client.count_persons(page, self.max_page_size).await,
             Err(error) => Err(error.clone()),
@@ -192,7 +192,7 @@ impl Preflight {
 
     /// Returns a finding for each look-up. Without a `sample`, no unit counts as in use.
     async fn check_lookups(&self, sample: Option<&Sample>) -> Vec<Finding> {
-        let mut found = Vec::new();
+        let mut lookup_findings = Vec::new();
         for look_up in self.client.lookup_reports().await {
             let in_use = match sample {
                 Some(sample) => LookupUsage::count(
@@ -203,9 +203,9 @@ impl Preflight {
                 ),
                 None => LookupUsage::default(),
             };
-            found.push(findings::lookup_finding(&look_up, in_use));
+            lookup_findings.push(findings::lookup_finding(&look_up, in_use));
         }
-        found
+        lookup_findings
     }
 
     /// Reads the employments of the first `requested_count` persons, and the names of the units in
@@ -266,13 +266,13 @@ impl Preflight {
             headers.push(PersonHeader::from_person(&record.person));
         }
         let user_names = sample_user_names(&served, &headers, &rules);
-        let mut chosen = Vec::new();
+        let mut selected = Vec::new();
         for (&record, user_name) in served.iter().zip(&user_names) {
-            if chosen.len() < persons && record.employments.is_some() {
-                chosen.push(Chosen { record, user_name: user_name.as_ref() });
+            if selected.len() < persons && record.employments.is_some() {
+                selected.push(SelectedUser { record, user_name: user_name.as_ref() });
             }
         }
-        let supervisors = self.read_supervisors(&chosen, &headers).await;
+        let supervisors = self.read_supervisors(&selected, &headers).await;
         let mut managers = HashMap::with_capacity(headers.len() + supervisors.len());
         for (header, user_name) in headers.iter().zip(&user_names) {
             managers
@@ -292,8 +292,8 @@ impl Preflight {
             managers,
             today: rules.today,
         };
-        let mut explained = Vec::with_capacity(chosen.len());
-        for person in &chosen {
+        let mut explained = Vec::with_capacity(selected.len());
+        for person in &selected {
             explained.extend(person.explained(&context));
         }
         explained
@@ -323,16 +323,16 @@ impl Preflight {
         DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
     }
 
-    /// Reads the supervisors of `chosen` who are not among `headers`. A server reads all persons, and
-    /// serves only managers who are users.
+    /// Reads the supervisors of `selected` who are not among `headers`. A server reads all persons,
+    /// and serves only managers who are users.
     async fn read_supervisors(
         &self,
-        chosen: &[Chosen<'_>],
+        selected: &[SelectedUser<'_>],
         headers: &[PersonHeader<'_>],
     ) -> Vec<Person> {
         let rules = self.date_rules();
         let mut ids: Vec<&str> = Vec::new();
-        for Chosen { record, .. } in chosen {
+        for SelectedUser { record, .. } in selected {
             if let Some(employments) = &record.employments
                 && let Some(employment) = rules.primary_employment(employments)
             {
@@ -356,18 +356,18 @@ impl Preflight {
 }
 
 /// User whose attributes are explained.
-struct Chosen<'a> {
+struct SelectedUser<'a> {
     record: &'a DecodedRecord,
     user_name: &'a str,
 }
 
-impl Chosen<'_> {
+impl SelectedUser<'_> {
     /// Maps the person and explains the result. Returns `None` if it cannot be encoded.
     fn explained(&self, context: &MappingContext<'_>) -> Option<Vec<AttributeExplanation>> {
         let DecodedRecord { person, employments } = self.record;
         let employments = employments.as_deref().unwrap_or_default();
         let PrimaryEmployment { employment, activity } =
-            context.date_rules().primary(person, employments);
+            context.date_rules().evaluate(person, employments);
         let input = ExplanationInput { person, employment, activity, context };
         let user = map_user(person, self.user_name.to_owned(), employments, context);
         explanation::explain_user(&user.with_version().ok()?, &input).ok()
@@ -392,7 +392,7 @@ fn claim(persons: &[&DecodedRecord], id: &str, rules: &DateRules<'_>) -> Address
         return AddressClaim::LOWEST;
     };
     let employments = record.employments.as_deref().unwrap_or_default();
-    AddressClaim::from_primary(&rules.primary(&record.person, employments))
+    AddressClaim::from_primary(&rules.evaluate(&record.person, employments))
 }
 
 /// Returns the card of a supervisor outside the first page. The e-mail address is assumed to be

@@ -39,13 +39,13 @@ pub(crate) fn malformed_values_finding(
         1 => "1 value cannot be read, and is".to_owned(),
         count => format!("{count} values cannot be read, and are"),
     };
-    let what = format!("{values} absent or incomplete: {examples}");
+    let description = format!("{values} absent or incomplete: {examples}");
     let remedy = "Enter these values in Personio again. A person whose id, e-mail address, name or \
                   status cannot be read is served as before, and a new one is not served.";
     Some(Finding {
         step: "values",
         outcome: FindingOutcome::Warning,
-        description: what,
+        description,
         remedy: Some(remedy.to_owned()),
     })
 }

@@ -57,9 +57,9 @@ pub(super) struct RunningLoad {
 impl RunningLoad {
     /// Describes the load for operators. `now` is a time on the monotonic clock.
     pub(super) fn loading(&self, now: Duration) -> LoadStatus {
-        let since = now.saturating_sub(self.started);
-        let left = self.progress.remaining_time(since);
-        LoadStatus { progress: self.progress.to_string(), remaining: left, elapsed: since }
+        let elapsed = now.saturating_sub(self.started);
+        let remaining = self.progress.remaining_time(elapsed);
+        LoadStatus { progress: self.progress.to_string(), remaining, elapsed }
     }
 }
 
@@ -132,14 +132,14 @@ impl Directory {
         if let Some(log) = log {
             log.abort();
         }
-        let took = self.0.clock.monotonic().saturating_sub(started);
-        self.0.metrics.count_load(outcome.is_ok(), took, self.0.clock.now());
+        let duration = self.0.clock.monotonic().saturating_sub(started);
+        self.0.metrics.count_load(outcome.is_ok(), duration, self.0.clock.now());
         if let Err(reason) = &outcome {
-            self.record_failure(reason, took);
+            self.record_failure(reason, duration);
         }
         self.0.history.push(FinishedLoad {
             started_at,
-            duration: took,
+            duration,
             requests: progress.requests(),
             outcome: outcome.clone().unwrap_or_else(LoadOutcome::Failed),
         });
@@ -162,23 +162,23 @@ impl Directory {
         self.publish_or_hold(result, served, started, approvals).await
     }
 
-    fn record_failure(&self, reason: &SourceError, took: Duration) {
+    fn record_failure(&self, reason: &SourceError, duration: Duration) {
         let failed_at = self.0.clock.monotonic();
         // A load that took long to fail is not repeated at once.
-        let pause =
-            took.clamp(self.0.freshness.cool_down, MAX_COOL_DOWN.max(self.0.freshness.cool_down));
+        let cool_down = duration
+            .clamp(self.0.freshness.cool_down, MAX_COOL_DOWN.max(self.0.freshness.cool_down));
         tracing::error!(
             "the load failed, and the next one starts in {} s at the earliest: {reason}",
-            pause.as_secs()
+            cool_down.as_secs()
         );
-        let since = match self.0.failed_load.load().as_ref() {
+        let first_failed_at = match self.0.failed_load.load().as_ref() {
             Some(earlier) => earlier.first_failed_at,
             None => failed_at,
         };
         let failure = FailedLoad {
             failed_at,
-            first_failed_at: since,
-            cool_down_ends: failed_at + pause,
+            first_failed_at,
+            cool_down_ends: failed_at + cool_down,
             reason: reason.clone(),
         };
         self.0.failed_load.store(Some(Arc::new(failure)));

@@ -68,8 +68,8 @@ impl PagingSessions {
         Self::with_timeouts(SESSION_IDLE_TIMEOUT, SESSION_LIFETIME)
     }
 
-    /// Creates an empty store whose entries expire after `idle_timeout` without use, and `lifetime` after they
-    /// were stored.
+    /// Creates an empty store whose entries expire after `idle_timeout` without use, and `lifetime`
+    /// after they were stored.
     fn with_timeouts(idle_timeout: Duration, lifetime: Duration) -> Self {
         // The default policy would refuse a new session while the cache is full. LRU evicts the
         // session that has been idle longest. Each session has two entries.

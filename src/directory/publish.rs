@@ -21,7 +21,7 @@ pub(super) enum PublishReason {
     /// The load found the same data as before.
     Unchanged,
     /// The change is within the limit of the mass-change guard.
-    WithinBounds(Box<Verdict>),
+    WithinLimit(Box<Verdict>),
     /// An operator approved the change.
     Approved(Box<Verdict>),
 }
@@ -130,7 +130,7 @@ impl Directory {
         // The failure is cleared before the snapshot becomes visible, so that no status shows both.
         self.0.failed_load.store(None);
         let snapshot =
-            self.publish(loaded, started, PublishReason::WithinBounds(Box::new(verdict))).await?;
+            self.publish(loaded, started, PublishReason::WithinLimit(Box::new(verdict))).await?;
         self.0.held_load.store(None);
         Ok(LoadOutcome::Published(snapshot.users().all().len()))
     }
@@ -171,7 +171,7 @@ impl Directory {
         let is_held = self.0.held_load.load().is_some();
         match reason {
             PublishReason::Unchanged => {}
-            PublishReason::WithinBounds(verdict) => {
+            PublishReason::WithinLimit(verdict) => {
                 self.0.guard.record_published(*verdict, clock.monotonic(), is_held);
             }
             PublishReason::Approved(verdict) => self.0.guard.record_approved(*verdict),
@@ -237,7 +237,7 @@ impl Directory {
         if let Some(remapped) = self.remap(self.sync_state().as_ref()) {
             let verdict = self.compare_with_current(&remapped);
             if !verdict.exceeds_limit {
-                let reason = PublishReason::WithinBounds(Box::new(verdict));
+                let reason = PublishReason::WithinLimit(Box::new(verdict));
                 if let Err(reason) = self.publish(remapped, snapshot.load_started(), reason).await {
                     tracing::error!(
                         "the day rollover failed; joiners and leavers of today change only with \

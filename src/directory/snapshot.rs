@@ -95,10 +95,13 @@ impl Snapshot {
     ) -> Result<Self, SourceError> {
         let types = &load.schema_registry.types;
         // Once there is a snapshot, requests need processors as well. Before that, all may be used.
-        let alone = matches!(earlier, PreviousState::Unknown | PreviousState::Stamped { .. });
-        let mut users = parallel::map_all(load.users, alone, ResourceContent::with_version)?;
+        let every_processor =
+            matches!(earlier, PreviousState::Unknown | PreviousState::Stamped { .. });
+        let mut users =
+            parallel::map_all(load.users, every_processor, ResourceContent::with_version)?;
         users.sort_by_cached_key(scim::User::list_key);
-        let groups = parallel::map_all(load.groups, alone, ResourceContent::with_version)?;
+        let groups =
+            parallel::map_all(load.groups, every_processor, ResourceContent::with_version)?;
         // The time is read after the long work above: a change must not be dated to before clients
         // can see it.
         let now = round_up_to_millisecond(clock.now());
@@ -259,26 +262,27 @@ fn round_up_to_millisecond(now: Timestamp) -> Timestamp {
 /// Returns the set of resources of one type. If no resource has changed, it is the earlier set,
 /// with its indexes. Otherwise the indexes that clients used are built in advance.
 fn resource_set<C: ResourceContent + Send>(
-    kind: &Arc<ResourceType>,
+    resource_type: &Arc<ResourceType>,
     contents: Vec<C>,
     previous: PreviousResources<'_>,
     now: Timestamp,
 ) -> Result<Arc<ResourceSet>, SourceError> {
-    let alone = matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
-    let all = parallel::map_all(contents, alone, |content| {
-        build_or_reuse_resource(kind, content, previous, now)
+    let every_processor =
+        matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
+    let all = parallel::map_all(contents, every_processor, |content| {
+        build_or_reuse_resource(resource_type, content, previous, now)
     })?;
     match previous {
-        PreviousResources::Served(previous) if previous.is_same_set(kind, &all) => {
+        PreviousResources::Served(previous) if previous.is_same_set(resource_type, &all) => {
             Ok(Arc::clone(previous))
         }
         PreviousResources::Served(previous) => {
-            let resources = ResourceSet::new(kind, all);
+            let resources = ResourceSet::new(resource_type, all);
             resources.prebuild_from(previous);
             Ok(Arc::new(resources))
         }
         PreviousResources::Unknown | PreviousResources::Stamped(_) => {
-            Ok(Arc::new(ResourceSet::new(kind, all)))
+            Ok(Arc::new(ResourceSet::new(resource_type, all)))
         }
     }
 }
@@ -287,7 +291,7 @@ fn resource_set<C: ResourceContent + Send>(
 /// change is dated to `now`, however long ago it happened in Personio: clients see it only from now
 /// on, and a client that requests what was modified since its last request must not miss it.
 fn build_or_reuse_resource<C: ResourceContent>(
-    kind: &Arc<ResourceType>,
+    resource_type: &Arc<ResourceType>,
     mut content: C,
     previous: PreviousResources<'_>,
     now: Timestamp,
@@ -296,7 +300,7 @@ fn build_or_reuse_resource<C: ResourceContent>(
         PreviousResources::Unknown => None,
         PreviousResources::Served(previous) => match previous.find(content.id()) {
             Some(earlier) => {
-                if is_same(earlier, kind, &content.meta_mut().version) {
+                if is_same(earlier, resource_type, &content.meta_mut().version) {
                     return Ok(Arc::clone(earlier));
                 }
                 VersionStamp::of(earlier)
@@ -307,13 +311,14 @@ fn build_or_reuse_resource<C: ResourceContent>(
     };
     let is_first_load = matches!(previous, PreviousResources::Unknown);
     set_times(&mut content, earlier.as_ref(), is_first_load, now);
-    Resource::new(kind, &content).map(Arc::new)
+    Resource::new(resource_type, &content).map(Arc::new)
 }
 
 /// Reports whether a resource differs from the earlier one in no attribute that a client sees. A
 /// resource of another schema registry has the same version, but another type.
-fn is_same(earlier: &Resource, kind: &Arc<ResourceType>, version: &str) -> bool {
-    earlier.version().as_deref() == Some(version) && Arc::ptr_eq(earlier.resource_type(), kind)
+fn is_same(earlier: &Resource, resource_type: &Arc<ResourceType>, version: &str) -> bool {
+    earlier.version().as_deref() == Some(version)
+        && Arc::ptr_eq(earlier.resource_type(), resource_type)
 }
 
 /// Sets `meta.lastModified` and `meta.created`. `earlier` is the stamp that clients have seen.
@@ -340,8 +345,8 @@ fn set_times<C: ResourceContent>(
     };
 }
 
-/// Returns the next time that clients can distinguish from `moment`. A changed
-/// resource must be newer than before, even after the system clock was set back.
+/// Returns the next time that clients can distinguish from `moment`. A changed resource must be
+/// newer than before, even after the system clock was set back.
 fn next_distinct_time(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
 }

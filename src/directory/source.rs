@@ -24,8 +24,8 @@ pub trait DirectorySource: Send + Sync + 'static {
         progress: &'a LoadProgress,
     ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
     /// Loads all users and groups, as [`DirectorySource::load`] does. If the result would be the
-    /// same as that of `served`, the sync state of the current snapshot,
-    /// [`LoadResult::Unchanged`] is returned and nothing is mapped.
+    /// same as that of `served`, the sync state of the current snapshot, [`LoadResult::Unchanged`]
+    /// is returned and nothing is mapped.
     fn refresh<'a>(
         &'a self,
         progress: &'a LoadProgress,

@@ -56,11 +56,11 @@ impl GroupKind {
     }
 }
 
-/// Returns the ids of the departments or teams; `kind` is in upper case.
-fn org_units<'e>(employment: &'e Employment, kind: &str) -> Vec<&'e str> {
+/// Returns the ids of the departments or teams; `unit_type` is in upper case.
+fn org_units<'e>(employment: &'e Employment, unit_type: &str) -> Vec<&'e str> {
     let mut ids = Vec::new();
     for unit in &employment.org_units {
-        if unit.unit_type.as_deref() == Some(kind) {
+        if unit.unit_type.as_deref() == Some(unit_type) {
             ids.push(unit.id.as_str());
         }
     }

@@ -80,8 +80,9 @@ pub(crate) struct PrimaryEmployment<'e> {
 }
 
 impl<'p> DateRules<'p> {
-    /// Returns the primary employment, with the state that it gives the person.
-    pub(crate) fn primary<'e>(
+    /// Evaluates the rules for one person. Returns the primary employment, with the activity that
+    /// it gives the person.
+    pub(crate) fn evaluate<'e>(
         &self,
         person: &Person,
         employments: &'e [Employment],
@@ -277,7 +278,7 @@ impl<'p> DateRules<'p> {
         let Ok(yesterday) = day.yesterday() else { return false };
         let before = DateRules { today: yesterday, ..*self };
         let after = DateRules { today: day, ..*self };
-        before.primary(person, employments) != after.primary(person, employments)
+        before.evaluate(person, employments) != after.evaluate(person, employments)
     }
 
     /// Reports whether the result can depend on a date. For most persons it cannot.
@@ -394,7 +395,7 @@ mod tests {
         for (id, is_active, list) in rows {
             let mut employments = employments(list.clone());
             for _ in 0..2 {
-                let primary = rules.primary(&person(Some("ACTIVE")), &employments);
+                let primary = rules.evaluate(&person(Some("ACTIVE")), &employments);
                 let found = (primary.employment.unwrap().id.as_str(), primary.activity.is_active);
                 assert_eq!(found, (*id, *is_active), "{today}: {list}");
                 employments.reverse();
@@ -486,7 +487,7 @@ mod tests {
         );
         let policy = MappingPolicy::default();
         let rules = DateRules { policy: &policy, today: TODAY };
-        assert_eq!(rules.primary(&person(None), &[]).employment, None);
+        assert_eq!(rules.evaluate(&person(None), &[]).employment, None);
     }
 
     #[test]
@@ -752,7 +753,7 @@ mod tests {
         ) {
             let rules = DateRules { policy: &policy, today: TODAY };
             let person = person(Some("ACTIVE"));
-            prop_assert_eq!(rules.primary(&person, &list), rules.primary(&person, &shuffled));
+            prop_assert_eq!(rules.evaluate(&person, &list), rules.evaluate(&person, &shuffled));
         }
 
         #[test]
@@ -765,9 +766,9 @@ mod tests {
             let mut validity = ValidityPeriod::default();
             rules.limit_validity(&person, &list, &mut validity);
             let range = validity.time_range(&TimeZone::UTC);
-            let own = rules.primary(&person, &list);
+            let own = rules.evaluate(&person, &list);
             let has_own = |day: Date| {
-                DateRules { today: day, ..rules }.primary(&person, &list) == own
+                DateRules { today: day, ..rules }.evaluate(&person, &list) == own
             };
             let is_within = |day: Date| {
                 let moment = day.to_zoned(TimeZone::UTC).unwrap().timestamp();

@@ -16,7 +16,7 @@ pub(crate) fn map_user(
     employments: &[Employment],
     context: &MappingContext<'_>,
 ) -> User {
-    let primary = context.date_rules().primary(person, employments);
+    let primary = context.date_rules().evaluate(person, employments);
     let employment = primary.employment;
     let header = PersonHeader::from_person(person);
     User {

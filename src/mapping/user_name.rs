@@ -134,7 +134,7 @@ fn owners<'p, E>(
 }
 
 /// Returns the number of `persons` who have an address, but a user name that is made of their id.
-pub(crate) fn count_shared_addresses(persons: &[PersonHeader<'_>]) -> usize {
+pub(crate) fn count_fallback_names(persons: &[PersonHeader<'_>]) -> usize {
     let Ok(UserNames { fallback_count, .. }) =
         assign_user_names(persons, |_| Ok::<AddressClaim, Infallible>(AddressClaim::LOWEST));
     fallback_count

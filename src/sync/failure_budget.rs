@@ -63,9 +63,9 @@ pub(crate) struct FailureBudget {
     max_failures: usize,
     /// Maximum number of persons among them without any employments.
     max_left_out: usize,
-    /// Number of persons whose employments are too old.
+    /// Number of persons that keep outdated employments of an earlier load.
     kept_outdated: usize,
-    /// Number of persons whose employments are unknown.
+    /// Number of persons that are left out because their employments are unknown.
     left_out: usize,
     /// Number of failures of both kinds since the last success. Persons whose last attempt had
     /// failed already do not count.

@@ -122,8 +122,8 @@ impl PersonRecord {
         }
     }
 
-    /// Checks a decoded record and adds the look-up ids of its employments to `lookup_ids`. Removes the
-    /// values of attributes that are personal by the rules of this version.
+    /// Checks a decoded record and adds the look-up ids of its employments to `lookup_ids`. Removes
+    /// the values of attributes that are personal by the rules of this version.
     fn check(self, lookup_ids: &mut LookupIds) -> Result<Self, CodecError> {
         let DecodedRecord { person, employments } = self.encoded.decode()?;
         if *person.id != *self.id {
@@ -261,7 +261,7 @@ fn loggable_id(id: &str) -> &str {
 struct EncodableRecords<'r> {
     version: u32,
     names: &'r LookupNames,
-    people: Vec<&'r PersonRecord>,
+    records: Vec<&'r PersonRecord>,
 }
 
 /// Encoded form of the records, for reading.
@@ -269,7 +269,7 @@ struct EncodableRecords<'r> {
 struct DecodableRecords {
     version: u32,
     names: LookupNames,
-    people: Vec<PersonRecord>,
+    records: Vec<PersonRecord>,
 }
 
 impl Records {
@@ -326,7 +326,7 @@ impl Records {
     /// Decodes records. Returns them with the look-up ids of their employments.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, LookupIds), SourceError> {
         // The error of the decoder is discarded, since its text can quote personal data.
-        let Ok(DecodableRecords { version, names, people: read }) = rmp_serde::from_slice(bytes)
+        let Ok(DecodableRecords { version, names, records: read }) = rmp_serde::from_slice(bytes)
         else {
             return Err(unreadable_records());
         };
@@ -345,10 +345,10 @@ impl Records {
 
     /// Encodes the records and names.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        let people: Vec<&PersonRecord> = self.by_id.iter().map(Arc::as_ref).collect();
-        let size = people.iter().map(|record| record.encoded.size() + RECORD_OVERHEAD_BYTES).sum();
+        let records: Vec<&PersonRecord> = self.by_id.iter().map(Arc::as_ref).collect();
+        let size = records.iter().map(|record| record.encoded.size() + RECORD_OVERHEAD_BYTES).sum();
         let mut bytes = Vec::with_capacity(size);
-        let written = EncodableRecords { version: RECORDS_VERSION, names: &self.names, people };
+        let written = EncodableRecords { version: RECORDS_VERSION, names: &self.names, records };
         match rmp_serde::encode::write(&mut bytes, &written) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(SourceError::new(error.to_string())),
@@ -430,10 +430,10 @@ mod tests {
             PersonRecord::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at)
                 .unwrap();
         let other = PersonRecord { id: "8".into(), ..record.clone() };
-        let records = |people: &[&PersonRecord], name: &str| {
+        let records = |all: &[&PersonRecord], name: &str| {
             let names = [(LookupKind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
             Records {
-                by_id: people.iter().map(|record| Arc::new(PersonRecord::clone(record))).collect(),
+                by_id: all.iter().map(|record| Arc::new(PersonRecord::clone(record))).collect(),
                 names,
                 ..Records::default()
             }
@@ -510,7 +510,7 @@ mod tests {
             person: vec!["created_at".into()],
             employments: vec!["position.title".into()],
         };
-        let people = [
+        let complete = [
             record("10", malformed, None),
             record("9", MalformedAttributes::default(), Some("email")),
             record("8", MalformedAttributes::default(), None),
@@ -529,8 +529,8 @@ mod tests {
                 MalformedAttributes { person: vec!["created_at".into()], employments: Vec::new() };
             Arc::new(PersonRecord { malformed, ..record })
         };
-        let people = people.into_iter().chain([incomplete("11")]);
-        let records = Records { by_id: people.collect(), left_out, ..Records::default() };
+        let all = complete.into_iter().chain([incomplete("11")]);
+        let records = Records { by_id: all.collect(), left_out, ..Records::default() };
         let Defects { left_out, kept, values, examples } = records.defects();
         assert_eq!((left_out, kept, values), (3, 1, 4));
         let expected = [

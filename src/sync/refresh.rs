@@ -335,7 +335,8 @@ fn unreadable_error(reason: &str) -> Error {
 }
 
 fn is_foreign_error(error: &Error) -> bool {
-    matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == FOREIGN_EMPLOYMENT)
+    let Error::Unreadable { endpoint: Endpoint::Employments, reason } = error else { return false };
+    reason == FOREIGN_EMPLOYMENT
 }
 
 /// Checks employments that were read for a person against the listing and the earlier record.

@@ -141,8 +141,8 @@ impl RefreshPlan {
     }
 }
 
-/// Splits off the records that stay without a recheck. The `recheck_count` records that are rechecked
-/// remain in `records`, the one with the oldest read first.
+/// Splits off the records that stay without a recheck. The `recheck_count` records that are
+/// rechecked remain in `records`, the one with the oldest read first.
 fn split_off_unchanged(
     records: &mut Vec<Arc<PersonRecord>>,
     recheck_count: usize,

@@ -219,27 +219,28 @@ impl MaxChange {
 
     /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
-        let Losses { largest_total: of, users, smallest_total: before, groups, .. } = *losses;
-        let is_most = of >= MIN_USERS_FOR_MAJORITY_RULE
-            && users * 2 > of
-            && self.is_share_exceeded(users, of);
+        let Losses { largest_total, smallest_total, users, groups, .. } = *losses;
+        let is_most = largest_total >= MIN_USERS_FOR_MAJORITY_RULE
+            && users * 2 > largest_total
+            && self.is_share_exceeded(users, largest_total);
         let new = losses.users_with(ChangeKind::New);
         self.is_limited()
             && (is_most
-                || self.is_many(users, of)
-                || self.is_many(losses.users_with(ChangeKind::Activated), before)
-                || self.is_many(losses.users_with(ChangeKind::MoreGroups), before)
-                || (new > MAX_ALWAYS_ACCEPTED_NEW_USERS && self.is_share_exceeded(new, before))
+                || self.is_many(users, largest_total)
+                || self.is_many(losses.users_with(ChangeKind::Activated), smallest_total)
+                || self.is_many(losses.users_with(ChangeKind::MoreGroups), smallest_total)
+                || (new > MAX_ALWAYS_ACCEPTED_NEW_USERS
+                    && self.is_share_exceeded(new, smallest_total))
                 || self.is_many(groups.disappeared + groups.renamed, groups.total))
     }
 
-    /// Reports whether `count` is more than a few and more than the share of `of`.
-    fn is_many(self, count: usize, of: usize) -> bool {
-        count > MAX_ALWAYS_ACCEPTED_USERS && self.is_share_exceeded(count, of)
+    /// Reports whether `count` is more than a few and more than the share of `total`.
+    fn is_many(self, count: usize, total: usize) -> bool {
+        count > MAX_ALWAYS_ACCEPTED_USERS && self.is_share_exceeded(count, total)
     }
 
-    fn is_share_exceeded(self, count: usize, of: usize) -> bool {
-        count as f64 > of as f64 * self.0
+    fn is_share_exceeded(self, count: usize, total: usize) -> bool {
+        count as f64 > total as f64 * self.0
     }
 }
 
@@ -271,9 +272,9 @@ pub struct Losses {
 
 impl Losses {
     /// Returns zero losses, among this number of users and groups.
-    pub(super) fn zero(of: usize, groups: usize) -> Self {
+    pub(super) fn zero(users: usize, groups: usize) -> Self {
         let groups = GroupLosses { total: groups, ..GroupLosses::default() };
-        Self { largest_total: of, smallest_total: of, groups, ..Self::default() }
+        Self { largest_total: users, smallest_total: users, groups, ..Self::default() }
     }
 
     /// Counts one user with these kinds.

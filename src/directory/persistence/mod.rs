@@ -287,13 +287,13 @@ async fn write_pending_states(
                 Ok(written) => written,
                 Err(_) => Err("internal error of this program".to_owned()),
             };
-        let ended = match &written {
+        let outcome = match &written {
             Ok(true) => Some(Ok(())),
             Ok(false) => None,
             Err(reason) => Some(Err(reason.clone())),
         };
-        if let (Some(directory), Some(ended)) = (directory.upgrade(), ended) {
-            directory.record_write(&ended);
+        if let (Some(directory), Some(outcome)) = (directory.upgrade(), outcome) {
+            directory.record_write(&outcome);
         }
         if let Err(reason) = &written
             && !has_failed

@@ -83,7 +83,7 @@ struct PersonListing {
 }
 
 /// Notes what a listing shows while its pages arrive.
-struct NotedPersons {
+struct ListingNotes {
     owners: EmploymentOwners,
     /// Ids of the persons that are listed without employments.
     without_employments: Vec<Box<str>>,
@@ -92,7 +92,7 @@ struct NotedPersons {
     max_bytes: usize,
 }
 
-impl NotedPersons {
+impl ListingNotes {
     fn new(max_bytes: usize) -> Self {
         Self {
             owners: EmploymentOwners::default(),
@@ -174,7 +174,8 @@ struct StoredState {
 }
 
 impl PersonioSource {
-    /// Creates a source without records. It sends no request. `schema_registry` must belong to `policy`.
+    /// Creates a source without records. It sends no request. `schema_registry` must belong to
+    /// `policy`.
     #[must_use]
     pub fn new(
         client: PersonioClient,
@@ -360,7 +361,7 @@ impl PersonioSource {
         mapping: &ActiveMapping,
         progress: &LoadProgress,
     ) -> Result<PersonListing, personio::Error> {
-        let mut notes = NotedPersons::new(self.client.limits().record_bytes);
+        let mut notes = ListingNotes::new(self.client.limits().record_bytes);
         let read = self
             .client
             .list_persons(
@@ -369,7 +370,7 @@ impl PersonioSource {
                 |count| progress.add_listed(count),
             )
             .await?;
-        let NotedPersons { owners, mut without_employments, .. } = notes;
+        let ListingNotes { owners, mut without_employments, .. } = notes;
         let mut listing =
             PersonListing { listed: read.entries, owners, ..PersonListing::default() };
         for entry in read.unreadable {
@@ -443,8 +444,8 @@ impl PersonioSource {
             })?;
         let skipped = SkippedCounts { without_email: listed.len() - headers.len() };
         log_skipped_and_fallbacks(skipped, fallback_count);
-        let cards = cards(&headers, &names);
-        let context = self.mapping_context(&mapping, &records.names, cards, now);
+        let manager_cards = manager_cards(&headers, &names);
+        let context = self.mapping_context(&mapping, &records.names, manager_cards, now);
         let mut mapped = MappedUsers::with_capacity(headers.len());
         let mut user_names = names.into_iter();
         for (header, record) in &listed {
@@ -530,15 +531,16 @@ fn records_in_list_order(
 }
 
 /// Returns the cards of the users for manager references, by person id.
-fn cards<'a>(
+fn manager_cards<'a>(
     headers: &[PersonHeader<'a>],
     user_names: &[Cow<'a, str>],
 ) -> HashMap<&'a str, ManagerCard<'a>> {
-    let mut cards = HashMap::with_capacity(headers.len());
+    let mut manager_cards = HashMap::with_capacity(headers.len());
     for (header, user_name) in headers.iter().zip(user_names) {
-        cards.insert(header.id, ManagerCard { header: *header, user_name: user_name.clone() });
+        manager_cards
+            .insert(header.id, ManagerCard { header: *header, user_name: user_name.clone() });
     }
-    cards
+    manager_cards
 }
 
 /// Logs the persons that are left out, and those whose user name is not their e-mail address.
@@ -567,7 +569,7 @@ fn user_name_claim(
 ) -> Result<AddressClaim, CodecError> {
     let Some(record) = records.by_id.get(id) else { return Err(CodecError::INVALID) };
     let DecodedRecord { person, employments } = record.encoded.decode()?;
-    Ok(AddressClaim::from_primary(&rules.primary(&person, &employments.unwrap_or_default())))
+    Ok(AddressClaim::from_primary(&rules.evaluate(&person, &employments.unwrap_or_default())))
 }
 
 impl directory::DirectorySource for PersonioSource {
