@@ -216,7 +216,7 @@ impl Directory {
         source: Arc<dyn DirectorySource>,
         freshness: Freshness,
         max_change: MaxChange,
-        state: Option<StateFile>,
+        state_file: Option<StateFile>,
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Self {
@@ -235,7 +235,7 @@ impl Directory {
             guard: MassChangeGuard::default(),
             approvals: AtomicU64::default(),
             last_rollover: ArcSwap::default(),
-            persistence: state.map(persistence::Persistence::new),
+            persistence: state_file.map(persistence::Persistence::new),
             running_load: Mutex::default(),
             failed_load: ArcSwapOption::empty(),
             metrics: DirectoryMetrics::default(),

@@ -189,7 +189,7 @@ impl Directory {
             &self.0.guard,
             clock,
         ));
-        report(&snapshot, previous.as_deref(), snapshot.age(clock.monotonic()));
+        log_published(&snapshot, previous.as_deref(), snapshot.age(clock.monotonic()));
         snapshot
     }
 
@@ -289,7 +289,7 @@ impl Directory {
 }
 
 /// Logs a snapshot that has just become the current one.
-fn report(snapshot: &Snapshot, previous: Option<&Snapshot>, age: Duration) {
+fn log_published(snapshot: &Snapshot, previous: Option<&Snapshot>, age: Duration) {
     let users = snapshot.users().all().len();
     let age = age.as_secs_f64();
     tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");

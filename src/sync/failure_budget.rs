@@ -41,9 +41,9 @@ impl FailureStreak {
 /// Validity of the earlier employments of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EarlierEmployments {
-    /// The employments are recent enough to stand in for new ones.
+    /// The employments are recent enough to replace a failed read.
     Valid,
-    /// The employments are too old to stand in for new ones.
+    /// The employments are too old to replace a failed read.
     Outdated,
     /// The employments are unknown, so that the person is left out.
     Missing,

@@ -168,20 +168,20 @@ impl Directory {
     /// later snapshots to it. A restored snapshot that is too old is not served, but the
     /// mass-change guard compares the first load with it.
     pub fn restore(&self) {
-        let Some(state) = &self.0.persistence else { return };
-        if let Some(content) = state.file.read() {
+        let Some(persistence) = &self.0.persistence else { return };
+        if let Some(content) = persistence.file.read() {
             match self.adopt_restored_state(&content) {
                 Ok(snapshot) => {
                     self.log_restored(&snapshot);
                     self.0.current.store(Some(snapshot));
                 }
-                Err(reason) => state.file.set_aside(&reason.to_string()),
+                Err(reason) => persistence.file.set_aside(&reason.to_string()),
             }
         }
         self.0.runtime.spawn(write_pending_states(
             Arc::downgrade(&self.0),
-            Arc::clone(&state.file),
-            state.pending.subscribe(),
+            Arc::clone(&persistence.file),
+            persistence.pending.subscribe(),
         ));
     }
 
@@ -248,8 +248,8 @@ impl Directory {
 
     /// Schedules a write of the state. It replaces a state that still waits to be written.
     pub(super) fn schedule_write(&self, pending_state: PendingState) {
-        if let Some(state) = &self.0.persistence {
-            state.pending.send_replace(Some(pending_state));
+        if let Some(persistence) = &self.0.persistence {
+            persistence.pending.send_replace(Some(pending_state));
         }
     }
 }
@@ -258,8 +258,8 @@ impl DirectoryInner {
     /// Counts a write and stores its outcome.
     fn record_write(&self, written: &Result<(), String>) {
         self.metrics.count_state_write(written);
-        if let Some(state) = &self.persistence {
-            let since = match &**state.last_write.load() {
+        if let Some(persistence) = &self.persistence {
+            let since = match &**persistence.last_write.load() {
                 WriteStatus::Failed { since, .. } => *since,
                 WriteStatus::Unwritten | WriteStatus::Written => self.clock.monotonic(),
             };
@@ -267,7 +267,7 @@ impl DirectoryInner {
                 Ok(()) => WriteStatus::Written,
                 Err(reason) => WriteStatus::Failed { reason: reason.clone(), since },
             };
-            state.last_write.store(Arc::new(write_status));
+            persistence.last_write.store(Arc::new(write_status));
         }
     }
 }

@@ -66,7 +66,7 @@ impl PersonioSource {
         }
         Err(unreadable_error(
             Endpoint::Persons,
-            "the search for this e-mail address does not find exactly this person",
+            "the search by e-mail address does not find this person alone",
         ))
     }
 
@@ -115,11 +115,12 @@ fn require_status_and_email<'p>(
     let status =
         employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
     if status.is_none() {
-        let reason = "it has no status; the API credential must be allowed to read Status";
+        let reason = "the person has no status; the API credential must be allowed to read Status";
         return Err(unreadable_error(Endpoint::Person, reason));
     }
     let Some(email) = person.email.as_deref() else {
-        let reason = "it has no e-mail address; the API credential must be allowed to read Email";
+        let reason =
+            "the person has no e-mail address; the API credential must be allowed to read Email";
         return Err(unreadable_error(Endpoint::Person, reason));
     };
     Ok(email)
