@@ -176,7 +176,7 @@ impl Application {
         let access = access.map_err(StartError::Client)?;
         let registry = registry(limits, &access);
         directory.restore();
-        directory.warm_up();
+        directory.start_first_load();
         directory.start_tasks();
 
         let settings = Arc::new(ArcSwap::from_pointee(displayed_settings(scim.effective_settings)));

@@ -106,7 +106,7 @@ fn held_change(directory: &Directory) -> ApprovalResponse {
     }
     ApprovalResponse::Held(HeldChangeReport {
         id: held.id.to_string(),
-        own: held.own.to_string(),
+        own: held.own_losses.to_string(),
         losses: held.losses.to_string(),
         users,
     })

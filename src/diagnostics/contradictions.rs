@@ -22,16 +22,16 @@ struct Contradictions {
 }
 
 /// Returns the finding about the persons whose employments are known.
-pub(crate) fn contradictions_finding(people: &[DecodedRecord], rules: &DateRules<'_>) -> Finding {
+pub(crate) fn contradictions_finding(records: &[DecodedRecord], rules: &DateRules<'_>) -> Finding {
     let mut found = Contradictions::default();
-    let mut read = 0;
-    for facts in people {
-        if let Some(employments) = &facts.employments {
+    let mut person_count = 0;
+    for record in records {
+        if let Some(employments) = &record.employments {
             found.note(employments, rules);
-            read += 1;
+            person_count += 1;
         }
     }
-    found.to_finding(read)
+    found.to_finding(person_count)
 }
 
 impl Contradictions {
@@ -52,22 +52,23 @@ impl Contradictions {
         }
     }
 
-    fn to_finding(&self, read: usize) -> Finding {
-        let mut what = Vec::new();
+    fn to_finding(&self, person_count: usize) -> Finding {
+        let mut parts = Vec::new();
         let mut remedies = vec!["Correct status and dates in Personio."];
         if self.active_before_start > 0 {
             let count = self.active_before_start;
-            what.push(format!("{} ACTIVE before the start date", format_count_with_verb(count)));
+            parts.push(format!("{} ACTIVE before the start date", format_count_with_verb(count)));
         }
         if self.onboarding_long_after_start > 0 {
             let persons = format_count_with_verb(self.onboarding_long_after_start);
-            what.push(format!(
-                "{persons} still ONBOARDING more than {MAX_DAYS_ONBOARDING_AFTER_START} days after the start date"
+            parts.push(format!(
+                "{persons} still ONBOARDING more than {MAX_DAYS_ONBOARDING_AFTER_START} days after \
+                 the start date"
             ));
         }
         if self.active_after_last_working_day > 0 {
             let count = self.active_after_last_working_day;
-            what.push(format!(
+            parts.push(format!(
                 "{} still ACTIVE after the last working day",
                 format_count_with_verb(count)
             ));
@@ -76,13 +77,15 @@ impl Contradictions {
                  working day.",
             );
         }
-        if what.is_empty() {
-            let what =
-                format!("employment status matches the dates of {}", format_person_count(read));
-            return Finding::pass("dates", what);
+        if parts.is_empty() {
+            let description = format!(
+                "employment status matches the dates of {}",
+                format_person_count(person_count)
+            );
+            return Finding::pass("dates", description);
         }
-        let what = format!("of {}, {}", format_person_count(read), what.join("; "));
-        Finding::warning("dates", what, remedies.join(" "))
+        let description = format!("of {}, {}", format_person_count(person_count), parts.join("; "));
+        Finding::warning("dates", description, remedies.join(" "))
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
     #[track_caller]
     fn check(policy: &MappingPolicy, employments: &[Value], expected: &str) {
         let rules = DateRules { policy, today: date(2026, 11, 23) };
-        let people: Vec<DecodedRecord> = employments
+        let records: Vec<DecodedRecord> = employments
             .iter()
             .map(|list| DecodedRecord {
                 person: serde_json::from_value(json!({"id": "7"})).unwrap(),
@@ -128,7 +131,7 @@ mod tests {
                     .then(|| serde_json::from_value(list.clone()).unwrap()),
             })
             .collect();
-        let finding = contradictions_finding(&people, &rules);
+        let finding = contradictions_finding(&records, &rules);
         assert_eq!(finding.description, expected);
         let is_fine = expected.contains("matches");
         assert_eq!(
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn contradictions_are_counted_by_person() {
         let default = MappingPolicy::default();
-        let chosen = MappingPolicy {
+        let with_rule = MappingPolicy {
             active_until: Some(ActiveUntil::TerminationDate),
             ..MappingPolicy::default()
         };
@@ -182,7 +185,7 @@ mod tests {
              days after the start date; 1 is still ACTIVE after the last working day",
         );
         check(
-            &chosen,
+            &with_rule,
             &[leaver("ACTIVE", "2026-11-22")],
             "employment status matches the dates of 1 person",
         );

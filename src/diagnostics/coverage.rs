@@ -67,37 +67,37 @@ const fn optional(attribute: &'static str, has: fn(&Employment) -> bool) -> Empl
 
 /// Returns the coverage of each attribute. Attributes of employments are counted over the primary
 /// employments of the persons whose employments are known.
-pub(crate) fn measure_coverage(people: &[DecodedRecord], rules: &DateRules<'_>) -> Vec<Coverage> {
-    let mut presence = Vec::with_capacity(PERSON_ATTRIBUTES.len() + EMPLOYMENT_ATTRIBUTES.len());
+pub(crate) fn measure_coverage(records: &[DecodedRecord], rules: &DateRules<'_>) -> Vec<Coverage> {
+    let mut coverage = Vec::with_capacity(PERSON_ATTRIBUTES.len() + EMPLOYMENT_ATTRIBUTES.len());
     for PersonAttribute(attribute, has) in PERSON_ATTRIBUTES {
-        presence.push(Coverage {
+        coverage.push(Coverage {
             attribute,
-            present: people.iter().filter(|facts| has(&facts.person)).count(),
-            total: people.len(),
+            present: records.iter().filter(|record| has(&record.person)).count(),
+            total: records.len(),
             // In many companies, no person has a preferred name.
             is_usual: attribute != "Preferred name",
         });
     }
-    let employments = primary_employments(people, rules);
+    let employments = primary_employments(records, rules);
     for EmploymentAttribute { attribute, is_usual, has } in EMPLOYMENT_ATTRIBUTES {
-        presence.push(Coverage {
+        coverage.push(Coverage {
             attribute,
             present: employments.iter().filter(|employment| has(employment)).count(),
             total: employments.len(),
             is_usual,
         });
     }
-    presence
+    coverage
 }
 
 /// Returns the primary employments of the persons whose employments are known.
 fn primary_employments<'p>(
-    people: &'p [DecodedRecord],
+    records: &'p [DecodedRecord],
     rules: &DateRules<'_>,
 ) -> Vec<&'p Employment> {
     let mut primary_employments: Vec<&Employment> = Vec::new();
-    for facts in people {
-        if let Some(employments) = &facts.employments {
+    for record in records {
+        if let Some(employments) = &record.employments {
             primary_employments.extend(rules.primary_employment(employments));
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::findings::{Finding, format_person_count as all};
+use crate::diagnostics::findings::{Finding, format_person_count};
 use crate::mapping::attributes::ExtensionMapper;
 use crate::mapping::{CustomAttributePolicy, MappingPolicy, personal_data};
 use crate::personio::AttributeMetadata;
@@ -46,19 +46,19 @@ pub(crate) fn report_custom_attributes(
     policy: &MappingPolicy,
 ) -> Vec<CustomAttributeReport> {
     let mut by_id: BTreeMap<&str, CustomAttributeReport> = BTreeMap::new();
-    for head in persons.iter().flatten() {
-        let known = by_id.entry(&head.id).or_insert_with(|| CustomAttributeReport {
-            id: head.id.clone(),
+    for metadata in persons.iter().flatten() {
+        let known = by_id.entry(&metadata.id).or_insert_with(|| CustomAttributeReport {
+            id: metadata.id.clone(),
             global_id: None,
             label: None,
             value_type: None,
             present: 0,
             usage: CustomAttributeUse::Unused,
         });
-        fill(&mut known.global_id, &head.global_id);
-        fill(&mut known.label, &head.label);
-        fill(&mut known.value_type, &head.value_type);
-        known.present += usize::from(head.is_filled);
+        copy_if_none(&mut known.global_id, &metadata.global_id);
+        copy_if_none(&mut known.label, &metadata.label);
+        copy_if_none(&mut known.value_type, &metadata.value_type);
+        known.present += usize::from(metadata.is_filled);
     }
     let mut all: Vec<CustomAttributeReport> = by_id.into_values().collect();
     let ids: BTreeSet<String> = all.iter().map(|attribute| attribute.id.clone()).collect();
@@ -68,10 +68,10 @@ pub(crate) fn report_custom_attributes(
     all
 }
 
-/// Copies `seen` to `known`, unless `known` has a value.
-fn fill(known: &mut Option<String>, seen: &Option<String>) {
+/// Copies `reported` to `known`, unless `known` has a value.
+fn copy_if_none(known: &mut Option<String>, reported: &Option<String>) {
     if known.is_none() {
-        known.clone_from(seen);
+        known.clone_from(reported);
     }
 }
 
@@ -85,11 +85,11 @@ fn determine_use(
         return CustomAttributeUse::Personal;
     }
     if let Some(id) = &policy.employee_number
-        && attribute.is_meant(id, ids)
+        && attribute.is_named_by(id, ids)
     {
         return CustomAttributeUse::Served("employeeNumber".to_owned());
     }
-    match policy.custom_attributes.iter().find(|custom| attribute.is_meant(&custom.id, ids)) {
+    match policy.custom_attributes.iter().find(|custom| attribute.is_named_by(&custom.id, ids)) {
         Some(custom) => CustomAttributeUse::Served(custom.definition.name.clone()),
         None => CustomAttributeUse::Unused,
     }
@@ -115,7 +115,7 @@ impl CustomAttributeReport {
 
     /// Reports whether `id` in the mapping file means this attribute. `ids` contains the ids of all
     /// custom attributes: an exact id takes precedence over the global id of another attribute.
-    fn is_meant(&self, id: &str, ids: &BTreeSet<String>) -> bool {
+    fn is_named_by(&self, id: &str, ids: &BTreeSet<String>) -> bool {
         self.id == id || (self.has_id(id) && !ids.contains(id))
     }
 
@@ -124,12 +124,12 @@ impl CustomAttributeReport {
     }
 }
 
-/// Returns a finding for each custom attribute that the mapping file names. `seen` contains the
+/// Returns a finding for each custom attribute that the mapping file names. `reported` contains the
 /// custom attributes of `persons`.
 pub(crate) fn mapping_findings(
     policy: &MappingPolicy,
     attributes: &ExtensionMapper,
-    seen: &[CustomAttributeReport],
+    reported: &[CustomAttributeReport],
     persons: &[Person],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -138,7 +138,13 @@ pub(crate) fn mapping_findings(
         for person in persons {
             count += usize::from(attributes.employee_number(person, id).is_some());
         }
-        findings.push(finding(id, "employeeNumber", find(seen, id), count, persons.len()));
+        findings.push(attribute_finding(
+            id,
+            "employeeNumber",
+            find_attribute(reported, id),
+            count,
+            persons.len(),
+        ));
     }
     for custom in &policy.custom_attributes {
         let CustomAttributePolicy { id, definition: attribute } = custom;
@@ -146,23 +152,32 @@ pub(crate) fn mapping_findings(
         for person in persons {
             count += usize::from(attributes.custom_value(person, custom).is_some());
         }
-        findings.push(finding(id, &attribute.name, find(seen, id), count, persons.len()));
+        findings.push(attribute_finding(
+            id,
+            &attribute.name,
+            find_attribute(reported, id),
+            count,
+            persons.len(),
+        ));
     }
     findings
 }
 
 /// Returns the attribute with this id, or else the one with this global id.
-fn find<'a>(seen: &'a [CustomAttributeReport], id: &str) -> Option<&'a CustomAttributeReport> {
-    match seen.iter().find(|attribute| attribute.id == id) {
+fn find_attribute<'a>(
+    reported: &'a [CustomAttributeReport],
+    id: &str,
+) -> Option<&'a CustomAttributeReport> {
+    match reported.iter().find(|attribute| attribute.id == id) {
         Some(attribute) => Some(attribute),
-        None => seen.iter().find(|attribute| attribute.has_id(id)),
+        None => reported.iter().find(|attribute| attribute.has_id(id)),
     }
 }
 
 /// Returns the finding about the custom attribute `id`, which the mapping file maps to `name`.
 /// `attribute` is the attribute in Personio, if a person has it. `count` of the `persons` have a
 /// value that can be served.
-fn finding(
+fn attribute_finding(
     id: &str,
     name: &str,
     attribute: Option<&CustomAttributeReport>,
@@ -170,7 +185,7 @@ fn finding(
     persons: usize,
 ) -> Finding {
     let Some(attribute) = attribute else {
-        return doubtful(
+        return mapping_warning(
             format!(
                 "{id}, to be served as {name}, is not among the attributes of the persons looked at"
             ),
@@ -180,7 +195,7 @@ fn finding(
     };
     if attribute.usage == CustomAttributeUse::Personal {
         let part = attribute.personal_part().unwrap_or_else(|| "it".to_owned());
-        return doubtful(
+        return mapping_warning(
             format!("{id} is not served as {name}: {part} is recognised as personal data"),
             "Remove it from the mapping file, or rename it in Personio if it contains no personal \
              data.",
@@ -188,7 +203,7 @@ fn finding(
     }
     if count < attribute.present {
         let unusable = attribute.present - count;
-        return doubtful(
+        return mapping_warning(
             format!(
                 "{unusable} of {} values of {id} cannot be served as {name}",
                 attribute.present
@@ -197,11 +212,11 @@ fn finding(
              out.",
         );
     }
-    let persons = all(persons);
-    let what = format!("{id} is served as {name}, for {count} of the {persons} looked at");
-    Finding::pass(STEP, what)
+    let persons = format_person_count(persons);
+    let description = format!("{id} is served as {name}, for {count} of the {persons} looked at");
+    Finding::pass(STEP, description)
 }
 
-fn doubtful(what: String, remedy: &str) -> Finding {
-    Finding::warning(STEP, what, remedy.to_owned())
+fn mapping_warning(description: String, remedy: &str) -> Finding {
+    Finding::warning(STEP, description, remedy.to_owned())
 }

@@ -75,13 +75,13 @@ enum SourceValues {
 /// Returns every value of `user` with its source, in the order of the resource.
 pub(crate) fn explain_user(
     user: &User,
-    made: &ExplanationInput<'_>,
+    input: &ExplanationInput<'_>,
 ) -> Result<Vec<AttributeExplanation>, serde_json::Error> {
     let mut leaves = Vec::new();
     collect_leaves("", &serde_json::to_value(user)?, &mut leaves);
     let mut explained = Vec::with_capacity(leaves.len());
     for (attribute, value) in leaves {
-        explained.push(explain_value(attribute, value, made));
+        explained.push(explain_value(attribute, value, input));
     }
     Ok(explained)
 }
@@ -89,9 +89,9 @@ pub(crate) fn explain_user(
 fn explain_value(
     attribute: String,
     value: Value,
-    made: &ExplanationInput<'_>,
+    input: &ExplanationInput<'_>,
 ) -> AttributeExplanation {
-    let sources = made.possible_sources(&attribute);
+    let sources = input.possible_sources(&attribute);
     let Some(source) = sources.into_iter().find(|source| source.yields(&value)) else {
         // A value without a known source is masked completely.
         return AttributeExplanation {
@@ -101,12 +101,12 @@ fn explain_value(
             sensitivity: Sensitivity::SmallSet,
         };
     };
-    let nature = match source.values {
+    let sensitivity = match source.values {
         SourceValues::Fixed(_) => Sensitivity::Fixed,
         SourceValues::LargeSet(_) | SourceValues::Computed => Sensitivity::LargeSet,
         SourceValues::SmallSet(_) => Sensitivity::SmallSet,
     };
-    AttributeExplanation { attribute, value, source: Some(source.name), sensitivity: nature }
+    AttributeExplanation { attribute, value, source: Some(source.name), sensitivity }
 }
 
 impl ValueSource {
@@ -125,12 +125,12 @@ pub(crate) fn collect_leaves(name: &str, value: &Value, leaves: &mut Vec<(String
     match value {
         Value::Object(members) => {
             for (member, value) in members {
-                let between = match name {
+                let separator = match name {
                     "" => "",
                     scim::ENTERPRISE_USER_SCHEMA | scim::PERSONIO_USER_SCHEMA => ":",
                     _ => ".",
                 };
-                collect_leaves(&format!("{name}{between}{member}"), value, leaves);
+                collect_leaves(&format!("{name}{separator}{member}"), value, leaves);
             }
         }
         Value::Array(values) => {
@@ -173,8 +173,8 @@ fn date_source(name: &str, date: Option<Date>) -> ValueSource {
     large_set_source(name, date.map(|date| date.to_string()))
 }
 
-fn moment(name: &str, moment: Option<Timestamp>) -> ValueSource {
-    large_set_source(name, moment.map(format_timestamp))
+fn timestamp_source(name: &str, timestamp: Option<Timestamp>) -> ValueSource {
+    large_set_source(name, timestamp.map(format_timestamp))
 }
 
 /// Returns the name of an attribute within the schema `urn`, if it belongs to that schema.
@@ -190,8 +190,8 @@ struct Unit<'e> {
 }
 
 impl<'e> Unit<'e> {
-    fn new(kind: LookupKind, word: &str, id: &'e str) -> Self {
-        Self { kind, id, group_id: format!("{word}-{id}") }
+    fn new(kind: LookupKind, prefix: &str, id: &'e str) -> Self {
+        Self { kind, id, group_id: format!("{prefix}-{id}") }
     }
 }
 
@@ -309,11 +309,11 @@ impl ExplanationInput<'_> {
         let person = self.person;
         match name {
             "resourceType" => vec![fixed_source(["User"])],
-            "created" => vec![moment("person.created_at", person.created_at)],
+            "created" => vec![timestamp_source("person.created_at", person.created_at)],
             "lastModified" => {
-                let mut sources = vec![moment("person.updated_at", person.updated_at)];
+                let mut sources = vec![timestamp_source("person.updated_at", person.updated_at)];
                 if let Some(employment) = self.employment {
-                    sources.push(moment("employment.updated_at", employment.updated_at));
+                    sources.push(timestamp_source("employment.updated_at", employment.updated_at));
                 }
                 sources
             }
@@ -336,8 +336,8 @@ impl ExplanationInput<'_> {
         match name {
             "value" => vec![large_set_source(source, group_ids(&units))],
             "$ref" => {
-                let locations = self.context.urls;
-                let addresses = units.iter().map(|unit| locations.group(&unit.group_id));
+                let urls = self.context.urls;
+                let addresses = units.iter().map(|unit| urls.group(&unit.group_id));
                 vec![large_set_source(&format!("the public URL and {source}"), addresses)]
             }
             "display" => {
@@ -474,9 +474,9 @@ impl ExplanationInput<'_> {
         names
     }
 
-    fn unit_source(&self, kind: LookupKind, word: &str) -> ValueSource {
-        let id = self.employment.and_then(|employment| unit_id(employment, word));
-        self.lookup_source(kind, &format!("org_units of type {}", word.to_lowercase()), id)
+    fn unit_source(&self, kind: LookupKind, unit_type: &str) -> ValueSource {
+        let id = self.employment.and_then(|employment| unit_id(employment, unit_type));
+        self.lookup_source(kind, &format!("org_units of type {}", unit_type.to_lowercase()), id)
     }
 
     fn manager_card(&self, id: Option<&str>) -> Option<&ManagerCard<'_>> {

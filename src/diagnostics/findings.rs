@@ -46,16 +46,16 @@ pub enum FindingOutcome {
 }
 
 impl Finding {
-    pub(crate) fn pass(step: &'static str, what: String) -> Self {
-        Self { step, outcome: FindingOutcome::Pass, description: what, remedy: None }
+    pub(crate) fn pass(step: &'static str, description: String) -> Self {
+        Self { step, outcome: FindingOutcome::Pass, description, remedy: None }
     }
 
-    pub(crate) fn warning(step: &'static str, what: String, remedy: String) -> Self {
-        Self { step, outcome: FindingOutcome::Warning, description: what, remedy: Some(remedy) }
+    pub(crate) fn warning(step: &'static str, description: String, remedy: String) -> Self {
+        Self { step, outcome: FindingOutcome::Warning, description, remedy: Some(remedy) }
     }
 
-    fn failure(step: &'static str, what: String, remedy: String) -> Self {
-        Self { step, outcome: FindingOutcome::Failure, description: what, remedy: Some(remedy) }
+    fn failure(step: &'static str, description: String, remedy: String) -> Self {
+        Self { step, outcome: FindingOutcome::Failure, description, remedy: Some(remedy) }
     }
 }
 
@@ -66,8 +66,8 @@ pub(crate) fn format_person_count(count: usize) -> String {
 
 /// Returns the finding about the token. `credential` contains the names of the settings that hold
 /// the credential, as the operator gave them.
-pub(crate) fn token_finding(signed_in: &Result<TokenInfo, Error>, credential: &str) -> Finding {
-    match signed_in {
+pub(crate) fn token_finding(token: &Result<TokenInfo, Error>, credential: &str) -> Finding {
+    match token {
         Ok(TokenInfo { lifetime, scopes }) => {
             let time = match lifetime.map(SignedDuration::try_from) {
                 Some(Ok(lifetime)) => format!("for {lifetime:#}"),
@@ -77,13 +77,14 @@ pub(crate) fn token_finding(signed_in: &Result<TokenInfo, Error>, credential: &s
                 [] => "Personio does not list its access rights".to_owned(),
                 scopes => format!("access rights: {}", scopes.join(", ")),
             };
-            let what = format!("the credential is accepted; the token is valid {time}; {rights}");
-            Finding::pass("token", what)
+            let description =
+                format!("the credential is accepted; the token is valid {time}; {rights}");
+            Finding::pass("token", description)
         }
         Err(error @ Error::Credential { .. }) => {
             let remedy = format!(
-                "Check the client id and the client secret ({credential}). {CREDENTIAL_SETTINGS_PAGE} see whether the \
-                 credential is active."
+                "Check the client id and the client secret ({credential}). \
+                 {CREDENTIAL_SETTINGS_PAGE} see whether the credential is active."
             );
             Finding::failure("token", cause_without_advice(error), remedy)
         }
@@ -107,21 +108,21 @@ pub(crate) fn persons_finding(
             "persons can be read, but Personio returns none".to_owned(),
             format!("{CREDENTIAL_SETTINGS_PAGE} choose the persons that the credential may read."),
         ),
-        Ok(FirstPage { persons, has_more_pages: is_followed, .. }) => {
-            let what = match counted {
+        Ok(FirstPage { persons, has_more_pages, .. }) => {
+            let description = match counted {
                 Ok(PersonCount::Exactly(count)) => {
                     format!("{} can be read", self::format_person_count(*count))
                 }
                 Ok(PersonCount::MoreThan(count)) => {
                     format!("more than {} can be read", self::format_person_count(*count))
                 }
-                Err(_) if *is_followed => {
+                Err(_) if *has_more_pages => {
                     let persons = self::format_person_count(persons.len());
                     format!("the {persons} of the first page can be read, and there are more")
                 }
                 Err(_) => format!("{} can be read", self::format_person_count(persons.len())),
             };
-            Finding::pass("persons", what)
+            Finding::pass("persons", description)
         }
         Err(error) => {
             Finding::failure("persons", cause_without_advice(error), remedy_for_error(error, right))
@@ -142,24 +143,29 @@ pub(crate) fn page_size_finding(counted: &Result<PersonCount, Error>) -> Option<
     ))
 }
 
-/// Returns the finding about the employments. `asked` is the number of persons whose employments
-/// were requested; `is_sample` is true when there are more persons.
-pub(crate) fn employments_finding(asked: usize, is_sample: bool, failures: &[Error]) -> Finding {
+/// Returns the finding about the employments. `requested_count` is the number of persons whose
+/// employments were requested; `is_sample` is true when there are more persons.
+pub(crate) fn employments_finding(
+    requested_count: usize,
+    is_sample: bool,
+    failures: &[Error],
+) -> Finding {
     let sample = if is_sample { " (a sample)" } else { "" };
-    let persons = format_person_count(asked);
+    let persons = format_person_count(requested_count);
     let Some(error) = failures.first() else {
-        let what = format!("the employments of {persons}{sample} can be read");
-        return Finding::pass("employments", what);
+        let description = format!("the employments of {persons}{sample} can be read");
+        return Finding::pass("employments", description);
     };
     let (failed, reason) = (failures.len(), cause_without_advice(error));
-    let what = format!("the employments of {failed} of {persons}{sample} cannot be read: {reason}");
+    let description =
+        format!("the employments of {failed} of {persons}{sample} cannot be read: {reason}");
     let remedy =
         remedy_for_error(error, "read persons with their employments (personio:persons:read)");
     // A first load fails when the employments of more than half of the persons are unreadable.
-    if failures.len() * 2 > asked {
-        return Finding::failure("employments", what, remedy);
+    if failures.len() * 2 > requested_count {
+        return Finding::failure("employments", description, remedy);
     }
-    Finding::warning("employments", what, remedy)
+    Finding::warning("employments", description, remedy)
 }
 
 /// Returns the finding about one look-up. `in_use` counts the persons who refer to its units.
@@ -215,7 +221,7 @@ fn listed_look_up(
     let LookUpNames { step, unit, served } = *names_of;
     let LookupUsage { persons, nameless } = in_use;
     if nameless > 0 {
-        let what = format!(
+        let description = format!(
             "{} can be read, but {nameless} of the {} who have one lack its name, and {served} \
              will be missing",
             format_name_count(listed),
@@ -225,14 +231,14 @@ fn listed_look_up(
             Some(error) if is_not_enabled(error) => remedy_for_disabled_endpoint(unit),
             Some(_) | None => remedy_for_missing_right(&format!("read {unit}")),
         };
-        return Finding::warning(step, what, remedy);
+        return Finding::warning(step, description, remedy);
     }
-    let what = match (listed, persons) {
+    let description = match (listed, persons) {
         (0, 0) => "there are none, and none of the persons looked at has one".to_owned(),
         (0, _) => "the list is empty, but the names in use can be read one by one".to_owned(),
         _ => format!("{} can be read", format_name_count(listed)),
     };
-    Finding::pass(step, what)
+    Finding::pass(step, description)
 }
 
 /// Returns the finding about a look-up whose list cannot be read.
@@ -240,10 +246,10 @@ fn unlisted_look_up(names_of: &LookUpNames, error: &Error, in_use: LookupUsage) 
     let LookUpNames { step, unit, served } = *names_of;
     let cause = cause_without_advice(error);
     if in_use.persons > 0 && in_use.nameless == 0 {
-        let what = format!(
+        let description = format!(
             "the list cannot be read, but the names in use can be read one by one: {cause}"
         );
-        return Finding::pass(step, what);
+        return Finding::pass(step, description);
     }
     let reason = if is_not_enabled(error) {
         " (not enabled)"
@@ -252,7 +258,8 @@ fn unlisted_look_up(names_of: &LookUpNames, error: &Error, in_use: LookupUsage) 
     } else {
         ""
     };
-    let what = format!("their names cannot be read{reason}, and {served} will be missing: {cause}");
+    let description =
+        format!("their names cannot be read{reason}, and {served} will be missing: {cause}");
     let right = format!("read {unit}");
     // Personio also returns 412 when a right is missing.
     let remedy = if is_not_enabled(error) {
@@ -262,7 +269,7 @@ fn unlisted_look_up(names_of: &LookUpNames, error: &Error, in_use: LookupUsage) 
     } else {
         remedy_for_error(error, &right)
     };
-    Finding::warning(step, what, remedy)
+    Finding::warning(step, description, remedy)
 }
 
 fn format_name_count(count: usize) -> String {
@@ -283,84 +290,92 @@ fn remedy_for_disabled_endpoint(unit: &str) -> String {
 }
 
 /// Returns the finding about the attributes that most companies use and that no person has.
-pub(crate) fn attributes_finding(presence: &[Coverage]) -> Finding {
+pub(crate) fn attributes_finding(coverage: &[Coverage]) -> Finding {
     let mut missing = Vec::new();
-    for it in presence {
-        if it.is_usual && it.present == 0 && it.total > 0 {
-            missing.push(it.attribute);
+    for attribute in coverage {
+        if attribute.is_usual && attribute.present == 0 && attribute.total > 0 {
+            missing.push(attribute.attribute);
         }
     }
     if missing.is_empty() {
-        let what = "each attribute that most companies use has a value for at least one person";
-        return Finding::pass("attributes", what.to_owned());
+        let description =
+            "each attribute that most companies use has a value for at least one person";
+        return Finding::pass("attributes", description.to_owned());
     }
     let names = missing.join(", ");
     let remedy = format!(
-        "{CREDENTIAL_SETTINGS_PAGE} allow the credential to read {names}, unless your company does not use them."
+        "{CREDENTIAL_SETTINGS_PAGE} allow the credential to read {names}, unless your company \
+         does not use them."
     );
     Finding::warning("attributes", format!("none of the persons looked at has {names}"), remedy)
 }
 
 /// Returns the finding about the users that a server would serve. `counted` is the number of all
-/// persons; `people` are the persons of the first page.
+/// persons; `records` are the persons of the first page.
 pub(crate) fn serve_finding(
-    people: &[DecodedRecord],
+    records: &[DecodedRecord],
     counted: &Result<PersonCount, Error>,
     rules: &DateRules<'_>,
-    is_bound: bool,
+    has_mass_change_guard: bool,
 ) -> Finding {
-    if let Some(finding) = incomplete(people, rules, is_bound) {
+    if let Some(finding) = incomplete_finding(records, rules, has_mass_change_guard) {
         return finding;
     }
-    let mut served = Vec::with_capacity(people.len());
-    for facts in people {
-        if !rules.policy.require_email || facts.person.email.is_some() {
-            served.push(PersonHeader::from_person(&facts.person));
+    let mut served = Vec::with_capacity(records.len());
+    for record in records {
+        if !rules.policy.require_email || record.person.email.is_some() {
+            served.push(PersonHeader::from_person(&record.person));
         }
     }
-    let (all, left_out) = (people.len(), people.len() - served.len());
+    let (all, left_out) = (records.len(), records.len() - served.len());
     if served.is_empty() {
         let persons = format_person_count(all);
-        let what =
+        let description =
             format!("none of the {persons} looked at has the e-mail address that is required");
         let remedy = format!(
-            "{CREDENTIAL_SETTINGS_PAGE} allow the credential to read Email, or remove `require` from the mapping file."
+            "{CREDENTIAL_SETTINGS_PAGE} allow the credential to read Email, or remove `require` \
+             from the mapping file."
         );
-        return Finding::failure("serve", what, remedy);
+        return Finding::failure("serve", description, remedy);
     }
-    let of_all = match counted {
+    let total_suffix = match counted {
         Ok(PersonCount::Exactly(count)) if *count > all => format!(" (of {count})"),
         Ok(PersonCount::MoreThan(count)) => format!(" (of more than {count})"),
         Ok(PersonCount::Exactly(_)) | Err(_) => String::new(),
     };
     let persons = format_person_count(all);
-    let mut what = format!("{} of the {persons} looked at{of_all} would be served", served.len());
+    let mut description =
+        format!("{} of the {persons} looked at{total_suffix} would be served", served.len());
     if left_out > 0 {
-        what += &format!("; left out without an e-mail address, as configured: {left_out}");
+        description += &format!("; left out without an e-mail address, as configured: {left_out}");
     }
-    let shared = user_name::count_shared_addresses(&served);
-    if shared == 0 {
-        return Finding::pass("serve", what);
+    let fallback_count = user_name::count_fallback_names(&served);
+    if fallback_count == 0 {
+        return Finding::pass("serve", description);
     }
-    what += &format!("; with the e-mail address of another person: {shared}");
+    description += &format!("; with the e-mail address of another person: {fallback_count}");
     let remedy = "Give each of these persons a unique e-mail address in Personio. Until then, \
                   their userName is made of their id.";
-    Finding::warning("serve", what, remedy.to_owned())
+    Finding::warning("serve", description, remedy.to_owned())
 }
 
 /// Returns a finding if most persons lack a status or an e-mail address.
-fn incomplete(people: &[DecodedRecord], rules: &DateRules<'_>, is_bound: bool) -> Option<Finding> {
-    let mut lacks = CompletenessCheck::default();
-    for facts in people {
-        lacks.count_person(facts, rules);
+fn incomplete_finding(
+    records: &[DecodedRecord],
+    rules: &DateRules<'_>,
+    has_mass_change_guard: bool,
+) -> Option<Finding> {
+    let mut completeness = CompletenessCheck::default();
+    for record in records {
+        completeness.count_person(record, rules);
     }
-    let flaw = lacks.error()?.to_string();
-    let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
-    let (what, remedy) = (what.to_owned(), capitalise(remedy));
-    if is_bound {
-        return Some(Finding::failure("serve", what, remedy));
+    let error = completeness.error()?.to_string();
+    let (description, remedy) = error.split_once(": ").unwrap_or((&error, ""));
+    let (description, remedy) = (description.to_owned(), capitalise(remedy));
+    if has_mass_change_guard {
+        return Some(Finding::failure("serve", description, remedy));
     }
-    Some(Finding::warning("serve", what, remedy))
+    Some(Finding::warning("serve", description, remedy))
 }
 
 /// Returns `serve`, or a finding that nothing is served when one of `others` is wrong. That finding
@@ -370,29 +385,30 @@ pub(crate) fn replace_if_blocked(serve: Finding, others: &[Finding]) -> Finding 
     if !is_blocked || serve.outcome == FindingOutcome::Failure {
         return serve;
     }
-    let what = "no user would be served, because a step above failed".to_owned();
-    Finding { step: "serve", outcome: FindingOutcome::Failure, description: what, remedy: None }
+    let description = "no user would be served, because a step above failed".to_owned();
+    Finding { step: "serve", outcome: FindingOutcome::Failure, description, remedy: None }
 }
 
 /// Returns the finding about the rate limits that Personio advertises.
-pub(crate) fn limits_finding(told: &[AdvertisedLimit]) -> Finding {
+pub(crate) fn limits_finding(advertised: &[AdvertisedLimit]) -> Finding {
     let mut lowest: Option<&AdvertisedLimit> = None;
-    for limit in told {
+    for limit in advertised {
         match lowest {
             Some(lowest) if lowest.per_second <= limit.per_second => {}
             Some(_) | None => lowest = Some(limit),
         }
     }
     let Some(AdvertisedLimit { per_second, burst, .. }) = lowest else {
-        let what = "Personio advertises no rate limits; a server starts slowly and adapts its rate";
-        return Finding::pass("limits", what.to_owned());
+        let description =
+            "Personio advertises no rate limits; a server starts slowly and adapts its rate";
+        return Finding::pass("limits", description.to_owned());
     };
-    let endpoints = match told.len() {
+    let endpoints = match advertised.len() {
         1 => "1 endpoint advertises a rate limit".to_owned(),
         count => format!("{count} endpoints advertise a rate limit; the lowest"),
     };
-    let what = format!("{endpoints}: {per_second} requests a second, bursts of {burst}");
-    Finding::pass("limits", what)
+    let description = format!("{endpoints}: {per_second} requests a second, bursts of {burst}");
+    Finding::pass("limits", description)
 }
 
 /// Returns the cause from the text of an error, without its advice, because a finding has a remedy

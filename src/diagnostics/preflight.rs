@@ -99,34 +99,34 @@ impl Preflight {
     pub fn new(
         client: PersonioClient,
         policy: MappingPolicy,
-        locations: ResourceUrls,
+        urls: ResourceUrls,
         clock: Arc<dyn Clock>,
-        is_bound: bool,
-        max_results: usize,
-        credential: String,
+        has_mass_change_guard: bool,
+        max_page_size: usize,
+        credential_settings: String,
     ) -> Self {
-        let attributes = ExtensionMapper::new(&policy);
+        let extension_mapper = ExtensionMapper::new(&policy);
         Self {
             client,
             policy,
-            extension_mapper: attributes,
-            urls: locations,
+            extension_mapper,
+            urls,
             clock,
-            has_mass_change_guard: is_bound,
-            max_page_size: max_results,
-            credential_settings: credential,
+            has_mass_change_guard,
+            max_page_size,
+            credential_settings,
         }
     }
 
     /// Runs the preflight and explains the attributes of up to `persons` users.
     pub async fn run(&self, persons: usize) -> PreflightReport {
         let mut report = PreflightReport::default();
-        let signed_in = self.client.fetch_token_info().await;
-        if let Err(Error::Unreachable { fault: obstacle, .. }) = &signed_in {
-            report.unreachable = Some(*obstacle);
+        let token = self.client.fetch_token_info().await;
+        if let Err(Error::Unreachable { fault, .. }) = &token {
+            report.unreachable = Some(*fault);
         }
-        report.findings.push(findings::token_finding(&signed_in, &self.credential_settings));
-        if signed_in.is_ok() {
+        report.findings.push(findings::token_finding(&token, &self.credential_settings));
+        if token.is_ok() {
             self.examine_company(persons, &mut report).await;
             report.limits = self.client.advertised_limits();
             report.limits.sort_by_key(|limit| limit.endpoint.route());
@@ -138,9 +138,9 @@ impl Preflight {
 
     /// Reads the sample and adds a finding for each step after the token.
     async fn examine_company(&self, persons: usize, report: &mut PreflightReport) {
-        let wanted = self.policy.required_custom_attribute_ids();
+        let custom_attributes = self.policy.required_custom_attribute_ids();
         let (page, ()) =
-            tokio::join!(self.client.first_page(&wanted), self.client.prefetch_names());
+            tokio::join!(self.client.first_page(&custom_attributes), self.client.prefetch_names());
         let counted = match &page {
             Ok(page) => self.client.count_persons(page, self.max_page_size).await,
             Err(error) => Err(error.clone()),
@@ -190,9 +190,9 @@ impl Preflight {
         report.explained_users = self.explain_users(&sample, persons).await;
     }
 
-    /// Returns a finding for each look-up. Without a `read_sample`, no unit counts as in use.
+    /// Returns a finding for each look-up. Without a `sample`, no unit counts as in use.
     async fn check_lookups(&self, sample: Option<&Sample>) -> Vec<Finding> {
-        let mut found = Vec::new();
+        let mut lookup_findings = Vec::new();
         for look_up in self.client.lookup_reports().await {
             let in_use = match sample {
                 Some(sample) => LookupUsage::count(
@@ -203,29 +203,30 @@ impl Preflight {
                 ),
                 None => LookupUsage::default(),
             };
-            found.push(findings::lookup_finding(&look_up, in_use));
+            lookup_findings.push(findings::lookup_finding(&look_up, in_use));
         }
-        found
+        lookup_findings
     }
 
     /// Reads the employments of the first `requested_count` persons, and the names of the units in
     /// use.
-    async fn read_sample(&self, page: FirstPage, asked: usize) -> Sample {
-        let asked = asked.min(page.persons.len());
-        let reads = stream::iter(page.persons.iter().take(asked))
+    async fn read_sample(&self, page: FirstPage, requested_count: usize) -> Sample {
+        let requested_count = requested_count.min(page.persons.len());
+        let reads = stream::iter(page.persons.iter().take(requested_count))
             .map(|person| self.employments(person))
             .buffered(self.client.max_concurrency());
         let reads: Vec<_> = reads.collect().await;
         let mut reads = reads.into_iter();
         let mut failures = Vec::new();
-        let mut odd = page.malformed.clone();
-        let mut people = Vec::with_capacity(page.persons.len());
+        let mut malformed_values = page.malformed.clone();
+        let mut records = Vec::with_capacity(page.persons.len());
         for person in &page.persons {
             let employments = match reads.next() {
                 Some(Ok(read)) => {
                     for attribute in read.malformed {
                         let attribute = format!("employments.{attribute}").into();
-                        odd.push(MalformedValue { person: person.id.clone(), attribute });
+                        malformed_values
+                            .push(MalformedValue { person: person.id.clone(), attribute });
                     }
                     Some(read.employments)
                 }
@@ -236,22 +237,15 @@ impl Preflight {
                 // The person is not in the sample.
                 None => None,
             };
-            people.push(DecodedRecord { person: person.clone(), employments });
+            records.push(DecodedRecord { person: person.clone(), employments });
         }
         // A server does the same: it requests a unit that the lists do not name by its id.
-        let mut named = LookupIds::default();
-        for facts in &people {
-            named.add_all(facts.employments.as_deref().unwrap_or_default());
+        let mut lookup_ids = LookupIds::default();
+        for record in &records {
+            lookup_ids.add_all(record.employments.as_deref().unwrap_or_default());
         }
-        let names = self.client.look_up_names(named.by_kind()).await;
-        Sample {
-            records: people,
-            page,
-            requested_count: asked,
-            failures,
-            lookup_names: names,
-            malformed_values: odd,
-        }
+        let lookup_names = self.client.look_up_names(lookup_ids.by_kind()).await;
+        Sample { records, page, requested_count, failures, lookup_names, malformed_values }
     }
 
     async fn employments(&self, person: &Person) -> Result<PersonEmployments, Error> {
@@ -267,25 +261,26 @@ impl Preflight {
     ) -> Vec<Vec<AttributeExplanation>> {
         let rules = self.date_rules();
         let served = self.served(&sample.records);
-        let mut heads = Vec::with_capacity(served.len());
-        for facts in &served {
-            heads.push(PersonHeader::from_person(&facts.person));
+        let mut headers = Vec::with_capacity(served.len());
+        for record in &served {
+            headers.push(PersonHeader::from_person(&record.person));
         }
-        let user_names = sample_user_names(&served, &heads, &rules);
-        let mut chosen = Vec::new();
-        for (&facts, user_name) in served.iter().zip(&user_names) {
-            if chosen.len() < persons && facts.employments.is_some() {
-                chosen.push(Chosen { facts, user_name: user_name.as_ref() });
+        let user_names = sample_user_names(&served, &headers, &rules);
+        let mut selected = Vec::new();
+        for (&record, user_name) in served.iter().zip(&user_names) {
+            if selected.len() < persons && record.employments.is_some() {
+                selected.push(SelectedUser { record, user_name: user_name.as_ref() });
             }
         }
-        let supervisors = self.read_supervisors(&chosen, &heads).await;
-        let mut people = HashMap::with_capacity(heads.len() + supervisors.len());
-        for (head, user_name) in heads.iter().zip(&user_names) {
-            people.insert(head.id, ManagerCard { header: *head, user_name: user_name.clone() });
+        let supervisors = self.read_supervisors(&selected, &headers).await;
+        let mut managers = HashMap::with_capacity(headers.len() + supervisors.len());
+        for (header, user_name) in headers.iter().zip(&user_names) {
+            managers
+                .insert(header.id, ManagerCard { header: *header, user_name: user_name.clone() });
         }
         for person in &supervisors {
             if self.is_served(person) {
-                people
+                managers
                     .insert(person.id.as_str(), supervisor_card(PersonHeader::from_person(person)));
             }
         }
@@ -294,22 +289,22 @@ impl Preflight {
             extension_mapper: &self.extension_mapper,
             urls: &self.urls,
             lookup_names: &sample.lookup_names,
-            managers: people,
+            managers,
             today: rules.today,
         };
-        let mut explained = Vec::with_capacity(chosen.len());
-        for person in &chosen {
+        let mut explained = Vec::with_capacity(selected.len());
+        for person in &selected {
             explained.extend(person.explained(&context));
         }
         explained
     }
 
     /// Returns the persons who would be users, in the order in which a server lists them.
-    fn served<'p>(&self, people: &'p [DecodedRecord]) -> Vec<&'p DecodedRecord> {
-        let mut served = Vec::with_capacity(people.len());
-        for facts in people {
-            if self.is_served(&facts.person) {
-                served.push(facts);
+    fn served<'p>(&self, records: &'p [DecodedRecord]) -> Vec<&'p DecodedRecord> {
+        let mut served = Vec::with_capacity(records.len());
+        for record in records {
+            if self.is_served(&record.person) {
+                served.push(record);
             }
         }
         served.sort_by(|one, other| {
@@ -328,17 +323,17 @@ impl Preflight {
         DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
     }
 
-    /// Reads the supervisors of `chosen` who are not among `heads`. A server reads all persons, and
-    /// serves only managers who are users.
+    /// Reads the supervisors of `selected` who are not among `headers`. A server reads all persons,
+    /// and serves only managers who are users.
     async fn read_supervisors(
         &self,
-        chosen: &[Chosen<'_>],
-        heads: &[PersonHeader<'_>],
+        selected: &[SelectedUser<'_>],
+        headers: &[PersonHeader<'_>],
     ) -> Vec<Person> {
         let rules = self.date_rules();
         let mut ids: Vec<&str> = Vec::new();
-        for Chosen { facts, .. } in chosen {
-            if let Some(employments) = &facts.employments
+        for SelectedUser { record, .. } in selected {
+            if let Some(employments) = &record.employments
                 && let Some(employment) = rules.primary_employment(employments)
             {
                 ids.extend(supervisor(employment));
@@ -346,7 +341,7 @@ impl Preflight {
         }
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| heads.iter().all(|head| head.id != *id));
+        ids.retain(|id| headers.iter().all(|header| header.id != *id));
         let reads = stream::iter(ids)
             .map(|id| self.client.person(id, &[]))
             .buffered(self.client.max_concurrency());
@@ -361,51 +356,51 @@ impl Preflight {
 }
 
 /// User whose attributes are explained.
-struct Chosen<'a> {
-    facts: &'a DecodedRecord,
+struct SelectedUser<'a> {
+    record: &'a DecodedRecord,
     user_name: &'a str,
 }
 
-impl Chosen<'_> {
+impl SelectedUser<'_> {
     /// Maps the person and explains the result. Returns `None` if it cannot be encoded.
     fn explained(&self, context: &MappingContext<'_>) -> Option<Vec<AttributeExplanation>> {
-        let DecodedRecord { person, employments } = self.facts;
+        let DecodedRecord { person, employments } = self.record;
         let employments = employments.as_deref().unwrap_or_default();
-        let PrimaryEmployment { employment, activity: standing } =
-            context.date_rules().primary(person, employments);
-        let made = ExplanationInput { person, employment, activity: standing, context };
+        let PrimaryEmployment { employment, activity } =
+            context.date_rules().evaluate(person, employments);
+        let input = ExplanationInput { person, employment, activity, context };
         let user = map_user(person, self.user_name.to_owned(), employments, context);
-        explanation::explain_user(&user.with_version().ok()?, &made).ok()
+        explanation::explain_user(&user.with_version().ok()?, &input).ok()
     }
 }
 
-/// Returns the user names of `persons`, in the same order. `heads` contains their headers.
+/// Returns the user names of `persons`, in the same order. `headers` contains their headers.
 fn sample_user_names<'p>(
     persons: &[&DecodedRecord],
-    heads: &[PersonHeader<'p>],
+    headers: &[PersonHeader<'p>],
     rules: &DateRules<'_>,
 ) -> Vec<Cow<'p, str>> {
-    let Ok(UserNames { names, .. }) = user_name::assign_user_names(heads, |head| {
-        Ok::<AddressClaim, Infallible>(claim(persons, head.id, rules))
+    let Ok(UserNames { names, .. }) = user_name::assign_user_names(headers, |header| {
+        Ok::<AddressClaim, Infallible>(claim(persons, header.id, rules))
     });
     names
 }
 
 /// Returns the claim of the person with this id to an e-mail address.
 fn claim(persons: &[&DecodedRecord], id: &str, rules: &DateRules<'_>) -> AddressClaim {
-    let Some(facts) = persons.iter().find(|facts| facts.person.id == id) else {
+    let Some(record) = persons.iter().find(|record| record.person.id == id) else {
         return AddressClaim::LOWEST;
     };
-    let employments = facts.employments.as_deref().unwrap_or_default();
-    AddressClaim::from_primary(&rules.primary(&facts.person, employments))
+    let employments = record.employments.as_deref().unwrap_or_default();
+    AddressClaim::from_primary(&rules.evaluate(&record.person, employments))
 }
 
 /// Returns the card of a supervisor outside the first page. The e-mail address is assumed to be
 /// unique.
-fn supervisor_card(head: PersonHeader<'_>) -> ManagerCard<'_> {
-    let user_name = match head.email {
+fn supervisor_card(header: PersonHeader<'_>) -> ManagerCard<'_> {
+    let user_name = match header.email {
         Some(email) => Cow::Borrowed(email),
-        None => Cow::Owned(user_name::fallback_user_name(head.id)),
+        None => Cow::Owned(user_name::fallback_user_name(header.id)),
     };
-    ManagerCard { header: head, user_name }
+    ManagerCard { header, user_name }
 }

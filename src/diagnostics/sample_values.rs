@@ -10,14 +10,14 @@ const MAX_EXAMPLES: usize = 10;
 /// contains attribute names and ids, never a value.
 pub(crate) fn malformed_values_finding(
     unreadable: &[&'static str],
-    odd: &[MalformedValue],
+    malformed: &[MalformedValue],
     names: &[MalformedNames],
 ) -> Option<Finding> {
     let mut examples: Vec<String> = Vec::new();
     for attribute in unreadable {
         examples.push(format!("{attribute} of a person who cannot be read"));
     }
-    for MalformedValue { person, attribute } in odd {
+    for MalformedValue { person, attribute } in malformed {
         let person = if is_loggable(person) { person } else { "with an odd id" };
         examples.push(format!("{attribute} of person {person}"));
     }
@@ -39,13 +39,13 @@ pub(crate) fn malformed_values_finding(
         1 => "1 value cannot be read, and is".to_owned(),
         count => format!("{count} values cannot be read, and are"),
     };
-    let what = format!("{values} absent or incomplete: {examples}");
+    let description = format!("{values} absent or incomplete: {examples}");
     let remedy = "Enter these values in Personio again. A person whose id, e-mail address, name or \
                   status cannot be read is served as before, and a new one is not served.";
     Some(Finding {
         step: "values",
         outcome: FindingOutcome::Warning,
-        description: what,
+        description,
         remedy: Some(remedy.to_owned()),
     })
 }
@@ -58,20 +58,21 @@ mod tests {
     #[test]
     fn malformed_values_are_counted_and_located() {
         assert_eq!(malformed_values_finding(&[], &[], &[]), None);
-        let odd = |person: &str| MalformedValue {
+        let malformed = |person: &str| MalformedValue {
             person: person.to_owned(),
             attribute: "created_at".into(),
         };
         let names =
             MalformedNames { kind: LookupKind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
         let found =
-            malformed_values_finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
+            malformed_values_finding(&["email"], &[malformed("7"), malformed("A name")], &[names])
+                .unwrap();
         assert_eq!(
             found.description,
             "6 values cannot be read, and are absent or incomplete: email of a person who cannot \
              be read, created_at of person 7, created_at of person with an odd id, name of Team 3"
         );
-        let many: Vec<MalformedValue> = (0..100).map(|id| odd(&id.to_string())).collect();
+        let many: Vec<MalformedValue> = (0..100).map(|id| malformed(&id.to_string())).collect();
         assert_eq!(
             malformed_values_finding(&[], &many, &[])
                 .unwrap()

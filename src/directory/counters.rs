@@ -158,14 +158,14 @@ impl DirectoryMetrics {
     }
 
     /// Counts one finished load, with its duration and its time.
-    pub(super) fn count_load(&self, has_succeeded: bool, took: Duration, now: Timestamp) {
+    pub(super) fn count_load(&self, has_succeeded: bool, duration: Duration, now: Timestamp) {
         let (counter, last) = if has_succeeded {
             (&self.loads_succeeded, &self.last_success)
         } else {
             (&self.loads_failed, &self.last_failure)
         };
         last.store(now.as_second(), Relaxed);
-        self.load_seconds.observe(took.as_secs_f64());
+        self.load_seconds.observe(duration.as_secs_f64());
         counter.fetch_add(1, Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::directory::{Losses, SourceError};
+use crate::directory::{ChangeId, Losses, SourceError};
 
 /// Reason why no snapshot can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +17,13 @@ pub enum Error {
         retry_after: Duration,
     },
     /// The current snapshot is older than allowed, and the guard holds the newer load.
-    #[error("the last snapshot is too old, and a newer change is held back: {losses}")]
+    #[error(
+        "the last snapshot is too old, and a newer change is held back as {id}: {losses}; if the \
+         change is correct, approve it with `personio-scim approve`"
+    )]
     Held {
+        /// Id of the held change.
+        id: ChangeId,
         /// Losses of the held change.
         losses: Box<Losses>,
         /// Time after which a retry makes sense.

@@ -68,13 +68,9 @@ mod tests {
     fn history_keeps_the_newest_loads() {
         let history = LoadHistory::default();
         for number in 0..=MAX_LOADS {
-            let (began, took, outcome) = (Timestamp::UNIX_EPOCH, Duration::ZERO, LoadOutcome::Held);
-            history.push(FinishedLoad {
-                started_at: began,
-                duration: took,
-                requests: number as u64,
-                outcome,
-            });
+            let (started_at, duration, outcome) =
+                (Timestamp::UNIX_EPOCH, Duration::ZERO, LoadOutcome::Held);
+            history.push(FinishedLoad { started_at, duration, requests: number as u64, outcome });
         }
         let loads = history.0.into_inner().unwrap();
         assert_eq!(

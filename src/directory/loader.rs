@@ -57,9 +57,9 @@ pub(super) struct RunningLoad {
 impl RunningLoad {
     /// Describes the load for operators. `now` is a time on the monotonic clock.
     pub(super) fn loading(&self, now: Duration) -> LoadStatus {
-        let since = now.saturating_sub(self.started);
-        let left = self.progress.remaining_time(since);
-        LoadStatus { progress: self.progress.to_string(), remaining: left, elapsed: since }
+        let elapsed = now.saturating_sub(self.started);
+        let remaining = self.progress.remaining_time(elapsed);
+        LoadStatus { progress: self.progress.to_string(), remaining, elapsed }
     }
 }
 
@@ -68,13 +68,13 @@ impl Directory {
     /// has been published since then, its snapshot is returned instead.
     pub(super) fn join_or_start_load(&self, newest: Option<&Arc<Snapshot>>) -> LoadDecision {
         let mut slot = lock(&self.0.running_load);
-        if let Some(flight) = slot.as_ref() {
-            return LoadDecision::Running(flight.clone());
+        if let Some(running) = slot.as_ref() {
+            return LoadDecision::Running(running.clone());
         }
-        if let Some(landed) = self.current_if_servable()
-            && newest.is_none_or(|newest| !Arc::ptr_eq(newest, &landed))
+        if let Some(newer) = self.current_if_servable()
+            && newest.is_none_or(|newest| !Arc::ptr_eq(newest, &newer))
         {
-            return LoadDecision::AlreadyNewer(landed);
+            return LoadDecision::AlreadyNewer(newer);
         }
         // While the last load is fresh and held, another load would be held as well, whatever the
         // age of the current snapshot.
@@ -82,7 +82,7 @@ impl Directory {
             return LoadDecision::Refused;
         }
         match self.start_load(&mut slot) {
-            Some(flight) => LoadDecision::Running(flight),
+            Some(running) => LoadDecision::Running(running),
             None => LoadDecision::Refused,
         }
     }
@@ -100,9 +100,9 @@ impl Directory {
         self.0.debounce.mark_load_started();
         let task = self.0.runtime.spawn(self.clone().run_load(now, Arc::clone(&progress)));
         let load = task.map(|ended| ended.unwrap_or_else(|_| Err(load_panicked())));
-        let flight = RunningLoad { started: now, progress, outcome: load.boxed().shared() };
-        *slot = Some(flight.clone());
-        Some(flight)
+        let running = RunningLoad { started: now, progress, outcome: load.boxed().shared() };
+        *slot = Some(running.clone());
+        Some(running)
     }
 
     /// Runs one load, from the first request until the snapshot is published or held. The age of
@@ -113,7 +113,7 @@ impl Directory {
         started: Duration,
         progress: Arc<LoadProgress>,
     ) -> Result<(), SourceError> {
-        let began = self.0.clock.now();
+        let started_at = self.0.clock.now();
         // Without a snapshot all requests wait for this load, so its progress is logged.
         let log = if self.current_if_servable().is_none() {
             tracing::info!(
@@ -127,19 +127,19 @@ impl Directory {
             None
         };
         // A panic must not leave the slot occupied: no other load could start.
-        let load = AssertUnwindSafe(self.read_and_land(started, &progress)).catch_unwind();
+        let load = AssertUnwindSafe(self.load_and_publish(started, &progress)).catch_unwind();
         let outcome = load.await.unwrap_or_else(|_| Err(load_panicked()));
         if let Some(log) = log {
             log.abort();
         }
-        let took = self.0.clock.monotonic().saturating_sub(started);
-        self.0.metrics.count_load(outcome.is_ok(), took, self.0.clock.now());
+        let duration = self.0.clock.monotonic().saturating_sub(started);
+        self.0.metrics.count_load(outcome.is_ok(), duration, self.0.clock.now());
         if let Err(reason) = &outcome {
-            self.record_failure(reason, took);
+            self.record_failure(reason, duration);
         }
         self.0.history.push(FinishedLoad {
-            started_at: began,
-            duration: took,
+            started_at,
+            duration,
             requests: progress.requests(),
             outcome: outcome.clone().unwrap_or_else(LoadOutcome::Failed),
         });
@@ -150,35 +150,35 @@ impl Directory {
     }
 
     /// Reads all persons, and publishes or holds the result.
-    async fn read_and_land(
+    async fn load_and_publish(
         &self,
         started: Duration,
         progress: &LoadProgress,
     ) -> Result<LoadOutcome, SourceError> {
         let approvals = self.0.approvals.load(Relaxed);
         let served = self.sync_state();
-        let news = self.0.source.load_after(progress, served.clone()).await?;
+        let result = self.0.source.refresh(progress, served.clone()).await?;
         let started = SignedDuration::try_from(started).unwrap_or_default();
-        self.publish_or_hold(news, served, started, approvals).await
+        self.publish_or_hold(result, served, started, approvals).await
     }
 
-    fn record_failure(&self, reason: &SourceError, took: Duration) {
-        let at = self.0.clock.monotonic();
+    fn record_failure(&self, reason: &SourceError, duration: Duration) {
+        let failed_at = self.0.clock.monotonic();
         // A load that took long to fail is not repeated at once.
-        let pause =
-            took.clamp(self.0.freshness.cool_down, MAX_COOL_DOWN.max(self.0.freshness.cool_down));
+        let cool_down = duration
+            .clamp(self.0.freshness.cool_down, MAX_COOL_DOWN.max(self.0.freshness.cool_down));
         tracing::error!(
             "the load failed, and the next one starts in {} s at the earliest: {reason}",
-            pause.as_secs()
+            cool_down.as_secs()
         );
-        let since = match self.0.failed_load.load().as_ref() {
+        let first_failed_at = match self.0.failed_load.load().as_ref() {
             Some(earlier) => earlier.first_failed_at,
-            None => at,
+            None => failed_at,
         };
         let failure = FailedLoad {
-            failed_at: at,
-            first_failed_at: since,
-            cool_down_ends: at + pause,
+            failed_at,
+            first_failed_at,
+            cool_down_ends: failed_at + cool_down,
             reason: reason.clone(),
         };
         self.0.failed_load.store(Some(Arc::new(failure)));

@@ -146,11 +146,11 @@ impl DirectoryInner {
             ));
         };
         let user = self.source.find(id).await?;
-        let vocabulary = self.source.schema_registry();
+        let schema_registry = self.source.schema_registry();
         let Some(user) = user else { return Ok(None) };
         let mut user = user.with_version()?;
         snapshot::limit_times(&mut user, self.clock.now());
-        Ok(Some(Arc::new(Resource::new(&vocabulary.types.user, &user)?)))
+        Ok(Some(Arc::new(Resource::new(&schema_registry.types.user, &user)?)))
     }
 }
 
@@ -216,7 +216,7 @@ impl Directory {
         source: Arc<dyn DirectorySource>,
         freshness: Freshness,
         max_change: MaxChange,
-        state: Option<StateFile>,
+        state_file: Option<StateFile>,
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Self {
@@ -235,7 +235,7 @@ impl Directory {
             guard: MassChangeGuard::default(),
             approvals: AtomicU64::default(),
             last_rollover: ArcSwap::default(),
-            persistence: state.map(persistence::Persistence::new),
+            persistence: state_file.map(persistence::Persistence::new),
             running_load: Mutex::default(),
             failed_load: ArcSwapOption::empty(),
             metrics: DirectoryMetrics::default(),
@@ -258,8 +258,8 @@ impl Directory {
         }
     }
 
-    /// Starts a load, unless one is running or the cool-down after a failed load is on.
-    pub fn warm_up(&self) {
+    /// Starts the first load, unless a load is running or the cool-down after a failed load is on.
+    pub fn start_first_load(&self) {
         let newest = self.0.current.load_full();
         let _ = self.join_or_start_load(newest.as_ref());
     }
@@ -298,7 +298,7 @@ impl Directory {
         if let Some(ready) = self.current_without_waiting() {
             return Ok(ready);
         }
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         if self.0.freshness.refresh_every.is_none() {
             // The day rollover continues after this request stops waiting for it.
             let _ = timeout(self.0.freshness.refresh_wait, self.roll_over()).await;
@@ -312,8 +312,8 @@ impl Directory {
         match self.join_or_start_load(newest.as_ref()) {
             LoadDecision::AlreadyNewer(snapshot) => Ok(snapshot),
             LoadDecision::Refused => self.current_or_error(),
-            LoadDecision::Running(flight) => {
-                match timeout(self.remaining_wait(&flight, asked), flight.outcome).await {
+            LoadDecision::Running(running) => {
+                match timeout(self.remaining_wait(&running, requested_at), running.outcome).await {
                     // The published snapshot may already be too old, or the load may be held.
                     Ok(Ok(()) | Err(_)) | Err(_) => self.current_or_error(),
                 }
@@ -366,14 +366,14 @@ impl Directory {
     #[must_use]
     pub fn state(&self) -> DirectoryState {
         let now = self.0.clock.monotonic();
-        let flight = lock(&self.0.running_load);
+        let running = lock(&self.0.running_load);
         DirectoryState {
             snapshot: self
                 .current_if_servable()
                 .map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
             incomplete_for: lock(&self.0.incomplete_since).map(|at| now.saturating_sub(at)),
             missing_for: self.missing_for(now),
-            loading: flight.as_ref().map(|flight| flight.loading(now)),
+            loading: running.as_ref().map(|running| running.loading(now)),
             failure: self.0.failed_load.load().as_ref().map(|failure| failure.last_failure(now)),
         }
     }
@@ -415,8 +415,8 @@ impl Directory {
     /// Returns how long a request waits for a load. While there is a snapshot to serve, the time
     /// counts from the start of the load and not from the request, so that a slow load does not
     /// delay every request.
-    fn remaining_wait(&self, flight: &RunningLoad, asked: Instant) -> Duration {
-        let wait = self.0.freshness.refresh_wait.saturating_sub(asked.elapsed());
+    fn remaining_wait(&self, running: &RunningLoad, requested_at: Instant) -> Duration {
+        let wait = self.0.freshness.refresh_wait.saturating_sub(requested_at.elapsed());
         if self.current_if_servable().is_none() {
             return wait;
         }
@@ -425,7 +425,7 @@ impl Directory {
         if self.0.metrics.loads_succeeded() == 0 {
             return Duration::ZERO;
         }
-        wait.saturating_sub(self.0.clock.monotonic().saturating_sub(flight.started))
+        wait.saturating_sub(self.0.clock.monotonic().saturating_sub(running.started))
     }
 
     /// Returns the snapshot to serve when no fresh one is available, or the reason why there is
@@ -434,25 +434,29 @@ impl Directory {
         if let Some(snapshot) = self.current_if_servable() {
             return Ok(snapshot);
         }
-        let flight = lock(&self.0.running_load).clone();
-        if let Some(flight) = flight {
-            let taken = self.0.clock.monotonic().saturating_sub(flight.started);
-            let retry_after = flight.progress.retry_after(taken);
-            return Err(Error::Loading { progress: flight.progress.to_string(), retry_after });
+        let running = lock(&self.0.running_load).clone();
+        if let Some(running) = running {
+            let taken = self.0.clock.monotonic().saturating_sub(running.started);
+            let retry_after = running.progress.retry_after(taken);
+            return Err(Error::Loading { progress: running.progress.to_string(), retry_after });
         }
-        let pause = self.0.freshness.cool_down;
+        let cool_down = self.0.freshness.cool_down;
         if let Some(failure) = self.0.failed_load.load_full() {
-            let pause_left = failure.cool_down_ends.saturating_sub(self.0.clock.monotonic());
+            let remaining = failure.cool_down_ends.saturating_sub(self.0.clock.monotonic());
             return Err(Error::Unavailable {
                 reason: failure.reason.clone(),
-                retry_after: pause_left.max(Duration::from_secs(1)),
+                retry_after: remaining.max(Duration::from_secs(1)),
             });
         }
         if let Some(held) = self.0.held_load.load_full() {
-            return Err(Error::Held { losses: Box::new(held.losses), retry_after: pause });
+            return Err(Error::Held {
+                id: held.id,
+                losses: Box::new(held.losses),
+                retry_after: cool_down,
+            });
         }
         let reason = SourceError::new("no snapshot has been loaded yet".to_owned());
-        Err(Error::Unavailable { reason, retry_after: pause })
+        Err(Error::Unavailable { reason, retry_after: cool_down })
     }
 }
 

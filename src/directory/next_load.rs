@@ -27,24 +27,24 @@ impl Directory {
         }
         let freshness = self.0.freshness;
         if let Some(failure) = self.0.failed_load.load_full() {
-            let pause = failure.cool_down_ends.saturating_sub(self.0.clock.monotonic());
+            let cool_down_left = failure.cool_down_ends.saturating_sub(self.0.clock.monotonic());
             return match freshness.refresh_every {
-                Some(_) => NextLoad::After(pause),
-                None => NextLoad::WithRequestAfter(pause),
+                Some(_) => NextLoad::After(cool_down_left),
+                None => NextLoad::WithRequestAfter(cool_down_left),
             };
         }
-        let mut since_began = SignedDuration::ZERO;
-        let mut took = Duration::ZERO;
+        let mut since_start = SignedDuration::ZERO;
+        let mut duration = Duration::ZERO;
         if let Some(last) = self.history().pop() {
-            since_began = self.0.clock.now().duration_since(last.started_at);
-            took = last.duration;
+            since_start = self.0.clock.now().duration_since(last.started_at);
+            duration = last.duration;
         }
-        let since_began = Duration::try_from(since_began).unwrap_or_default();
+        let since_start = Duration::try_from(since_start).unwrap_or_default();
         match freshness.refresh_every {
-            Some(every) => NextLoad::After(every.saturating_sub(since_began)),
+            Some(interval) => NextLoad::After(interval.saturating_sub(since_start)),
             None => {
-                let fresh_for = freshness.cache_ttl + took;
-                NextLoad::WithRequestAfter(fresh_for.saturating_sub(since_began))
+                let fresh_for = freshness.cache_ttl + duration;
+                NextLoad::WithRequestAfter(fresh_for.saturating_sub(since_start))
             }
         }
     }

@@ -55,10 +55,10 @@ impl PagingSessionKey {
     /// Creates the key for a client that pages through the results of a query in pages of `size`.
     #[must_use]
     pub fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
-        let of_any_size = digest(client_and_query);
+        let without_page_size = digest(client_and_query);
         Self {
-            with_page_size: digest([&of_any_size[..], &size.to_be_bytes()]),
-            without_page_size: of_any_size,
+            with_page_size: digest([&without_page_size[..], &size.to_be_bytes()]),
+            without_page_size,
         }
     }
 }
@@ -68,42 +68,42 @@ impl PagingSessions {
         Self::with_timeouts(SESSION_IDLE_TIMEOUT, SESSION_LIFETIME)
     }
 
-    /// Creates an empty store whose entries expire after `pause` without use, and `life` after they
-    /// were stored.
-    fn with_timeouts(pause: Duration, life: Duration) -> Self {
+    /// Creates an empty store whose entries expire after `idle_timeout` without use, and `lifetime`
+    /// after they were stored.
+    fn with_timeouts(idle_timeout: Duration, lifetime: Duration) -> Self {
         // The default policy would refuse a new session while the cache is full. LRU evicts the
         // session that has been idle longest. Each session has two entries.
-        let began =
+        let sessions =
             Cache::builder().max_capacity(2 * MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
-        let kept = Cache::builder()
+        let retained = Cache::builder()
             .max_capacity(MAX_RETAINED_SNAPSHOTS)
             .eviction_policy(EvictionPolicy::lru());
         Self {
-            sessions: began.time_to_idle(pause).time_to_live(life).build(),
-            retained: kept.time_to_idle(pause).time_to_live(life).build(),
+            sessions: sessions.time_to_idle(idle_timeout).time_to_live(lifetime).build(),
+            retained: retained.time_to_idle(idle_timeout).time_to_live(lifetime).build(),
         }
     }
 
     /// Starts a session on `snapshot`, unless it already started on a newer one.
     pub(super) async fn start(
         &self,
-        walk: &PagingSessionKey,
+        key: &PagingSessionKey,
         snapshot: &Arc<Snapshot>,
-        loaded: Duration,
-        at: Duration,
+        loaded_at: Duration,
+        now: Duration,
     ) {
-        if self.has_just_started(walk, snapshot.digest(), at).await {
+        if self.has_just_started(key, snapshot.digest(), now).await {
             return;
         }
         self.retain(snapshot).await;
-        let began =
-            PagingSession { snapshot: *snapshot.digest(), loaded_at: loaded, started_at: at };
-        for key in [walk.with_page_size, walk.without_page_size] {
-            let newest = self.sessions.entry(key).and_compute_with(async |earlier| match earlier {
-                Some(earlier) if earlier.value().loaded_at > loaded => Op::Nop,
-                Some(_) | None => Op::Put(began),
-            });
-            newest.await;
+        let session = PagingSession { snapshot: *snapshot.digest(), loaded_at, started_at: now };
+        for digest in [key.with_page_size, key.without_page_size] {
+            let stored =
+                self.sessions.entry(digest).and_compute_with(async |earlier| match earlier {
+                    Some(earlier) if earlier.value().loaded_at > loaded_at => Op::Nop,
+                    Some(_) | None => Op::Put(session),
+                });
+            stored.await;
         }
     }
 
@@ -111,14 +111,14 @@ impl PagingSessions {
     /// be stored. Some clients request first pages only.
     async fn has_just_started(
         &self,
-        walk: &PagingSessionKey,
+        key: &PagingSessionKey,
         content: &Digest,
-        at: Duration,
+        now: Duration,
     ) -> bool {
-        for key in [walk.with_page_size, walk.without_page_size] {
-            let Some(began) = self.sessions.get(&key).await else { return false };
-            if began.snapshot != *content
-                || at.saturating_sub(began.started_at) >= MIN_RESTART_INTERVAL
+        for digest in [key.with_page_size, key.without_page_size] {
+            let Some(session) = self.sessions.get(&digest).await else { return false };
+            if session.snapshot != *content
+                || now.saturating_sub(session.started_at) >= MIN_RESTART_INTERVAL
             {
                 return false;
             }
@@ -128,10 +128,10 @@ impl PagingSessions {
 
     /// Returns the digest of the snapshot that a session pages through. Both entries are read,
     /// because each read extends the life of an entry.
-    pub(super) async fn digest(&self, walk: &PagingSessionKey) -> Option<Digest> {
-        let of_this_size = self.sessions.get(&walk.with_page_size).await;
-        let of_any_size = self.sessions.get(&walk.without_page_size).await;
-        Some(of_this_size.or(of_any_size)?.snapshot)
+    pub(super) async fn digest(&self, key: &PagingSessionKey) -> Option<Digest> {
+        let with_page_size = self.sessions.get(&key.with_page_size).await;
+        let without_page_size = self.sessions.get(&key.without_page_size).await;
+        Some(with_page_size.or(without_page_size)?.snapshot)
     }
 
     /// Returns the retained snapshot with this digest.
@@ -165,17 +165,17 @@ impl Directory {
     /// Returns the snapshot for a further page of a list, if the session is known. All pages of a
     /// session come from the snapshot on which it began, even if a newer one has been published in
     /// between. Otherwise a user could be on no page, or on two.
-    pub async fn session_snapshot(&self, walk: &PagingSessionKey) -> Option<Arc<Snapshot>> {
-        let digest = self.0.paging_sessions.digest(walk).await?;
+    pub async fn session_snapshot(&self, key: &PagingSessionKey) -> Option<Arc<Snapshot>> {
+        let digest = self.0.paging_sessions.digest(key).await?;
         self.retained(&digest).await
     }
 
     /// Starts a session: `snapshot` served the first page, and more pages follow.
-    pub async fn start_session(&self, walk: &PagingSessionKey, snapshot: &Arc<Snapshot>) {
+    pub async fn start_session(&self, key: &PagingSessionKey, snapshot: &Arc<Snapshot>) {
         let now = self.0.clock.monotonic();
         self.0
             .paging_sessions
-            .start(walk, snapshot, now.saturating_sub(snapshot.age(now)), now)
+            .start(key, snapshot, now.saturating_sub(snapshot.age(now)), now)
             .await;
     }
 
@@ -193,15 +193,15 @@ impl Directory {
     /// Returns the snapshot with this content, if it is still retained and not too old.
     pub async fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
         // The look-up extends the life of the retained snapshot, even if the current one is used.
-        let kept = self.0.paging_sessions.retained(digest).await;
+        let retained = self.0.paging_sessions.retained(digest).await;
         if let Some(newest) = self.current_if_servable()
             && newest.digest() == digest
         {
             return Some(newest);
         }
-        let kept = kept?;
-        let age = kept.age(self.0.clock.monotonic());
-        if age <= self.0.freshness.max_stale { Some(kept) } else { None }
+        let retained = retained?;
+        let age = retained.age(self.0.clock.monotonic());
+        if age <= self.0.freshness.max_stale { Some(retained) } else { None }
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
 
     /// Returns a snapshot with one group of this name.
     fn snapshot(name: &str) -> Arc<Snapshot> {
-        let vocabulary =
+        let schema_registry =
             SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap();
         let meta = ResourceMeta::of_group(String::new());
         let group = Group {
@@ -230,16 +230,13 @@ mod tests {
             members: Vec::new(),
             meta,
         };
-        let loaded =
-            LoadedDirectory { groups: vec![group], ..LoadedDirectory::empty(Arc::new(vocabulary)) };
+        let load = LoadedDirectory {
+            groups: vec![group],
+            ..LoadedDirectory::empty(Arc::new(schema_registry))
+        };
         Arc::new(
-            Snapshot::new(
-                loaded,
-                PreviousState::Unknown,
-                SignedDuration::ZERO,
-                &SystemClock::new(),
-            )
-            .unwrap(),
+            Snapshot::new(load, PreviousState::Unknown, SignedDuration::ZERO, &SystemClock::new())
+                .unwrap(),
         )
     }
 
@@ -257,91 +254,92 @@ mod tests {
 
     #[tokio::test]
     async fn session_expires_when_idle_and_at_the_end_of_its_lifetime() {
-        let (pause, life) = (Duration::from_millis(600), Duration::from_millis(1800));
-        let (one, walks) = (snapshot("one"), PagingSessions::with_timeouts(pause, life));
+        let (idle_timeout, lifetime) = (Duration::from_millis(600), Duration::from_millis(1800));
+        let (one, sessions) =
+            (snapshot("one"), PagingSessions::with_timeouts(idle_timeout, lifetime));
         for query in ["idle", "touched"] {
-            walks.start(&session_key(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
+            sessions.start(&session_key(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
         }
-        let began = Instant::now();
-        while began.elapsed() < life - pause / 2 {
+        let started = Instant::now();
+        while started.elapsed() < lifetime - idle_timeout / 2 {
             assert_eq!(
-                walks.digest(&session_key("touched", 10)).await,
+                sessions.digest(&session_key("touched", 10)).await,
                 Some(*one.digest()),
                 "{:?}",
-                began.elapsed()
+                started.elapsed()
             );
-            assert!(walks.retained(one.digest()).await.is_some());
-            sleep(pause / 8).await;
+            assert!(sessions.retained(one.digest()).await.is_some());
+            sleep(idle_timeout / 8).await;
         }
-        assert_eq!(walks.digest(&session_key("idle", 10)).await, None);
+        assert_eq!(sessions.digest(&session_key("idle", 10)).await, None);
         assert_eq!(
-            walks.digest(&session_key("touched", 11)).await,
+            sessions.digest(&session_key("touched", 11)).await,
             Some(*one.digest()),
             "kept with the other size"
         );
-        while began.elapsed() < life {
-            walks.digest(&session_key("touched", 10)).await;
-            walks.retained(one.digest()).await;
-            sleep(pause / 8).await;
+        while started.elapsed() < lifetime {
+            sessions.digest(&session_key("touched", 10)).await;
+            sessions.retained(one.digest()).await;
+            sleep(idle_timeout / 8).await;
         }
-        assert_eq!(walks.digest(&session_key("touched", 10)).await, None, "it has expired");
-        assert!(walks.retained(one.digest()).await.is_none());
-        walks.start(&session_key("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
-        sleep(pause * 2).await;
+        assert_eq!(sessions.digest(&session_key("touched", 10)).await, None, "it has expired");
+        assert!(sessions.retained(one.digest()).await.is_none());
+        sessions.start(&session_key("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
+        sleep(idle_timeout * 2).await;
         assert!(
-            walks.retained(one.digest()).await.is_none(),
+            sessions.retained(one.digest()).await.is_none(),
             "a snapshot expires when it is idle, too"
         );
     }
 
     #[tokio::test]
     async fn new_session_starts_when_the_cache_is_full() {
-        let (walks, one) = (PagingSessions::new(), snapshot("one"));
+        let (sessions, one) = (PagingSessions::new(), snapshot("one"));
         for other in 0..2 * MAX_SESSIONS {
             let other = session_key(&other.to_string(), 10);
-            walks.start(&other, &one, Duration::ZERO, Duration::ZERO).await;
-            walks.digest(&other).await;
-            walks.digest(&other).await;
+            sessions.start(&other, &one, Duration::ZERO, Duration::ZERO).await;
+            sessions.digest(&other).await;
+            sessions.digest(&other).await;
         }
-        walks.start(&session_key("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
-        walks.sessions.run_pending_tasks().await;
-        assert_eq!(walks.digest(&session_key("mine", 10)).await, Some(*one.digest()));
-        assert!(walks.sessions.entry_count() <= 2 * MAX_SESSIONS);
+        sessions.start(&session_key("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
+        sessions.sessions.run_pending_tasks().await;
+        assert_eq!(sessions.digest(&session_key("mine", 10)).await, Some(*one.digest()));
+        assert!(sessions.sessions.entry_count() <= 2 * MAX_SESSIONS);
     }
 
     #[tokio::test]
     async fn retained_snapshots_never_exceed_their_maximum() {
-        let walks = PagingSessions::new();
+        let sessions = PagingSessions::new();
         let all: Vec<_> =
             (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
         for snapshot in &all {
-            walks.retain(snapshot).await;
+            sessions.retain(snapshot).await;
         }
         assert!(
-            walks.retained(all[0].digest()).await.is_none(),
+            sessions.retained(all[0].digest()).await.is_none(),
             "the one that was idle longest is evicted at once"
         );
         for snapshot in &all[1..] {
-            assert!(walks.retained(snapshot.digest()).await.is_some());
+            assert!(sessions.retained(snapshot.digest()).await.is_some());
         }
     }
 
     #[tokio::test]
     async fn newer_snapshot_wins_and_each_page_size_is_a_session() {
-        let (walks, old, new) = (PagingSessions::new(), snapshot("old"), snapshot("new"));
+        let (sessions, old, new) = (PagingSessions::new(), snapshot("old"), snapshot("new"));
         let [early, late] = [1, 2].map(Duration::from_secs);
-        walks.start(&session_key("a", 10), &new, late, Duration::ZERO).await;
-        walks.start(&session_key("a", 10), &old, early, Duration::ZERO).await;
-        assert_eq!(walks.digest(&session_key("a", 10)).await, Some(*new.digest()));
-        walks.start(&session_key("b", 10), &old, early, Duration::ZERO).await;
-        walks.start(&session_key("b", 20), &new, late, Duration::ZERO).await;
+        sessions.start(&session_key("a", 10), &new, late, Duration::ZERO).await;
+        sessions.start(&session_key("a", 10), &old, early, Duration::ZERO).await;
+        assert_eq!(sessions.digest(&session_key("a", 10)).await, Some(*new.digest()));
+        sessions.start(&session_key("b", 10), &old, early, Duration::ZERO).await;
+        sessions.start(&session_key("b", 20), &new, late, Duration::ZERO).await;
         for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
             assert_eq!(
-                walks.digest(&session_key("b", size)).await,
+                sessions.digest(&session_key("b", size)).await,
                 Some(*expected.digest()),
                 "{size}"
             );
         }
-        assert_eq!(walks.digest(&session_key("c", 10)).await, None);
+        assert_eq!(sessions.digest(&session_key("c", 10)).await, None);
     }
 }

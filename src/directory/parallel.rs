@@ -32,12 +32,12 @@ pub(super) fn map_all<T: Send, U: Send, E: Send>(
         parts.push(Mutex::new(all.by_ref().take(size).collect::<Vec<T>>()));
     }
     scope(|scope| {
-        let mut begun = Vec::with_capacity(threads);
+        let mut started = Vec::with_capacity(threads);
         for part in &parts {
-            begun.push((part, Builder::new().spawn_scoped(scope, move || mapped(part, map))));
+            started.push((part, Builder::new().spawn_scoped(scope, move || mapped(part, map))));
         }
         let mut all_mapped = Vec::with_capacity(count);
-        for (part, thread) in begun {
+        for (part, thread) in started {
             let mapped = match thread {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 // If no thread can be started for a part, the part is done here.

@@ -60,30 +60,30 @@ impl LoadProgress {
         self.request_count.load(Relaxed)
     }
 
-    /// Returns an estimate of the remaining time, extrapolated from the work done in `taken`, or
+    /// Returns an estimate of the remaining time, extrapolated from the work done in `elapsed`, or
     /// `None` while nothing is done.
     #[must_use]
-    pub fn remaining_time(&self, taken: Duration) -> Option<RemainingTime> {
+    pub fn remaining_time(&self, elapsed: Duration) -> Option<RemainingTime> {
         let (done, total) = self.enriched_of_total()?;
         if done == 0 {
             return None;
         }
-        let left = total.saturating_sub(done);
-        Some(RemainingTime(taken.mul_f64(left as f64 / done as f64)))
+        let remaining = total.saturating_sub(done);
+        Some(RemainingTime(elapsed.mul_f64(remaining as f64 / done as f64)))
     }
 
     /// Returns the time after which a client should retry, extrapolated from the work done in
-    /// `taken`: from 1 to 120 s, and 10 s while nothing is done.
+    /// `elapsed`: from 1 to 120 s, and 10 s while nothing is done.
     #[must_use]
-    pub fn retry_after(&self, taken: Duration) -> Duration {
+    pub fn retry_after(&self, elapsed: Duration) -> Duration {
         let total = self.total.load(Relaxed);
         let done = self.enriched_count.load(Relaxed);
-        let guess = if done == 0 {
+        let seconds = if done == 0 {
             10.0
         } else {
-            taken.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64
+            elapsed.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64
         };
-        Duration::from_secs(guess.ceil().clamp(1.0, 120.0) as u64)
+        Duration::from_secs(seconds.ceil().clamp(1.0, 120.0) as u64)
     }
 }
 

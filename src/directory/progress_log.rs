@@ -21,8 +21,8 @@ pub(super) async fn log(progress: Arc<LoadProgress>, clock: Arc<dyn Clock>, star
     let mut log = ProgressLog::default();
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        let taken = clock.monotonic().saturating_sub(started);
-        if let Some(line) = log.next_line(&progress, taken) {
+        let elapsed = clock.monotonic().saturating_sub(started);
+        if let Some(line) = log.next_line(&progress, elapsed) {
             tracing::info!("reading all persons from Personio: {line}");
         }
     }
@@ -40,21 +40,21 @@ struct ProgressLog {
 }
 
 impl ProgressLog {
-    /// Returns the next line, if one is due after `taken`.
-    fn next_line(&mut self, progress: &LoadProgress, taken: Duration) -> Option<String> {
-        let since = taken.saturating_sub(self.logged_at);
+    /// Returns the next line, if one is due after `elapsed`.
+    fn next_line(&mut self, progress: &LoadProgress, elapsed: Duration) -> Option<String> {
+        let since_last_line = elapsed.saturating_sub(self.logged_at);
         let details = progress.enriched_of_total();
         let percent = match details {
             Some((done, total)) => done * 100 / total.max(1),
             None => 0,
         };
-        let is_news =
+        let has_advanced =
             percent >= self.logged_percent + STEP_PERCENT || details.is_some() != self.was_listed;
-        if since < MIN_INTERVAL || (!is_news && since < MAX_INTERVAL) {
+        if since_last_line < MIN_INTERVAL || (!has_advanced && since_last_line < MAX_INTERVAL) {
             return None;
         }
-        *self = Self { logged_at: taken, logged_percent: percent, was_listed: details.is_some() };
-        match progress.remaining_time(taken) {
+        *self = Self { logged_at: elapsed, logged_percent: percent, was_listed: details.is_some() };
+        match progress.remaining_time(elapsed) {
             Some(left) => Some(format!("{progress}, {left}")),
             None => Some(progress.to_string()),
         }

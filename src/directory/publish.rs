@@ -21,7 +21,7 @@ pub(super) enum PublishReason {
     /// The load found the same data as before.
     Unchanged,
     /// The change is within the limit of the mass-change guard.
-    WithinBounds(Box<Verdict>),
+    WithinLimit(Box<Verdict>),
     /// An operator approved the change.
     Approved(Box<Verdict>),
 }
@@ -32,12 +32,12 @@ impl Directory {
     /// load, because it was based on the snapshot before the approval.
     pub(super) async fn publish_or_hold(
         &self,
-        news: LoadResult,
+        result: LoadResult,
         served: Option<Arc<dyn SyncState>>,
         started: SignedDuration,
         approvals: u64,
     ) -> Result<LoadOutcome, SourceError> {
-        let _turn = self.0.publish_lock.lock().await;
+        let _publish_guard = self.0.publish_lock.lock().await;
         if self.0.approvals.load(Relaxed) != approvals {
             tracing::info!(
                 "this load is discarded, because a change was approved while it ran; the next load \
@@ -46,22 +46,23 @@ impl Directory {
             self.reset_source();
             return Ok(LoadOutcome::Superseded);
         }
-        let outcome = match (news, self.current_if_unchanged(served.as_ref())) {
+        let outcome = match (result, self.current_if_unchanged(served.as_ref())) {
             (LoadResult::Changed(loaded), _) => self.guard_and_publish(*loaded, started).await?,
-            (LoadResult::Unchanged(memory), Some(snapshot)) => {
+            (LoadResult::Unchanged(sync_state), Some(snapshot)) => {
                 self.0.failed_load.store(None);
-                let again = Arc::new(snapshot.reloaded_at(started));
-                let again = self.make_current(again, Some(memory), PublishReason::Unchanged).await;
-                LoadOutcome::Published(again.users().all().len())
+                let remapped = Arc::new(snapshot.reloaded_at(started));
+                let remapped =
+                    self.make_current(remapped, Some(sync_state), PublishReason::Unchanged).await;
+                LoadOutcome::Published(remapped.users().all().len())
             }
             // The load found the same data as before, but the day has changed since, or the current
             // snapshot has been replaced.
-            (LoadResult::Unchanged(memory), None) => {
-                let Some(again) = self.remap(Some(&memory)) else {
-                    let reason = "users cannot be mapped again because of an internal error";
+            (LoadResult::Unchanged(sync_state), None) => {
+                let Some(remapped) = self.remap(Some(&sync_state)) else {
+                    let reason = "internal error: the records cannot be mapped to users again";
                     return Err(SourceError::new(reason.to_owned()));
                 };
-                self.guard_and_publish(again, started).await?
+                self.guard_and_publish(remapped, started).await?
             }
         };
         self.0.failed_load.store(None);
@@ -93,8 +94,8 @@ impl Directory {
     /// Runs a load through the mass-change guard, and publishes or holds it.
     ///
     /// # Errors
-    /// Returns the flaw of an incomplete load that would be the first snapshot, or the reason why
-    /// no snapshot can be made of the load.
+    /// Returns the error of the completeness check if the load would be the first snapshot, or the
+    /// reason why no snapshot can be made of the load.
     async fn guard_and_publish(
         &self,
         mut loaded: LoadedDirectory,
@@ -102,11 +103,11 @@ impl Directory {
     ) -> Result<LoadOutcome, SourceError> {
         if self.0.current.load().is_none()
             && self.0.max_change.is_limited()
-            && let Some(flaw) = loaded.completeness_error.take()
+            && let Some(error) = loaded.completeness_error.take()
         {
             self.0.is_incomplete.store(true, Relaxed);
             self.drop_single_users().await;
-            return Err(flaw);
+            return Err(error);
         }
         // The day may have changed since the users were mapped.
         if !self.is_valid_today(&loaded) {
@@ -129,7 +130,7 @@ impl Directory {
         // The failure is cleared before the snapshot becomes visible, so that no status shows both.
         self.0.failed_load.store(None);
         let snapshot =
-            self.publish(loaded, started, PublishReason::WithinBounds(Box::new(verdict))).await?;
+            self.publish(loaded, started, PublishReason::WithinLimit(Box::new(verdict))).await?;
         self.0.held_load.store(None);
         Ok(LoadOutcome::Published(snapshot.users().all().len()))
     }
@@ -149,28 +150,28 @@ impl Directory {
         reason: PublishReason,
     ) -> Result<Arc<Snapshot>, SourceError> {
         let previous = self.0.current.load_full();
-        let memory = loaded.sync_state.clone();
+        let sync_state = loaded.sync_state.clone();
         let earlier = match &previous {
             Some(previous) => PreviousState::Snapshot(previous),
             None => PreviousState::Unknown,
         };
         let clock = &*self.0.clock;
         let snapshot = block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?;
-        Ok(self.make_current(Arc::new(snapshot), memory, reason).await)
+        Ok(self.make_current(Arc::new(snapshot), sync_state, reason).await)
     }
 
     /// Makes `snapshot` the current one.
     async fn make_current(
         &self,
         snapshot: Arc<Snapshot>,
-        memory: Option<Arc<dyn SyncState>>,
+        sync_state: Option<Arc<dyn SyncState>>,
         reason: PublishReason,
     ) -> Arc<Snapshot> {
         let clock = &*self.0.clock;
         let is_held = self.0.held_load.load().is_some();
         match reason {
             PublishReason::Unchanged => {}
-            PublishReason::WithinBounds(verdict) => {
+            PublishReason::WithinLimit(verdict) => {
                 self.0.guard.record_published(*verdict, clock.monotonic(), is_held);
             }
             PublishReason::Approved(verdict) => self.0.guard.record_approved(*verdict),
@@ -178,12 +179,17 @@ impl Directory {
         let previous = self.0.current.swap(Some(Arc::clone(&snapshot)));
         self.0.metrics.published.fetch_add(1, Relaxed);
         self.update_incomplete_since(&snapshot);
-        *lock(&self.0.sync_state) = memory.clone();
+        *lock(&self.0.sync_state) = sync_state.clone();
         self.0.is_incomplete.store(false, Relaxed);
         self.drop_single_users().await;
         self.0.paging_sessions.evict_expired().await;
-        self.schedule_write(PendingState::new(Arc::clone(&snapshot), memory, &self.0.guard, clock));
-        report(&snapshot, previous.as_deref(), snapshot.age(clock.monotonic()));
+        self.schedule_write(PendingState::new(
+            Arc::clone(&snapshot),
+            sync_state,
+            &self.0.guard,
+            clock,
+        ));
+        log_published(&snapshot, previous.as_deref(), snapshot.age(clock.monotonic()));
         snapshot
     }
 
@@ -210,36 +216,36 @@ impl Directory {
     /// Performs the day rollover: maps all users again from the sync state, if the date has changed
     /// the result. No request is sent to Personio, and the age of the data stays the same.
     pub(super) async fn roll_over(&self) {
-        let Some(due) = self.current_if_due() else { return };
+        let Some(snapshot) = self.current_if_rollover_needed() else { return };
         // The work takes long, so it runs on the runtime of the loads and not on that of the
         // request.
         let directory = self.clone();
-        let turned = self.0.runtime.spawn(async move { directory.roll_over_locked().await });
-        if turned.await.is_err() {
-            self.0.last_rollover.store(Arc::new(Arc::downgrade(&due)));
+        let rollover = self.0.runtime.spawn(async move { directory.roll_over_locked().await });
+        if rollover.await.is_err() {
+            self.0.last_rollover.store(Arc::new(Arc::downgrade(&snapshot)));
             tracing::error!(
-                "the users could not be mapped again at midnight because of an internal error; the \
-                 next load does it"
+                "internal error: the day rollover failed; joiners and leavers of today change only \
+                 with the next load"
             );
         }
     }
 
     /// Performs the day rollover under the publishing lock.
     async fn roll_over_locked(&self) {
-        let _turn = self.0.publish_lock.lock().await;
-        let Some(snapshot) = self.current_if_due() else { return };
-        if let Some(again) = self.remap(self.sync_state().as_ref()) {
-            let verdict = self.compare_with_current(&again);
+        let _publish_guard = self.0.publish_lock.lock().await;
+        let Some(snapshot) = self.current_if_rollover_needed() else { return };
+        if let Some(remapped) = self.remap(self.sync_state().as_ref()) {
+            let verdict = self.compare_with_current(&remapped);
             if !verdict.exceeds_limit {
-                let reason = PublishReason::WithinBounds(Box::new(verdict));
-                if let Err(reason) = self.publish(again, snapshot.load_started(), reason).await {
+                let reason = PublishReason::WithinLimit(Box::new(verdict));
+                if let Err(reason) = self.publish(remapped, snapshot.load_started(), reason).await {
                     tracing::error!(
-                        "the users could not be mapped again at midnight; the next load does it: \
-                         {reason}"
+                        "the day rollover failed; joiners and leavers of today change only with \
+                         the next load: {reason}"
                     );
                 }
             } else if self.0.held_load.load().is_none() {
-                self.hold(again, snapshot.load_started(), verdict);
+                self.hold(remapped, snapshot.load_started(), verdict);
             } else {
                 // The held load is newer, and the operator decides on both changes at once.
                 tracing::debug!(
@@ -255,8 +261,8 @@ impl Directory {
     }
 
     /// Maps the users of a sync state again for today, without a request to Personio.
-    pub(super) fn remap(&self, memory: Option<&Arc<dyn SyncState>>) -> Option<LoadedDirectory> {
-        block_in_place(|| self.0.source.remap(memory?))
+    pub(super) fn remap(&self, sync_state: Option<&Arc<dyn SyncState>>) -> Option<LoadedDirectory> {
+        block_in_place(|| self.0.source.remap(sync_state?))
     }
 
     /// Returns the sync state of the current snapshot.
@@ -270,7 +276,7 @@ impl Directory {
     }
 
     /// Returns the current snapshot if it needs the day rollover and has not had one.
-    fn current_if_due(&self) -> Option<Arc<Snapshot>> {
+    fn current_if_rollover_needed(&self) -> Option<Arc<Snapshot>> {
         let snapshot = self.current_if_servable()?;
         if self.needs_rollover(&snapshot) { Some(snapshot) } else { None }
     }
@@ -283,7 +289,7 @@ impl Directory {
 }
 
 /// Logs a snapshot that has just become the current one.
-fn report(snapshot: &Snapshot, previous: Option<&Snapshot>, age: Duration) {
+fn log_published(snapshot: &Snapshot, previous: Option<&Snapshot>, age: Duration) {
     let users = snapshot.users().all().len();
     let age = age.as_secs_f64();
     tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");

@@ -88,19 +88,19 @@ impl Directory {
     /// cool-down after a failed load.
     pub(super) fn running_or_new_load(&self) -> Option<LoadFuture> {
         let mut slot = lock(&self.0.running_load);
-        let flight = match slot.as_ref() {
-            Some(flight) => flight.clone(),
+        let running = match slot.as_ref() {
+            Some(running) => running.clone(),
             None => self.start_load(&mut slot)?,
         };
-        Some(flight.outcome)
+        Some(running.outcome)
     }
 }
 
 /// Starts loads until one succeeds that began after the last webhook. A load that was running when
 /// the webhook arrived may have missed the change, and a failed load has seen nothing.
-async fn load_until_settled(directory: Weak<DirectoryInner>, soon: Duration) {
+async fn load_until_settled(directory: Weak<DirectoryInner>, delay: Duration) {
     loop {
-        sleep(soon).await;
+        sleep(delay).await;
         // The task holds a weak reference while it sleeps, so that it does not keep a dropped
         // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
@@ -122,22 +122,22 @@ mod tests {
 
     #[test]
     fn one_task_runs_until_a_load_covers_all_webhooks() {
-        let notices = RefreshDebounce::default();
-        assert!(notices.count_webhook(), "the first webhook starts the task");
+        let debounce = RefreshDebounce::default();
+        assert!(debounce.count_webhook(), "the first webhook starts the task");
         assert!(
-            !notices.count_webhook() && !notices.count_webhook(),
+            !debounce.count_webhook() && !debounce.count_webhook(),
             "the task handles the others as well"
         );
-        notices.mark_load_started();
-        notices.mark_load_started();
-        assert!(!notices.is_settled(), "the first load has failed");
-        assert!(!notices.count_webhook());
-        notices.mark_load_succeeded();
-        assert!(!notices.is_settled(), "the last webhook came after the load had begun");
-        assert!(!notices.count_webhook());
-        notices.mark_load_started();
-        notices.mark_load_succeeded();
-        assert!(notices.is_settled());
-        assert!(notices.count_webhook(), "the task has ended");
+        debounce.mark_load_started();
+        debounce.mark_load_started();
+        assert!(!debounce.is_settled(), "the first load has failed");
+        assert!(!debounce.count_webhook());
+        debounce.mark_load_succeeded();
+        assert!(!debounce.is_settled(), "the last webhook came after the load had begun");
+        assert!(!debounce.count_webhook());
+        debounce.mark_load_started();
+        debounce.mark_load_succeeded();
+        assert!(debounce.is_settled());
+        assert!(debounce.count_webhook(), "the task has ended");
     }
 }

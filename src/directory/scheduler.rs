@@ -19,10 +19,10 @@ impl Directory {
     pub fn start_tasks(&self) {
         let freshness = self.0.freshness;
         self.0.runtime.spawn(roll_over_daily(Arc::downgrade(&self.0)));
-        if let Some(every) = freshness.refresh_every {
+        if let Some(interval) = freshness.refresh_every {
             self.0.runtime.spawn(refresh_periodically(
                 Arc::downgrade(&self.0),
-                every,
+                interval,
                 freshness.cool_down,
             ));
         }
@@ -39,24 +39,28 @@ async fn roll_over_daily(directory: Weak<DirectoryInner>) {
     }
 }
 
-/// Loads at the interval `every`, beginning with the load that is already running, if any. A load
-/// that takes longer than `every` is followed by the next one at once. A failed load is repeated
-/// after the cool-down `pause`.
-async fn refresh_periodically(directory: Weak<DirectoryInner>, every: Duration, pause: Duration) {
+/// Loads once in each `interval`, beginning with the load that is already running, if any. A load
+/// that takes longer than `interval` is followed by the next one at once. A failed load is repeated
+/// after `cool_down`.
+async fn refresh_periodically(
+    directory: Weak<DirectoryInner>,
+    interval: Duration,
+    cool_down: Duration,
+) {
     loop {
         // The task holds a weak reference while it sleeps, so that it does not keep a dropped
         // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
-        let (began, load) = (Instant::now(), directory.running_or_new_load());
+        let (started_at, load) = (Instant::now(), directory.running_or_new_load());
         drop(directory);
         let loaded = match load {
             Some(load) => load.await.is_ok(),
             None => false,
         };
         if loaded {
-            sleep_until(began + every).await;
+            sleep_until(started_at + interval).await;
         } else {
-            sleep(pause).await;
+            sleep(cool_down).await;
         }
     }
 }

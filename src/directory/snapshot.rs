@@ -90,15 +90,18 @@ impl Snapshot {
     pub fn new(
         load: LoadedDirectory,
         earlier: PreviousState<'_>,
-        loaded: SignedDuration,
+        load_started: SignedDuration,
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let types = &load.schema_registry.types;
         // Once there is a snapshot, requests need processors as well. Before that, all may be used.
-        let alone = matches!(earlier, PreviousState::Unknown | PreviousState::Stamped { .. });
-        let mut users = parallel::map_all(load.users, alone, ResourceContent::with_version)?;
+        let every_processor =
+            matches!(earlier, PreviousState::Unknown | PreviousState::Stamped { .. });
+        let mut users =
+            parallel::map_all(load.users, every_processor, ResourceContent::with_version)?;
         users.sort_by_cached_key(scim::User::list_key);
-        let groups = parallel::map_all(load.groups, alone, ResourceContent::with_version)?;
+        let groups =
+            parallel::map_all(load.groups, every_processor, ResourceContent::with_version)?;
         // The time is read after the long work above: a change must not be dated to before clients
         // can see it.
         let now = round_up_to_millisecond(clock.now());
@@ -121,7 +124,7 @@ impl Snapshot {
             defects: load.defects,
             without_lookup_name: load.without_lookup_name,
             unverified: load.unverified,
-            load_started: loaded,
+            load_started,
             valid_during: load.valid_during,
             digest,
         })
@@ -134,7 +137,7 @@ impl Snapshot {
 
     /// Returns a copy whose load began at `load_started` on the monotonic clock. It is used when a
     /// load finds the same data as before.
-    pub(super) fn reloaded_at(&self, loaded: SignedDuration) -> Self {
+    pub(super) fn reloaded_at(&self, load_started: SignedDuration) -> Self {
         Self {
             schema_registry: Arc::clone(&self.schema_registry),
             users: Arc::clone(&self.users),
@@ -144,7 +147,7 @@ impl Snapshot {
             defects: self.defects.clone(),
             without_lookup_name: self.without_lookup_name,
             unverified: self.unverified.clone(),
-            load_started: loaded,
+            load_started,
             valid_during: self.valid_during.clone(),
             digest: self.digest,
         }
@@ -159,7 +162,7 @@ impl Snapshot {
     /// Creates the snapshot of a single load, for a command that does not serve.
     ///
     /// # Errors
-    /// Returns the flaw of a load that is incomplete, unless `max_change` sets no limit, or an
+    /// Returns the error of the completeness check, unless `max_change` sets no limit, or an
     /// error when a resource cannot be written as JSON.
     pub fn of_single_load(
         mut load: LoadedDirectory,
@@ -167,9 +170,9 @@ impl Snapshot {
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         if max_change.is_limited()
-            && let Some(flaw) = load.completeness_error.take()
+            && let Some(error) = load.completeness_error.take()
         {
-            return Err(flaw);
+            return Err(error);
         }
         Self::new(load, PreviousState::Unknown, SignedDuration::ZERO, clock)
     }
@@ -259,26 +262,27 @@ fn round_up_to_millisecond(now: Timestamp) -> Timestamp {
 /// Returns the set of resources of one type. If no resource has changed, it is the earlier set,
 /// with its indexes. Otherwise the indexes that clients used are built in advance.
 fn resource_set<C: ResourceContent + Send>(
-    kind: &Arc<ResourceType>,
+    resource_type: &Arc<ResourceType>,
     contents: Vec<C>,
     previous: PreviousResources<'_>,
     now: Timestamp,
 ) -> Result<Arc<ResourceSet>, SourceError> {
-    let alone = matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
-    let all = parallel::map_all(contents, alone, |content| {
-        build_or_reuse_resource(kind, content, previous, now)
+    let every_processor =
+        matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
+    let all = parallel::map_all(contents, every_processor, |content| {
+        build_or_reuse_resource(resource_type, content, previous, now)
     })?;
     match previous {
-        PreviousResources::Served(previous) if previous.is_same_set(kind, &all) => {
+        PreviousResources::Served(previous) if previous.is_same_set(resource_type, &all) => {
             Ok(Arc::clone(previous))
         }
         PreviousResources::Served(previous) => {
-            let resources = ResourceSet::new(kind, all);
+            let resources = ResourceSet::new(resource_type, all);
             resources.prebuild_from(previous);
             Ok(Arc::new(resources))
         }
         PreviousResources::Unknown | PreviousResources::Stamped(_) => {
-            Ok(Arc::new(ResourceSet::new(kind, all)))
+            Ok(Arc::new(ResourceSet::new(resource_type, all)))
         }
     }
 }
@@ -287,7 +291,7 @@ fn resource_set<C: ResourceContent + Send>(
 /// change is dated to `now`, however long ago it happened in Personio: clients see it only from now
 /// on, and a client that requests what was modified since its last request must not miss it.
 fn build_or_reuse_resource<C: ResourceContent>(
-    kind: &Arc<ResourceType>,
+    resource_type: &Arc<ResourceType>,
     mut content: C,
     previous: PreviousResources<'_>,
     now: Timestamp,
@@ -296,7 +300,7 @@ fn build_or_reuse_resource<C: ResourceContent>(
         PreviousResources::Unknown => None,
         PreviousResources::Served(previous) => match previous.find(content.id()) {
             Some(earlier) => {
-                if is_same(earlier, kind, &content.meta_mut().version) {
+                if is_same(earlier, resource_type, &content.meta_mut().version) {
                     return Ok(Arc::clone(earlier));
                 }
                 VersionStamp::of(earlier)
@@ -307,13 +311,14 @@ fn build_or_reuse_resource<C: ResourceContent>(
     };
     let is_first_load = matches!(previous, PreviousResources::Unknown);
     set_times(&mut content, earlier.as_ref(), is_first_load, now);
-    Resource::new(kind, &content).map(Arc::new)
+    Resource::new(resource_type, &content).map(Arc::new)
 }
 
 /// Reports whether a resource differs from the earlier one in no attribute that a client sees. A
 /// resource of another schema registry has the same version, but another type.
-fn is_same(earlier: &Resource, kind: &Arc<ResourceType>, version: &str) -> bool {
-    earlier.version().as_deref() == Some(version) && Arc::ptr_eq(earlier.resource_type(), kind)
+fn is_same(earlier: &Resource, resource_type: &Arc<ResourceType>, version: &str) -> bool {
+    earlier.version().as_deref() == Some(version)
+        && Arc::ptr_eq(earlier.resource_type(), resource_type)
 }
 
 /// Sets `meta.lastModified` and `meta.created`. `earlier` is the stamp that clients have seen.
@@ -340,8 +345,8 @@ fn set_times<C: ResourceContent>(
     };
 }
 
-/// Returns the next time that clients can distinguish from `round_up_to_millisecond`. A changed
-/// resource must be newer than before, even after the system clock was set back.
+/// Returns the next time that clients can distinguish from `moment`. A changed resource must be
+/// newer than before, even after the system clock was set back.
 fn next_distinct_time(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
 }
@@ -423,28 +428,32 @@ mod tests {
         }
     }
 
-    fn made(
-        vocabulary: &Arc<SchemaRegistry>,
+    fn new_snapshot(
+        schema_registry: &Arc<SchemaRegistry>,
         users: Vec<User>,
         groups: Vec<Group>,
         earlier: PreviousState<'_>,
     ) -> Snapshot {
-        let load =
-            LoadedDirectory { users, groups, ..LoadedDirectory::empty(Arc::clone(vocabulary)) };
+        let load = LoadedDirectory {
+            users,
+            groups,
+            ..LoadedDirectory::empty(Arc::clone(schema_registry))
+        };
         Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
     }
 
     #[test]
     fn unchanged_resources_share_the_earlier_set() {
-        let words = schema_registry();
+        let registry = schema_registry();
         let users = || vec![user("10", "a"), user("9", "b"), user("x", "c")];
-        let first = made(&words, users(), vec![group("g")], PreviousState::Unknown);
+        let first = new_snapshot(&registry, users(), vec![group("g")], PreviousState::Unknown);
         let ids: Vec<_> = first.users().all().iter().map(|user| user.id()).collect();
         assert_eq!(ids, ["9", "10", "x"]);
 
-        let mut turned = users();
-        turned.reverse();
-        let same = made(&words, turned, vec![group("g")], PreviousState::Snapshot(&first));
+        let mut reversed = users();
+        reversed.reverse();
+        let same =
+            new_snapshot(&registry, reversed, vec![group("g")], PreviousState::Snapshot(&first));
         assert!(ptr::eq(same.users(), first.users()) && ptr::eq(same.groups(), first.groups()));
         assert_eq!(same.digest(), first.digest());
 
@@ -459,24 +468,31 @@ mod tests {
             (users(), vec![group("h")], true),
             (users(), Vec::new(), true),
         ] {
-            let other = made(&words, users, groups, PreviousState::Snapshot(&same));
+            let other = new_snapshot(&registry, users, groups, PreviousState::Snapshot(&same));
             assert_eq!(ptr::eq(other.users(), first.users()), are_users_same);
             assert_eq!(ptr::eq(other.groups(), first.groups()), !are_users_same);
             assert_ne!(other.digest(), first.digest());
             for user in other.users().all() {
-                let is_kept = first
+                let is_reused = first
                     .users()
                     .find(&user.id())
                     .is_some_and(|earlier| Arc::ptr_eq(earlier, user));
                 assert_eq!(
-                    is_kept,
+                    is_reused,
                     !matches!(&*user.text("title").unwrap(), "d") && user.id() != "y"
                 );
             }
         }
-        let another =
-            made(&schema_registry(), users(), vec![group("g")], PreviousState::Snapshot(&first));
-        assert!(!ptr::eq(another.users(), first.users()), "another vocabulary has other types");
+        let another = new_snapshot(
+            &schema_registry(),
+            users(),
+            vec![group("g")],
+            PreviousState::Snapshot(&first),
+        );
+        assert!(
+            !ptr::eq(another.users(), first.users()),
+            "another schema registry has other types"
+        );
         assert_eq!(another.digest(), first.digest());
     }
 }

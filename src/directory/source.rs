@@ -24,9 +24,9 @@ pub trait DirectorySource: Send + Sync + 'static {
         progress: &'a LoadProgress,
     ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
     /// Loads all users and groups, as [`DirectorySource::load`] does. If the result would be the
-    /// same as that of `restore_current`, the sync state of the current snapshot,
-    /// [`LoadResult::Unchanged`] is returned and nothing is mapped.
-    fn load_after<'a>(
+    /// same as that of `served`, the sync state of the current snapshot, [`LoadResult::Unchanged`]
+    /// is returned and nothing is mapped.
+    fn refresh<'a>(
         &'a self,
         progress: &'a LoadProgress,
         served: Option<Arc<dyn SyncState>>,
@@ -36,17 +36,17 @@ pub trait DirectorySource: Send + Sync + 'static {
     }
     /// Maps the users of a sync state again for today, without a request to the source. Returns
     /// `None` if the sync state belongs to another source or cannot be decoded.
-    fn remap(&self, memory: &Arc<dyn SyncState>) -> Option<LoadedDirectory>;
+    fn remap(&self, sync_state: &Arc<dyn SyncState>) -> Option<LoadedDirectory>;
     /// Sets the state of the source back to that of the current snapshot, when the last load is not
     /// published. The next load continues from there, and reads again what was different.
-    fn restore_current(&self, memory: &Arc<dyn SyncState>);
+    fn restore_current(&self, sync_state: &Arc<dyn SyncState>);
     /// Restores the users from the bytes that [`SyncState::to_bytes`] returned before a restart,
     /// without a request to the source.
     ///
     /// # Errors
-    /// Returns an error when this source did not write `memory`. Its text continues the sentence
+    /// Returns an error when this source did not write `bytes`. Its text continues the sentence
     /// "the state file …".
-    fn decode_state(&self, memory: &[u8]) -> Result<LoadedDirectory, SourceError>;
+    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, SourceError>;
     /// Fetches one user. Returns `None` only if it is certain that the user does not exist.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
     /// Returns the last known state of the login, or `None` before the first login.
@@ -147,9 +147,9 @@ pub struct LoadedDirectory {
 impl LoadedDirectory {
     /// Creates a load without users and groups.
     #[must_use]
-    pub fn empty(vocabulary: Arc<SchemaRegistry>) -> Self {
+    pub fn empty(schema_registry: Arc<SchemaRegistry>) -> Self {
         Self {
-            schema_registry: vocabulary,
+            schema_registry,
             users: Vec::new(),
             groups: Vec::new(),
             skipped: SkippedCounts::default(),

@@ -50,9 +50,9 @@ attribute_names! {
 }
 
 /// Extension attributes of one person, in the order in which they are served.
-struct Found(Vec<(Arc<str>, Value)>);
+struct AttributeList(Vec<(Arc<str>, Value)>);
 
-impl Found {
+impl AttributeList {
     fn add(&mut self, name: &Arc<str>, value: Option<&str>) {
         if let Some(value) = value {
             self.0.push((Arc::clone(name), value.into()));
@@ -77,16 +77,12 @@ pub(crate) struct ExtensionMapper {
 
 impl ExtensionMapper {
     pub(crate) fn new(policy: &MappingPolicy) -> Self {
-        let mut named: Vec<(Arc<str>, CustomAttributePolicy)> =
+        let mut custom_attributes: Vec<(Arc<str>, CustomAttributePolicy)> =
             Vec::with_capacity(policy.custom_attributes.len());
         for custom in &policy.custom_attributes {
-            named.push((custom.definition.name.as_str().into(), custom.clone()));
+            custom_attributes.push((custom.definition.name.as_str().into(), custom.clone()));
         }
-        Self {
-            names: AttributeNames::default(),
-            custom_attributes: named,
-            warned_ids: Mutex::default(),
-        }
+        Self { names: AttributeNames::default(), custom_attributes, warned_ids: Mutex::default() }
     }
 
     /// Returns the extension attributes of one person.
@@ -96,49 +92,50 @@ impl ExtensionMapper {
         employment: Option<&Employment>,
         context: &MappingContext<'_>,
     ) -> ExtensionAttributes {
-        let mut found = Found(Vec::with_capacity(NAMES.len() + self.custom_attributes.len()));
+        let mut attributes =
+            AttributeList(Vec::with_capacity(NAMES.len() + self.custom_attributes.len()));
         if let Some(employment) = employment {
-            self.add_employment_attributes(&mut found, employment, context);
+            self.add_employment_attributes(&mut attributes, employment, context);
         }
         for (name, custom) in &self.custom_attributes {
             if let Some(value) = self.custom_value(person, custom) {
-                found.0.push((Arc::clone(name), value));
+                attributes.0.push((Arc::clone(name), value));
             }
         }
-        found.0.into_iter().collect()
+        attributes.0.into_iter().collect()
     }
 
-    /// Adds the attributes that come from the employment to `found`.
+    /// Adds the attributes that come from the employment to `attributes`.
     fn add_employment_attributes(
         &self,
-        found: &mut Found,
+        attributes: &mut AttributeList,
         employment: &Employment,
         context: &MappingContext<'_>,
     ) {
         let names = &self.names;
-        found.add(&names.employment_id, Some(&employment.id));
-        found.add(&names.employment_status, employment.status.as_ref().map(Status::value));
-        found.add(&names.employment_type, employment.employment_type.as_deref());
+        attributes.add(&names.employment_id, Some(&employment.id));
+        attributes.add(&names.employment_status, employment.status.as_ref().map(Status::value));
+        attributes.add(&names.employment_type, employment.employment_type.as_deref());
 
-        found.add_date(&names.hire_date, employment.employment_start_date);
-        found.add_date(&names.end_date, employment.employment_end_date);
-        found.add_date(&names.termination_date, termination_date(employment));
-        found.add_date(&names.last_working_day, last_working_day(employment));
-        found.add_date(&names.probation_end_date, employment.probation_end_date);
-        found.add_date(&names.contract_end_date, employment.contract_end_date);
+        attributes.add_date(&names.hire_date, employment.employment_start_date);
+        attributes.add_date(&names.end_date, employment.employment_end_date);
+        attributes.add_date(&names.termination_date, termination_date(employment));
+        attributes.add_date(&names.last_working_day, last_working_day(employment));
+        attributes.add_date(&names.probation_end_date, employment.probation_end_date);
+        attributes.add_date(&names.contract_end_date, employment.contract_end_date);
 
-        found.add(&names.team, context.name(LookupKind::Team, unit_id(employment, "TEAM")));
-        found.add(&names.office, context.name(LookupKind::Workplace, office(employment)));
+        attributes.add(&names.team, context.name(LookupKind::Team, unit_id(employment, "TEAM")));
+        attributes.add(&names.office, context.name(LookupKind::Workplace, office(employment)));
         let legal_entity = context.name(LookupKind::LegalEntity, legal_entity(employment));
-        found.add(&names.legal_entity, legal_entity);
+        attributes.add(&names.legal_entity, legal_entity);
         let units = map_org_units(employment, context.lookup_names);
         if !units.is_empty() {
-            found.0.push((Arc::clone(&names.org_units), units.into()));
+            attributes.0.push((Arc::clone(&names.org_units), units.into()));
         }
         if let Some(supervisor) = supervisor(employment)
             && let Some(card) = context.managers.get(supervisor)
         {
-            found.add(&names.manager_email, card.header.email);
+            attributes.add(&names.manager_email, card.header.email);
         }
     }
 
@@ -240,7 +237,8 @@ fn convert_custom_value(
     value: &Value,
     custom: &CustomAttributePolicy,
 ) -> Result<Option<Value>, ()> {
-    let (kind, multi_valued) = (custom.definition.attribute_type, custom.definition.multi_valued);
+    let (attribute_type, multi_valued) =
+        (custom.definition.attribute_type, custom.definition.multi_valued);
     let values = match value {
         Value::Array(values) => values.as_slice(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
@@ -249,7 +247,7 @@ fn convert_custom_value(
     };
     let mut converted: Vec<Value> = Vec::with_capacity(values.len());
     for value in values {
-        converted.extend(convert_single_value(value, kind)?);
+        converted.extend(convert_single_value(value, attribute_type)?);
     }
     if converted.is_empty() {
         return Ok(None);
@@ -263,7 +261,7 @@ fn convert_custom_value(
     Ok(converted.pop())
 }
 
-fn convert_single_value(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
+fn convert_single_value(value: &Value, attribute_type: AttributeType) -> Result<Option<Value>, ()> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),
@@ -272,7 +270,7 @@ fn convert_single_value(value: &Value, kind: AttributeType) -> Result<Option<Val
         Value::Number(number) => format_number(number),
         Value::Array(_) | Value::Object(_) => return Err(()),
     };
-    let value = match kind {
+    let value = match attribute_type {
         AttributeType::String => Some(Value::String(text)),
         AttributeType::Boolean => parse_boolean(&text).map(Value::Bool),
         AttributeType::Integer => parse_integer(&text).map(Value::from),
@@ -414,7 +412,7 @@ mod tests {
             ("rank", None),
         ] {
             assert_eq!(
-                find_attribute(&attributes, id).map(|found| found.id.as_str()),
+                find_attribute(&attributes, id).map(|attribute| attribute.id.as_str()),
                 expected,
                 "{id}"
             );

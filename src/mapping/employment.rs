@@ -7,12 +7,12 @@ use jiff::civil::Date;
 
 use crate::personio::model::{CostCenter, Employment};
 
-/// Returns the id of the department or team; `kind` is in upper case. Of several units, the
+/// Returns the id of the department or team; `unit_type` is in upper case. Of several units, the
 /// smallest id is taken, so that the result is always the same.
-pub(crate) fn unit_id<'e>(employment: &'e Employment, kind: &str) -> Option<&'e str> {
+pub(crate) fn unit_id<'e>(employment: &'e Employment, unit_type: &str) -> Option<&'e str> {
     let mut smallest: Option<&str> = None;
     for unit in &employment.org_units {
-        if unit.unit_type.as_deref() != Some(kind) {
+        if unit.unit_type.as_deref() != Some(unit_type) {
             continue;
         }
         match smallest {

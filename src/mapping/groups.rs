@@ -56,11 +56,11 @@ impl GroupKind {
     }
 }
 
-/// Returns the ids of the departments or teams; `kind` is in upper case.
-fn org_units<'e>(employment: &'e Employment, kind: &str) -> Vec<&'e str> {
+/// Returns the ids of the departments or teams; `unit_type` is in upper case.
+fn org_units<'e>(employment: &'e Employment, unit_type: &str) -> Vec<&'e str> {
     let mut ids = Vec::new();
     for unit in &employment.org_units {
-        if unit.unit_type.as_deref() == Some(kind) {
+        if unit.unit_type.as_deref() == Some(unit_type) {
             ids.push(unit.id.as_str());
         }
     }
@@ -97,22 +97,22 @@ fn membership(kind: GroupKind, unit: &str, context: &MappingContext<'_>) -> Grou
 }
 
 /// Returns the groups of all users, ordered by kind and id. The members have the order of `users`.
-pub(crate) fn build_groups(users: &[User], locations: &ResourceUrls) -> Vec<Group> {
+pub(crate) fn build_groups(users: &[User], urls: &ResourceUrls) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indexes: HashMap<&str, usize> = HashMap::new();
     for user in users {
         for membership in &user.groups {
-            let place = *places.entry(&membership.value).or_insert_with(|| {
+            let index = *indexes.entry(&membership.value).or_insert_with(|| {
                 groups.push(Group {
                     id: membership.value.clone(),
                     external_id: split_group_id(&membership.value).1.to_owned(),
                     display_name: membership.display.clone(),
                     members: Vec::new(),
-                    meta: ResourceMeta::of_group(locations.group(&membership.value)),
+                    meta: ResourceMeta::of_group(urls.group(&membership.value)),
                 });
                 groups.len() - 1
             });
-            if let Some(group) = groups.get_mut(place) {
+            if let Some(group) = groups.get_mut(index) {
                 group.members.push(GroupMember {
                     value: user.id.clone(),
                     reference: user.meta.location.clone(),

@@ -77,12 +77,12 @@ impl MappingPolicy {
     /// Returns the ids and global ids of all custom attributes that the mapping reads.
     #[must_use]
     pub fn required_custom_attribute_ids(&self) -> Vec<String> {
-        let mut wanted = Vec::with_capacity(self.custom_attributes.len() + 1);
-        wanted.extend(self.employee_number.clone());
+        let mut ids = Vec::with_capacity(self.custom_attributes.len() + 1);
+        ids.extend(self.employee_number.clone());
         for custom in &self.custom_attributes {
-            wanted.push(custom.id.clone());
+            ids.push(custom.id.clone());
         }
-        wanted
+        ids
     }
 
     /// Returns the SCIM attributes of the custom attributes.

@@ -42,7 +42,7 @@ pub(crate) enum EmploymentState {
     Active,
 }
 
-/// Rule that decided a [`ActivityDecision`].
+/// Rule that decided an [`ActivityDecision`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActivityRule {
     /// Status in Personio, without a date.
@@ -80,14 +80,15 @@ pub(crate) struct PrimaryEmployment<'e> {
 }
 
 impl<'p> DateRules<'p> {
-    /// Returns the primary employment, with the state that it gives the person.
-    pub(crate) fn primary<'e>(
+    /// Evaluates the rules for one person. Returns the primary employment, with the activity that
+    /// it gives the person.
+    pub(crate) fn evaluate<'e>(
         &self,
         person: &Person,
         employments: &'e [Employment],
     ) -> PrimaryEmployment<'e> {
         let employment = self.primary_employment(employments);
-        let standing = match employment {
+        let activity = match employment {
             // Without a readable status of the employment, the status of the person decides:
             // Personio derives it from the employment.
             Some(own) => self.decide_activity(
@@ -97,7 +98,7 @@ impl<'p> DateRules<'p> {
             ),
             None => self.decide_without_employment(person.status.as_ref()),
         };
-        PrimaryEmployment { employment, activity: standing }
+        PrimaryEmployment { employment, activity }
     }
 
     /// Returns the employment with the highest state. Of several, it is the one with the latest
@@ -185,7 +186,7 @@ impl<'p> DateRules<'p> {
         }
     }
 
-    /// Returns the standing of an employment with the status ONBOARDING.
+    /// Decides the activity for an employment with the status ONBOARDING.
     fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> ActivityDecision {
         if was_withdrawn(employment) || end_dates(employment).any(|end| end < self.today) {
             return ActivityDecision::new(
@@ -277,7 +278,7 @@ impl<'p> DateRules<'p> {
         let Ok(yesterday) = day.yesterday() else { return false };
         let before = DateRules { today: yesterday, ..*self };
         let after = DateRules { today: day, ..*self };
-        before.primary(person, employments) != after.primary(person, employments)
+        before.evaluate(person, employments) != after.evaluate(person, employments)
     }
 
     /// Reports whether the result can depend on a date. For most persons it cannot.
@@ -328,7 +329,7 @@ fn was_withdrawn(employment: &Employment) -> bool {
     end_dates(employment).any(|end| end < start)
 }
 
-/// Reports whether each day between `last_day` and `start` is a Saturday or Sunday.
+/// Reports whether each day between `end` and `start` is a Saturday or Sunday.
 fn has_only_weekend_between(end: Date, start: Date) -> bool {
     let mut day = end;
     while let Ok(next) = day.tomorrow() {
@@ -394,7 +395,7 @@ mod tests {
         for (id, is_active, list) in rows {
             let mut employments = employments(list.clone());
             for _ in 0..2 {
-                let primary = rules.primary(&person(Some("ACTIVE")), &employments);
+                let primary = rules.evaluate(&person(Some("ACTIVE")), &employments);
                 let found = (primary.employment.unwrap().id.as_str(), primary.activity.is_active);
                 assert_eq!(found, (*id, *is_active), "{today}: {list}");
                 employments.reverse();
@@ -486,7 +487,7 @@ mod tests {
         );
         let policy = MappingPolicy::default();
         let rules = DateRules { policy: &policy, today: TODAY };
-        assert_eq!(rules.primary(&person(None), &[]).employment, None);
+        assert_eq!(rules.evaluate(&person(None), &[]).employment, None);
     }
 
     #[test]
@@ -752,7 +753,7 @@ mod tests {
         ) {
             let rules = DateRules { policy: &policy, today: TODAY };
             let person = person(Some("ACTIVE"));
-            prop_assert_eq!(rules.primary(&person, &list), rules.primary(&person, &shuffled));
+            prop_assert_eq!(rules.evaluate(&person, &list), rules.evaluate(&person, &shuffled));
         }
 
         #[test]
@@ -765,9 +766,9 @@ mod tests {
             let mut validity = ValidityPeriod::default();
             rules.limit_validity(&person, &list, &mut validity);
             let range = validity.time_range(&TimeZone::UTC);
-            let own = rules.primary(&person, &list);
+            let own = rules.evaluate(&person, &list);
             let has_own = |day: Date| {
-                DateRules { today: day, ..rules }.primary(&person, &list) == own
+                DateRules { today: day, ..rules }.evaluate(&person, &list) == own
             };
             let is_within = |day: Date| {
                 let moment = day.to_zoned(TimeZone::UTC).unwrap().timestamp();

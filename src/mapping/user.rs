@@ -16,14 +16,14 @@ pub(crate) fn map_user(
     employments: &[Employment],
     context: &MappingContext<'_>,
 ) -> User {
-    let primary = context.date_rules().primary(person, employments);
+    let primary = context.date_rules().evaluate(person, employments);
     let employment = primary.employment;
-    let head = PersonHeader::from_person(person);
+    let header = PersonHeader::from_person(person);
     User {
         external_id: person.id.clone(),
-        display_name: head.display_name(&user_name),
+        display_name: header.display_name(&user_name),
         name: PersonName {
-            formatted: head.full_name(),
+            formatted: header.full_name(),
             family_name: person.last_name.clone(),
             given_name: person.first_name.clone(),
         },

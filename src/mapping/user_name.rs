@@ -77,7 +77,7 @@ pub(crate) fn assign_user_names<'p, E>(
 ) -> Result<UserNames<'p>, E> {
     let owners = owners(persons, claim)?;
     let mut names = Vec::with_capacity(persons.len());
-    let mut shared = 0;
+    let mut fallback_count = 0;
     for (index, person) in persons.iter().enumerate() {
         let Some(email) = person.email else {
             names.push(Cow::Owned(fallback_user_name(person.id)));
@@ -87,11 +87,11 @@ pub(crate) fn assign_user_names<'p, E>(
             Some(owner) if owner.index == index => names.push(Cow::Borrowed(email)),
             Some(_) | None => {
                 names.push(Cow::Owned(fallback_user_name(person.id)));
-                shared += 1;
+                fallback_count += 1;
             }
         }
     }
-    Ok(UserNames { names, fallback_count: shared })
+    Ok(UserNames { names, fallback_count })
 }
 
 /// Returns the owner of each address, by address in lower case.
@@ -134,10 +134,10 @@ fn owners<'p, E>(
 }
 
 /// Returns the number of `persons` who have an address, but a user name that is made of their id.
-pub(crate) fn count_shared_addresses(persons: &[PersonHeader<'_>]) -> usize {
-    let Ok(UserNames { fallback_count: shared, .. }) =
+pub(crate) fn count_fallback_names(persons: &[PersonHeader<'_>]) -> usize {
+    let Ok(UserNames { fallback_count, .. }) =
         assign_user_names(persons, |_| Ok::<AddressClaim, Infallible>(AddressClaim::LOWEST));
-    shared
+    fallback_count
 }
 
 /// Person to whom an address is assigned so far.
@@ -184,15 +184,17 @@ mod tests {
 
     /// Returns the user names by id, and the number of persons without their own address.
     fn user_names_by_id(rows: &[Row]) -> (HashMap<String, String>, usize) {
-        let heads: Vec<PersonHeader<'_>> =
+        let headers: Vec<PersonHeader<'_>> =
             rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
-        let claim = |head: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
-            Ok(rows.iter().find(|row| row.person.id == head.id).unwrap().claim)
+        let claim = |header: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
+            Ok(rows.iter().find(|row| row.person.id == header.id).unwrap().claim)
         };
-        let UserNames { names, fallback_count: shared } = assign_user_names(&heads, claim).unwrap();
-        let by_id =
-            heads.iter().zip(names).map(|(head, name)| (head.id.to_owned(), name.into_owned()));
-        (by_id.collect(), shared)
+        let UserNames { names, fallback_count } = assign_user_names(&headers, claim).unwrap();
+        let by_id = headers
+            .iter()
+            .zip(names)
+            .map(|(header, name)| (header.id.to_owned(), name.into_owned()));
+        (by_id.collect(), fallback_count)
     }
 
     #[test]
@@ -221,11 +223,11 @@ mod tests {
                 ]),
             ),
         ] {
-            let mut turned = rows.clone();
-            turned.reverse();
-            for rows in [rows, turned] {
-                let (names, shared) = user_names_by_id(&rows);
-                assert_eq!(shared, rows.len() - 1);
+            let mut reversed = rows.clone();
+            reversed.reverse();
+            for rows in [rows, reversed] {
+                let (names, fallback_count) = user_names_by_id(&rows);
+                assert_eq!(fallback_count, rows.len() - 1);
                 for (id, name) in names {
                     let own = if id == expected {
                         "Ann@example.com".to_owned()
@@ -252,8 +254,8 @@ mod tests {
             .zip(1..)
             .map(|(email, id)| row(&id.to_string(), Some(email), EmploymentState::Active, None))
             .collect();
-        let (names, shared) = user_names_by_id(&rows);
-        assert_eq!(shared, 3);
+        let (names, fallback_count) = user_names_by_id(&rows);
+        assert_eq!(fallback_count, 3);
         for (id, name) in [
             ("1", "Ann@example.com"),
             ("2", "personio-2"),
@@ -272,11 +274,11 @@ mod tests {
             row("3", Some("personio-3"), EmploymentState::Active, None),
             row("4", Some("personio-99"), EmploymentState::Active, None),
         ];
-        let (names, shared) = user_names_by_id(&rows);
+        let (names, fallback_count) = user_names_by_id(&rows);
         let expected =
             [("1", "personio-1"), ("2", "personio-2"), ("3", "personio-3"), ("4", "personio-99")];
         expected.iter().for_each(|(id, name)| assert_eq!(names[*id], *name));
-        assert_eq!(shared, 2);
+        assert_eq!(fallback_count, 2);
     }
 
     #[test]
@@ -305,14 +307,14 @@ mod tests {
                 )
             })
             .collect();
-        let heads: Vec<PersonHeader<'_>> =
+        let headers: Vec<PersonHeader<'_>> =
             rows.iter().map(|row| PersonHeader::from_person(&row.person)).collect();
         let requested = std::cell::RefCell::new(Vec::new());
-        let claim = |head: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
-            requested.borrow_mut().push(head.id.to_owned());
+        let claim = |header: &PersonHeader<'_>| -> Result<AddressClaim, Infallible> {
+            requested.borrow_mut().push(header.id.to_owned());
             Ok(rows[0].claim)
         };
-        assert_eq!(assign_user_names(&heads, claim).unwrap().fallback_count, 7);
+        assert_eq!(assign_user_names(&headers, claim).unwrap().fallback_count, 7);
         let mut requested = requested.into_inner();
         requested.sort_unstable();
         assert_eq!(requested, ["1", "2", "3", "4", "5", "6", "7", "8"], "each once");

@@ -21,19 +21,19 @@ pub(crate) struct ActiveMapping {
 }
 
 impl ActiveMapping {
-    pub(super) fn new(policy: MappingPolicy, vocabulary: Arc<SchemaRegistry>) -> Arc<Self> {
+    pub(super) fn new(policy: MappingPolicy, schema_registry: Arc<SchemaRegistry>) -> Arc<Self> {
         let attributes = ExtensionMapper::new(&policy);
         Arc::new(Self {
             custom_attributes: policy.required_custom_attribute_ids(),
             attributes,
             policy,
-            schema_registry: vocabulary,
+            schema_registry,
         })
     }
 
     /// Reports whether a person becomes a user.
-    pub(super) fn serves(&self, head: &PersonHeader<'_>) -> bool {
-        !self.policy.require_email || head.email.is_some()
+    pub(super) fn serves(&self, header: &PersonHeader<'_>) -> bool {
+        !self.policy.require_email || header.email.is_some()
     }
 
     /// Returns the date rules for the current day in the company's time zone.

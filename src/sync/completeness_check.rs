@@ -19,16 +19,16 @@ pub(crate) struct CompletenessCheck {
 
 impl CompletenessCheck {
     /// Counts one person.
-    pub(crate) fn count_person(&mut self, facts: &DecodedRecord, rules: &DateRules<'_>) {
-        let employment = match &facts.employments {
+    pub(crate) fn count_person(&mut self, record: &DecodedRecord, rules: &DateRules<'_>) {
+        let employment = match &record.employments {
             Some(employments) => rules.primary_employment(employments),
             None => None,
         };
         let status = employment
             .and_then(|employment| employment.status.as_ref())
-            .or(facts.person.status.as_ref());
+            .or(record.person.status.as_ref());
         self.persons += 1;
-        self.without_email += usize::from(facts.person.email.is_none());
+        self.without_email += usize::from(record.person.email.is_none());
         self.without_status += usize::from(status.is_none());
     }
 
@@ -37,9 +37,9 @@ impl CompletenessCheck {
     pub(crate) fn error(&self) -> Option<SourceError> {
         let Self { persons: all, without_email, without_status } = *self;
         if is_most(without_status, all) {
-            Some(flaw(without_status, all, "a status", "Status"))
+            Some(missing_attribute_error(without_status, all, "a status", "Status"))
         } else if is_most(without_email, all) {
-            Some(flaw(without_email, all, "an e-mail address", "Email"))
+            Some(missing_attribute_error(without_email, all, "an e-mail address", "Email"))
         } else {
             None
         }
@@ -53,7 +53,7 @@ fn is_most(count: usize, all: usize) -> bool {
 
 /// Returns the error for `count` of `all` persons that lack an attribute. `what` is the attribute
 /// in words, `attribute` its name in Personio's settings.
-fn flaw(count: usize, all: usize, what: &str, attribute: &str) -> SourceError {
+fn missing_attribute_error(count: usize, all: usize, what: &str, attribute: &str) -> SourceError {
     SourceError::new(format!(
         "{count} of {all} persons come without {what}: allow the API credential to read the \
          attribute {attribute} in Personio under Settings > Integrations > API credentials; if \
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn attribute_that_most_persons_lack_is_reported() {
-        let facts =
+        let record =
             |status: Option<&str>, email: Option<&str>, employment: Option<&str>| DecodedRecord {
                 person: serde_json::from_value(
                     json!({"id": "1", "status": status, "email": email}),
@@ -81,24 +81,24 @@ mod tests {
             };
         let policy = MappingPolicy::default();
         let rules = DateRules { policy: &policy, today: jiff::civil::date(2026, 11, 23) };
-        let whole = facts(Some("ACTIVE"), Some("a@example.com"), None);
-        let by_employment = facts(None, Some("a@example.com"), Some("ACTIVE"));
-        let nameless = facts(Some("ACTIVE"), None, None);
-        let stateless = facts(None, Some("a@example.com"), None);
-        for (flawed, (whole, others), expected) in [
-            ((&nameless, 11), (&whole, 10), Some("Email")),
-            ((&nameless, 11), (&whole, 11), None),
-            ((&nameless, 10), (&whole, 1), None),
-            ((&nameless, 10), (&whole, 0), Some("Email")),
-            ((&stateless, 1), (&whole, 0), Some("Status")),
-            ((&stateless, 11), (&by_employment, 10), Some("Status")),
-            ((&by_employment, 50), (&whole, 0), None),
+        let complete = record(Some("ACTIVE"), Some("a@example.com"), None);
+        let by_employment = record(None, Some("a@example.com"), Some("ACTIVE"));
+        let without_email = record(Some("ACTIVE"), None, None);
+        let without_status = record(None, Some("a@example.com"), None);
+        for (incomplete, (complete, others), expected) in [
+            ((&without_email, 11), (&complete, 10), Some("Email")),
+            ((&without_email, 11), (&complete, 11), None),
+            ((&without_email, 10), (&complete, 1), None),
+            ((&without_email, 10), (&complete, 0), Some("Email")),
+            ((&without_status, 1), (&complete, 0), Some("Status")),
+            ((&without_status, 11), (&by_employment, 10), Some("Status")),
+            ((&by_employment, 50), (&complete, 0), None),
         ] {
-            let flawed =
-                std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
-            let mut lacks = CompletenessCheck::default();
-            flawed.for_each(|facts| lacks.count_person(facts, &rules));
-            let found = lacks.error().map(|flaw| flaw.to_string());
+            let incomplete = std::iter::repeat_n(incomplete.0, incomplete.1)
+                .chain(std::iter::repeat_n(complete, others));
+            let mut check = CompletenessCheck::default();
+            incomplete.for_each(|record| check.count_person(record, &rules));
+            let found = check.error().map(|error| error.to_string());
             match expected {
                 Some(word) => {
                     assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}")

@@ -15,9 +15,9 @@ pub(crate) struct DirtySet(Mutex<HashSet<String>>);
 impl DirtySet {
     /// Adds the id of a person, unless the set is full.
     pub(crate) fn insert(&self, id: String) {
-        let mut marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if marked.len() < MAX_DIRTY_IDS {
-            marked.insert(id);
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.len() < MAX_DIRTY_IDS {
+            ids.insert(id);
         }
     }
 
@@ -61,34 +61,34 @@ mod tests {
 
     #[test]
     fn ids_stay_until_a_load_has_read_them() {
-        let marks = DirtySet::default();
+        let dirty_set = DirtySet::default();
         for id in ["7", "8", "7"] {
-            marks.insert(id.to_owned());
+            dirty_set.insert(id.to_owned());
         }
-        let taken = marks.take();
+        let taken = dirty_set.take();
         assert_eq!(*taken.ids(), HashSet::from(["7".to_owned(), "8".to_owned()]));
-        assert_eq!(*marks.take().ids(), HashSet::new());
-        marks.insert("9".to_owned());
+        assert_eq!(*dirty_set.take().ids(), HashSet::new());
+        dirty_set.insert("9".to_owned());
         drop(taken);
-        let all = marks.take();
+        let all = dirty_set.take();
         assert_eq!(all.ids().len(), 3, "the load has failed");
         all.finish_except(&HashSet::from(["8".into(), "88".into()]));
-        let left = marks.take();
+        let left = dirty_set.take();
         assert_eq!(*left.ids(), HashSet::from(["8".to_owned()]));
         left.finish_except(&HashSet::new());
-        assert_eq!(*marks.take().ids(), HashSet::new());
+        assert_eq!(*dirty_set.take().ids(), HashSet::new());
     }
 
     #[test]
     fn full_set_accepts_no_more_ids() {
-        let marks = DirtySet::default();
+        let dirty_set = DirtySet::default();
         for id in 0..=MAX_DIRTY_IDS {
-            marks.insert(id.to_string());
+            dirty_set.insert(id.to_string());
         }
-        let all = marks.take();
+        let all = dirty_set.take();
         assert_eq!(all.ids().len(), MAX_DIRTY_IDS);
         all.finish_except(&HashSet::new());
-        marks.insert("7".to_owned());
-        assert_eq!(marks.take().ids().len(), 1, "once they are seen there is room again");
+        dirty_set.insert("7".to_owned());
+        assert_eq!(dirty_set.take().ids().len(), 1, "the set has room again once the ids are read");
     }
 }

@@ -41,9 +41,9 @@ impl FailureStreak {
 /// Validity of the earlier employments of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EarlierEmployments {
-    /// The employments are recent enough to stand in for new ones.
+    /// The employments are recent enough to replace a failed read.
     Valid,
-    /// The employments are too old to stand in for new ones.
+    /// The employments are too old to replace a failed read.
     Outdated,
     /// The employments are unknown, so that the person is left out.
     Missing,
@@ -63,15 +63,15 @@ pub(crate) struct FailureBudget {
     max_failures: usize,
     /// Maximum number of persons among them without any employments.
     max_left_out: usize,
-    /// Number of persons whose employments are too old.
-    old: usize,
-    /// Number of persons whose employments are unknown.
+    /// Number of persons that keep outdated employments of an earlier load.
+    kept_outdated: usize,
+    /// Number of persons that are left out because their employments are unknown.
     left_out: usize,
     /// Number of failures of both kinds since the last success. Persons whose last attempt had
     /// failed already do not count.
     failure_streak: usize,
     /// Number of persons that keep valid employments of an earlier load.
-    outdated: usize,
+    kept_valid: usize,
     /// Number of responses with an employment of another person.
     foreign: usize,
     /// Number of such responses since the last success.
@@ -85,10 +85,10 @@ impl FailureBudget {
         Self {
             max_failures: MAX_FAILURES.min(persons.div_ceil(2)).max(persons / FAILURE_DIVISOR),
             max_left_out: MAX_FAILURES.min(persons / 2).max(persons / LEFT_OUT_DIVISOR),
-            old: 0,
+            kept_outdated: 0,
             left_out: 0,
             failure_streak: 0,
-            outdated: 0,
+            kept_valid: 0,
             foreign: 0,
             foreign_streak: 0,
             first_error: None,
@@ -99,10 +99,10 @@ impl FailureBudget {
     /// and the budget tolerates it.
     pub(crate) fn add_outcome(
         &mut self,
-        answer: Result<PersonEmployments, Error>,
+        result: Result<PersonEmployments, Error>,
         before: StateBeforeRead,
     ) -> Result<Option<PersonEmployments>, Error> {
-        match answer {
+        match result {
             Ok(employments) => {
                 self.failure_streak = 0;
                 self.foreign_streak = 0;
@@ -111,8 +111,8 @@ impl FailureBudget {
             Err(error) if error.blocks_every_request() => return Err(error),
             Err(error) => {
                 match before.earlier {
-                    EarlierEmployments::Valid => self.outdated += 1,
-                    EarlierEmployments::Outdated => self.old += 1,
+                    EarlierEmployments::Valid => self.kept_valid += 1,
+                    EarlierEmployments::Outdated => self.kept_outdated += 1,
                     EarlierEmployments::Missing => self.left_out += 1,
                 }
                 // A load reads the persons whose last attempt failed one after another, so that
@@ -130,7 +130,7 @@ impl FailureBudget {
     }
 
     fn is_exhausted(&self) -> bool {
-        self.old + self.left_out > self.max_failures
+        self.kept_outdated + self.left_out > self.max_failures
             || self.left_out > self.max_left_out
             || self.failure_streak > MAX_FAILURES
     }
@@ -148,8 +148,8 @@ impl FailureBudget {
 
     pub(crate) fn log(&self) {
         if let Some(error) = &self.first_error {
-            let Self { left_out, old, outdated, .. } = self;
-            let kept = outdated + old;
+            let Self { left_out, kept_outdated, kept_valid, .. } = self;
+            let kept = kept_valid + kept_outdated;
             tracing::warn!(
                 kept,
                 left_out,
@@ -170,34 +170,34 @@ mod tests {
         Err(Error::NotFound { endpoint: Endpoint::Employments })
     }
 
-    const TRUSTED: StateBeforeRead =
+    const VALID: StateBeforeRead =
         StateBeforeRead { earlier: EarlierEmployments::Valid, failed_before: false };
-    const OLD: StateBeforeRead =
+    const OUTDATED: StateBeforeRead =
         StateBeforeRead { earlier: EarlierEmployments::Outdated, failed_before: false };
     const MISSING: StateBeforeRead =
         StateBeforeRead { earlier: EarlierEmployments::Missing, failed_before: false };
 
     #[test]
     fn eleven_consecutive_failures_exhaust_the_budget() {
-        for before in [OLD, MISSING] {
-            let mut unreadable = FailureBudget::for_persons(5000);
+        for before in [OUTDATED, MISSING] {
+            let mut budget = FailureBudget::for_persons(5000);
             for _ in 0..5 {
-                assert!((0..10).all(|_| unreadable.add_outcome(failure(), before).is_ok()));
-                assert!(unreadable.add_outcome(Ok(PersonEmployments::default()), before).is_ok());
+                assert!((0..10).all(|_| budget.add_outcome(failure(), before).is_ok()));
+                assert!(budget.add_outcome(Ok(PersonEmployments::default()), before).is_ok());
             }
             let failed = StateBeforeRead { failed_before: true, ..before };
             assert!(
-                (0..20).all(|_| unreadable.add_outcome(failure(), failed).is_ok()),
+                (0..20).all(|_| budget.add_outcome(failure(), failed).is_ok()),
                 "they failed before, too"
             );
-            assert!((0..10).all(|_| unreadable.add_outcome(failure(), before).is_ok()));
-            assert!(unreadable.add_outcome(failure(), before).is_err());
+            assert!((0..10).all(|_| budget.add_outcome(failure(), before).is_ok()));
+            assert!(budget.add_outcome(failure(), before).is_err());
         }
     }
 
     #[test]
     fn failures_up_to_the_limit_are_tolerated() {
-        for (persons, old, left_out) in [
+        for (persons, kept_outdated, left_out) in [
             (1, 1, 0),
             (2, 1, 1),
             (3, 2, 1),
@@ -209,22 +209,17 @@ mod tests {
             (220, 44, 11),
             (1000, 200, 50),
         ] {
-            for (before, tolerated) in [(OLD, old), (MISSING, left_out)] {
-                let mut unreadable = FailureBudget::for_persons(persons);
+            for (before, tolerated) in [(OUTDATED, kept_outdated), (MISSING, left_out)] {
+                let mut budget = FailureBudget::for_persons(persons);
                 for _ in 0..tolerated {
+                    assert!(budget.add_outcome(failure(), before).is_ok(), "{persons} {before:?}");
                     assert!(
-                        unreadable.add_outcome(failure(), before).is_ok(),
-                        "{persons} {before:?}"
+                        budget.add_outcome(failure(), VALID).is_ok(),
+                        "valid ones do not count"
                     );
-                    assert!(
-                        unreadable.add_outcome(failure(), TRUSTED).is_ok(),
-                        "trusted ones do not count"
-                    );
-                    assert!(
-                        unreadable.add_outcome(Ok(PersonEmployments::default()), before).is_ok()
-                    );
+                    assert!(budget.add_outcome(Ok(PersonEmployments::default()), before).is_ok());
                 }
-                assert!(unreadable.add_outcome(failure(), before).is_err(), "{persons} {before:?}");
+                assert!(budget.add_outcome(failure(), before).is_err(), "{persons} {before:?}");
             }
         }
     }
@@ -232,37 +227,35 @@ mod tests {
     #[test]
     fn too_many_foreign_employments_exhaust_the_budget() {
         for (persons, tolerated) in [(1, 1), (4, 2), (50, 10)] {
-            let mut unreadable = FailureBudget::for_persons(persons);
+            let mut budget = FailureBudget::for_persons(persons);
             let error = Error::NotFound { endpoint: Endpoint::Employments };
             for _ in 0..tolerated {
-                assert!(unreadable.add_foreign(&error).is_ok(), "{persons}");
-                assert!(unreadable.add_outcome(failure(), TRUSTED).is_ok(), "{persons}");
+                assert!(budget.add_foreign(&error).is_ok(), "{persons}");
+                assert!(budget.add_outcome(failure(), VALID).is_ok(), "{persons}");
             }
-            assert!(unreadable.add_foreign(&error).is_err(), "{persons}");
+            assert!(budget.add_foreign(&error).is_err(), "{persons}");
         }
         let error = Error::NotFound { endpoint: Endpoint::Employments };
-        for (answers_between, tolerated) in [(false, 10), (true, 200)] {
-            let mut unreadable = FailureBudget::for_persons(1000);
+        for (successes_between, tolerated) in [(false, 10), (true, 200)] {
+            let mut budget = FailureBudget::for_persons(1000);
             for _ in 0..tolerated {
-                assert!(unreadable.add_foreign(&error).is_ok());
-                if answers_between {
-                    assert!(
-                        unreadable.add_outcome(Ok(PersonEmployments::default()), TRUSTED).is_ok()
-                    );
+                assert!(budget.add_foreign(&error).is_ok());
+                if successes_between {
+                    assert!(budget.add_outcome(Ok(PersonEmployments::default()), VALID).is_ok());
                 }
             }
-            assert!(unreadable.add_foreign(&error).is_err());
+            assert!(budget.add_foreign(&error).is_err());
         }
     }
 
     #[test]
     fn success_does_not_reset_a_long_streak() {
-        let row = FailureStreak::default();
-        (0..10).for_each(|_| row.add_outcome(false));
-        assert!(!row.was_exceeded());
-        row.add_outcome(true);
-        (0..11).for_each(|_| row.add_outcome(false));
-        row.add_outcome(true);
-        assert!(row.was_exceeded());
+        let streak = FailureStreak::default();
+        (0..10).for_each(|_| streak.add_outcome(false));
+        assert!(!streak.was_exceeded());
+        streak.add_outcome(true);
+        (0..11).for_each(|_| streak.add_outcome(false));
+        streak.add_outcome(true);
+        assert!(streak.was_exceeded());
     }
 }

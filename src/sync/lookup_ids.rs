@@ -18,19 +18,20 @@ impl LookupIds {
     /// Adds the look-up ids of each employment of one person that can be the primary one on some
     /// day. Of the ended employments only the newest can be.
     pub(crate) fn add_all(&mut self, employments: &[Employment]) {
-        let mut newest_over: Option<&Employment> = None;
+        let mut newest_ended: Option<&Employment> = None;
         for employment in employments {
             if matches!(
                 employment.status,
                 Some(Status::Active | Status::Leave | Status::Onboarding)
             ) {
                 self.add_one(employment);
-            } else if newest_over.is_none_or(|newest| recency_key(newest) < recency_key(employment))
+            } else if newest_ended
+                .is_none_or(|newest| recency_key(newest) < recency_key(employment))
             {
-                newest_over = Some(employment);
+                newest_ended = Some(employment);
             }
         }
-        if let Some(employment) = newest_over {
+        if let Some(employment) = newest_ended {
             self.add_one(employment);
         }
     }
@@ -69,13 +70,13 @@ impl LookupUsage {
     /// Counts the persons whose primary employment refers to look-ups of `kind`.
     pub(crate) fn count(
         kind: LookupKind,
-        people: &[DecodedRecord],
+        records: &[DecodedRecord],
         names: &LookupNames,
         rules: &DateRules<'_>,
     ) -> Self {
         let mut in_use = Self::default();
-        for facts in people {
-            let Some(employments) = &facts.employments else { continue };
+        for record in records {
+            let Some(employments) = &record.employments else { continue };
             let Some(employment) = rules.primary_employment(employments) else { continue };
             let mut units = lookups_of(employment);
             units.retain(|(unit_kind, _)| *unit_kind == kind);

@@ -24,14 +24,14 @@ impl CodecError {
 }
 
 impl From<CodecError> for SourceError {
-    fn from(fault: CodecError) -> Self {
-        Self::new(fault.to_string())
+    fn from(error: CodecError) -> Self {
+        Self::new(error.to_string())
     }
 }
 
 impl From<CodecError> for personio::Error {
-    fn from(fault: CodecError) -> Self {
-        Self::Unreadable { endpoint: Endpoint::Persons, reason: fault.to_string() }
+    fn from(error: CodecError) -> Self {
+        Self::Unreadable { endpoint: Endpoint::Persons, reason: error.to_string() }
     }
 }
 
@@ -117,7 +117,7 @@ impl EncodedRecord {
         Self { bytes: [person, employments].concat().into(), employments_offset: person.len() }
     }
 
-    /// Returns a record of `decode` with the employments of this record.
+    /// Returns a record of `person` with the employments of this record.
     pub(crate) fn with_person(&self, person: &ListedPerson) -> Self {
         Self::join(&person.bytes, self.parts().1)
     }
@@ -143,7 +143,7 @@ impl EncodedRecord {
         self.bytes.len()
     }
 
-    /// Reports whether the person in this record equals `decode` byte for byte.
+    /// Reports whether the person in this record equals `person` byte for byte.
     pub(crate) fn has_same_person(&self, person: &ListedPerson) -> bool {
         self.parts().0 == person.bytes
     }
@@ -307,12 +307,12 @@ mod tests {
             prop_assert_eq!(listed.decode().unwrap(), person.clone());
             prop_assert_eq!(&*listed.id, person.id.as_str());
 
-            let packed = EncodedRecord::new(&listed, employments.as_deref()).unwrap();
-            prop_assert!(packed.has_same_person(&listed));
-            prop_assert_eq!(packed.listed(&listed.id), listed);
-            prop_assert_eq!(packed.has_employments(), employments.is_some());
-            prop_assert_eq!(packed.decode_header().unwrap(), PersonHeader::from_person(&person));
-            prop_assert_eq!(packed.decode().unwrap(), DecodedRecord { person, employments });
+            let encoded = EncodedRecord::new(&listed, employments.as_deref()).unwrap();
+            prop_assert!(encoded.has_same_person(&listed));
+            prop_assert_eq!(encoded.listed(&listed.id), listed);
+            prop_assert_eq!(encoded.has_employments(), employments.is_some());
+            prop_assert_eq!(encoded.decode_header().unwrap(), PersonHeader::from_person(&person));
+            prop_assert_eq!(encoded.decode().unwrap(), DecodedRecord { person, employments });
         }
 
         #[test]
@@ -320,12 +320,12 @@ mod tests {
             one in persons(), other in persons(), known in employments(), read in employments(),
         ) {
             let (one, other) = (ListedPerson::new(one).unwrap(), ListedPerson::new(other).unwrap());
-            let packed = EncodedRecord::new(&one, known.as_deref()).unwrap();
+            let encoded = EncodedRecord::new(&one, known.as_deref()).unwrap();
             let newer = EncodedRecord::new(&other, read.as_deref()).unwrap();
-            prop_assert_eq!(packed.has_same_person(&other), one.decode().unwrap() == other.decode().unwrap());
-            prop_assert_eq!(packed.has_same_employments(&newer), known == read);
-            prop_assert_eq!(packed.with_person(&other), EncodedRecord::new(&other, known.as_deref()).unwrap());
-            prop_assert_eq!(packed.with_employments_of(&newer), EncodedRecord::new(&one, read.as_deref()).unwrap());
+            prop_assert_eq!(encoded.has_same_person(&other), one.decode().unwrap() == other.decode().unwrap());
+            prop_assert_eq!(encoded.has_same_employments(&newer), known == read);
+            prop_assert_eq!(encoded.with_person(&other), EncodedRecord::new(&other, known.as_deref()).unwrap());
+            prop_assert_eq!(encoded.with_employments_of(&newer), EncodedRecord::new(&one, read.as_deref()).unwrap());
         }
     }
 

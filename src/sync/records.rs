@@ -18,7 +18,7 @@ use crate::sync::record_codec::{CodecError, DecodedRecord, EncodedRecord, Listed
 
 /// Version of the encoded form. Bytes of another version are rejected.
 const RECORDS_VERSION: u32 = 3;
-/// Approximate number of bytes of an encoded record in addition to the packed person and
+/// Approximate number of bytes of an encoded record in addition to the encoded person and
 /// employments.
 const RECORD_OVERHEAD_BYTES: usize = 80;
 
@@ -52,24 +52,24 @@ pub(crate) struct MalformedAttributes {
 
 impl PersonRecord {
     /// Creates the record of a person from a listing. `employments` is `None` if the attempt to
-    /// read them at `read` failed.
+    /// read them at `read_at` failed.
     pub(crate) fn new(
         person: &ListedPerson,
         employments: Option<&[Employment]>,
-        read: Timestamp,
+        read_at: Timestamp,
     ) -> Result<Self, CodecError> {
-        let packed = EncodedRecord::new(person, employments)?;
-        let failed = employments.is_none();
-        let odd = MalformedAttributes { person: person.malformed.clone(), employments: Vec::new() };
+        let encoded = EncodedRecord::new(person, employments)?;
+        let malformed =
+            MalformedAttributes { person: person.malformed.clone(), employments: Vec::new() };
         Ok(Self {
             id: person.id.clone(),
-            encoded: packed,
-            read_at: read,
-            read_failed: failed,
+            encoded,
+            read_at,
+            read_failed: employments.is_none(),
             deletion_checked_at: None,
             is_unverified: false,
             unreadable_attribute: None,
-            malformed: odd,
+            malformed,
         })
     }
 
@@ -122,14 +122,14 @@ impl PersonRecord {
         }
     }
 
-    /// Checks a decoded record and adds the look-up ids of its employments to `named`. Removes the
-    /// values of attributes that are personal by the rules of this version.
-    fn check(self, named: &mut LookupIds) -> Result<Self, CodecError> {
+    /// Checks a decoded record and adds the look-up ids of its employments to `lookup_ids`. Removes
+    /// the values of attributes that are personal by the rules of this version.
+    fn check(self, lookup_ids: &mut LookupIds) -> Result<Self, CodecError> {
         let DecodedRecord { person, employments } = self.encoded.decode()?;
         if *person.id != *self.id {
             return Err(CodecError::INVALID);
         }
-        named.add_all(&employments.unwrap_or_default());
+        lookup_ids.add_all(&employments.unwrap_or_default());
         if person.custom_attributes.is_empty() {
             return Ok(self);
         }
@@ -193,11 +193,11 @@ impl FromIterator<Arc<PersonRecord>> for RecordsById {
     /// Collects records. Of several records of one person the last stays.
     fn from_iter<I: IntoIterator<Item = Arc<PersonRecord>>>(records: I) -> Self {
         let records = records.into_iter();
-        let mut people = Self(HashSet::with_capacity(records.size_hint().0));
+        let mut by_id = Self(HashSet::with_capacity(records.size_hint().0));
         for record in records {
-            people.insert(record);
+            by_id.insert(record);
         }
-        people
+        by_id
     }
 }
 
@@ -261,7 +261,7 @@ fn loggable_id(id: &str) -> &str {
 struct EncodableRecords<'r> {
     version: u32,
     names: &'r LookupNames,
-    people: Vec<&'r PersonRecord>,
+    records: Vec<&'r PersonRecord>,
 }
 
 /// Encoded form of the records, for reading.
@@ -269,7 +269,7 @@ struct EncodableRecords<'r> {
 struct DecodableRecords {
     version: u32,
     names: LookupNames,
-    people: Vec<PersonRecord>,
+    records: Vec<PersonRecord>,
 }
 
 impl Records {
@@ -290,15 +290,15 @@ impl Records {
     /// Returns the numbers of data that could not be read, or not exactly, and a few examples.
     pub(crate) fn defects(&self) -> Defects {
         let mut defects = Defects::default();
-        let mut odd: Vec<&PersonRecord> = Vec::new();
+        let mut defective: Vec<&PersonRecord> = Vec::new();
         for record in self.by_id.iter() {
             if record.has_defects() {
-                odd.push(record);
+                defective.push(record);
             }
         }
-        odd.sort_by(|one, other| compare_ids(&one.id, &other.id));
+        defective.sort_by(|one, other| compare_ids(&one.id, &other.id));
         self.left_out.add_persons_to(&mut defects);
-        for record in &odd {
+        for record in &defective {
             if !record.is_complete() {
                 defects.left_out += 1;
                 defects.add_example(|| {
@@ -307,8 +307,8 @@ impl Records {
             }
         }
         // Persons without employments are not served, so that their other defects do not count.
-        odd.retain(|record| record.is_complete());
-        for record in &odd {
+        defective.retain(|record| record.is_complete());
+        for record in &defective {
             if let Some(attribute) = &record.unreadable_attribute {
                 defects.kept += 1;
                 defects.add_example(|| {
@@ -316,7 +316,7 @@ impl Records {
                 });
             }
         }
-        for record in &odd {
+        for record in &defective {
             record.add_values_to(&mut defects);
         }
         self.left_out.add_names_to(&mut defects);
@@ -326,29 +326,29 @@ impl Records {
     /// Decodes records. Returns them with the look-up ids of their employments.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, LookupIds), SourceError> {
         // The error of the decoder is discarded, since its text can quote personal data.
-        let Ok(DecodableRecords { version, names, people: read }) = rmp_serde::from_slice(bytes)
+        let Ok(DecodableRecords { version, names, records: read }) = rmp_serde::from_slice(bytes)
         else {
-            return Err(unreadable());
+            return Err(unreadable_records());
         };
         if version != RECORDS_VERSION {
             let reason = format!("holds records of version {version} instead of {RECORDS_VERSION}");
             return Err(SourceError::new(reason));
         }
-        let mut named = LookupIds::default();
-        let mut people = RecordsById(HashSet::with_capacity(read.len()));
+        let mut lookup_ids = LookupIds::default();
+        let mut by_id = RecordsById(HashSet::with_capacity(read.len()));
         for record in read {
-            let record = record.check(&mut named).map_err(|_| unreadable())?;
-            people.insert(Arc::new(record));
+            let record = record.check(&mut lookup_ids).map_err(|_| unreadable_records())?;
+            by_id.insert(Arc::new(record));
         }
-        Ok((Self { by_id: people, names, left_out: UnreadableData::default() }, named))
+        Ok((Self { by_id, names, left_out: UnreadableData::default() }, lookup_ids))
     }
 
     /// Encodes the records and names.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        let people: Vec<&PersonRecord> = self.by_id.iter().map(Arc::as_ref).collect();
-        let size = people.iter().map(|record| record.encoded.size() + RECORD_OVERHEAD_BYTES).sum();
+        let records: Vec<&PersonRecord> = self.by_id.iter().map(Arc::as_ref).collect();
+        let size = records.iter().map(|record| record.encoded.size() + RECORD_OVERHEAD_BYTES).sum();
         let mut bytes = Vec::with_capacity(size);
-        let written = EncodableRecords { version: RECORDS_VERSION, names: &self.names, people };
+        let written = EncodableRecords { version: RECORDS_VERSION, names: &self.names, records };
         match rmp_serde::encode::write(&mut bytes, &written) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(SourceError::new(error.to_string())),
@@ -356,8 +356,9 @@ impl Records {
     }
 }
 
-/// Returns the error for bytes that are no records.
-fn unreadable() -> SourceError {
+/// Returns the error for bytes that are no records. Its text continues the sentence "the state file
+/// …".
+pub(crate) fn unreadable_records() -> SourceError {
     SourceError::new("holds records that cannot be read".to_owned())
 }
 
@@ -429,10 +430,10 @@ mod tests {
             PersonRecord::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at)
                 .unwrap();
         let other = PersonRecord { id: "8".into(), ..record.clone() };
-        let records = |people: &[&PersonRecord], name: &str| {
+        let records = |all: &[&PersonRecord], name: &str| {
             let names = [(LookupKind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
             Records {
-                by_id: people.iter().map(|record| Arc::new(PersonRecord::clone(record))).collect(),
+                by_id: all.iter().map(|record| Arc::new(PersonRecord::clone(record))).collect(),
                 names,
                 ..Records::default()
             }
@@ -493,24 +494,24 @@ mod tests {
 
     #[test]
     fn defects_are_counted_and_shown_without_values() {
-        let record = |id: &str, odd: MalformedAttributes, unreadable: Option<&str>| {
+        let record = |id: &str, malformed: MalformedAttributes, unreadable: Option<&str>| {
             let listed = ListedPerson::new(
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
             let record =
                 PersonRecord::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
             Arc::new(PersonRecord {
-                malformed: odd,
+                malformed,
                 unreadable_attribute: unreadable.map(Box::from),
                 ..record
             })
         };
-        let odd = MalformedAttributes {
+        let malformed = MalformedAttributes {
             person: vec!["created_at".into()],
             employments: vec!["position.title".into()],
         };
-        let people = [
-            record("10", odd, None),
+        let complete = [
+            record("10", malformed, None),
             record("9", MalformedAttributes::default(), Some("email")),
             record("8", MalformedAttributes::default(), None),
         ];
@@ -524,12 +525,12 @@ mod tests {
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
             let record = PersonRecord::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
-            let odd =
+            let malformed =
                 MalformedAttributes { person: vec!["created_at".into()], employments: Vec::new() };
-            Arc::new(PersonRecord { malformed: odd, ..record })
+            Arc::new(PersonRecord { malformed, ..record })
         };
-        let people = people.into_iter().chain([incomplete("11")]);
-        let records = Records { by_id: people.collect(), left_out, ..Records::default() };
+        let all = complete.into_iter().chain([incomplete("11")]);
+        let records = Records { by_id: all.collect(), left_out, ..Records::default() };
         let Defects { left_out, kept, values, examples } = records.defects();
         assert_eq!((left_out, kept, values), (3, 1, 4));
         let expected = [
@@ -547,8 +548,10 @@ mod tests {
 
     #[test]
     fn examples_of_defects_are_limited() {
-        let odd = |id: usize| UnreadableEntry { id: Some(id.to_string()), attribute: "email" };
-        let left_out = UnreadableData { persons: (0..1000).map(odd).collect(), names: Vec::new() };
+        let unreadable =
+            |id: usize| UnreadableEntry { id: Some(id.to_string()), attribute: "email" };
+        let left_out =
+            UnreadableData { persons: (0..1000).map(unreadable).collect(), names: Vec::new() };
         let defects = Records { left_out, ..Records::default() }.defects();
         assert_eq!((defects.left_out, defects.examples.len()), (1000, 10));
     }

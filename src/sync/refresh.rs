@@ -26,8 +26,8 @@ const MAX_RECHECK_TIME: Duration = Duration::from_secs(300);
 /// Maximum number of deletion checks in one load. The others wait for the next load.
 const MAX_DELETION_CHECKS: usize = 200;
 
-/// Load in progress.
-pub(crate) struct Refresh<'a> {
+/// Reads the persons and employments of one load.
+pub(crate) struct RecordReader<'a> {
     pub(crate) client: &'a PersonioClient,
     pub(crate) progress: &'a LoadProgress,
     pub(crate) clock: &'a dyn Clock,
@@ -50,10 +50,10 @@ enum ReadOutcome {
 }
 
 /// Outcome for one person, with the earlier record.
-struct PersonAnswer {
+struct PersonRead {
     person: ListedPerson,
     earlier: Option<Arc<PersonRecord>>,
-    answer: ReadOutcome,
+    outcome: ReadOutcome,
 }
 
 /// Employments that were read for a person.
@@ -61,7 +61,7 @@ struct EmploymentResponse {
     /// Ids of all employments in the response, even if the response was rejected.
     ids: Vec<String>,
     /// Employments, or the reason why the read failed or was rejected.
-    checked: Result<PersonEmployments, Error>,
+    result: Result<PersonEmployments, Error>,
 }
 
 /// Results of loads, including failed ones.
@@ -88,10 +88,10 @@ pub(crate) struct DeletionChecks {
 struct DeletionCheck {
     record: Arc<PersonRecord>,
     /// Response; `None` if no request was sent.
-    answer: Option<Result<Option<ParsedEntry<Person>>, Error>>,
+    outcome: Option<Result<Option<ParsedEntry<Person>>, Error>>,
 }
 
-impl Refresh<'_> {
+impl RecordReader<'_> {
     /// Runs a deletion check for each missing person. A person counts as deleted only if Personio
     /// does not know the id, since a listing can be incomplete for many reasons.
     pub(crate) async fn check_deletions(
@@ -99,18 +99,18 @@ impl Refresh<'_> {
         mut missing: Vec<Arc<PersonRecord>>,
     ) -> Result<DeletionChecks, Error> {
         let later = missing.split_off(missing.len().min(MAX_DELETION_CHECKS));
-        let mut confirmed = DeletionChecks::default();
+        let mut results = DeletionChecks::default();
         for record in later {
-            confirmed.add_unverified(record);
+            results.add_unverified(record);
         }
         let failures = FailureStreak::default();
         let checks = stream::iter(missing).map(|record| self.check_deletion(record, &failures));
         let mut checks = checks.buffer_unordered(self.client.max_concurrency());
-        while let Some(DeletionCheck { record, answer }) = checks.next().await {
-            confirmed.add_result(record, answer, self.started_at)?;
+        while let Some(DeletionCheck { record, outcome }) = checks.next().await {
+            results.add_result(record, outcome, self.started_at)?;
         }
-        confirmed.log();
-        Ok(confirmed)
+        results.log();
+        Ok(results)
     }
 
     /// Runs the deletion check of one person, unless too many checks have failed in a row.
@@ -120,56 +120,56 @@ impl Refresh<'_> {
         failures: &FailureStreak,
     ) -> DeletionCheck {
         if failures.was_exceeded() {
-            return DeletionCheck { record, answer: None };
+            return DeletionCheck { record, outcome: None };
         }
-        let answer = self.client.person(&record.id, self.custom_attributes).await;
-        failures.add_outcome(answer.is_ok());
-        DeletionCheck { record, answer: Some(answer) }
+        let outcome = self.client.person(&record.id, self.custom_attributes).await;
+        failures.add_outcome(outcome.is_ok());
+        DeletionCheck { record, outcome: Some(outcome) }
     }
 
-    /// Carries out a refresh plan. The results stay in `gleaned` even if the load fails.
+    /// Carries out a refresh plan. The results stay in `partial_load` even if the load fails.
     pub(crate) async fn run_plan(
         &self,
         plan: RefreshPlan,
         owners: EmploymentOwners,
-        gleaned: &mut PartialLoad,
+        partial_load: &mut PartialLoad,
     ) -> Result<Vec<Arc<PersonRecord>>, Error> {
-        let RefreshPlan { unchanged: mut kept, to_read } = plan;
-        self.progress.set_total(kept.len() + to_read.len());
-        for _ in &kept {
+        let RefreshPlan { mut unchanged, to_read } = plan;
+        self.progress.set_total(unchanged.len() + to_read.len());
+        for _ in &unchanged {
             self.progress.add_enriched();
         }
-        let mut read = self.read_employments(&kept, to_read, owners, gleaned).await?;
-        kept.append(&mut read);
-        Ok(kept)
+        let mut read = self.read_employments(&unchanged, to_read, owners, partial_load).await?;
+        unchanged.append(&mut read);
+        Ok(unchanged)
     }
 
     /// Reads employments. If a read fails, the last known ones stay. A record without any belongs
     /// to a person who is not served yet. Many failures fail the load.
     async fn read_employments(
         &self,
-        kept: &[Arc<PersonRecord>],
+        unchanged: &[Arc<PersonRecord>],
         to_read: Vec<PlannedRead>,
         mut owners: EmploymentOwners,
-        gleaned: &mut PartialLoad,
+        partial_load: &mut PartialLoad,
     ) -> Result<Vec<Arc<PersonRecord>>, Error> {
-        let mut unreadable = FailureBudget::for_persons(kept.len() + to_read.len());
-        let mut bytes: usize = kept.iter().map(|record| record.encoded.size()).sum();
+        let mut budget = FailureBudget::for_persons(unchanged.len() + to_read.len());
+        let mut bytes: usize = unchanged.iter().map(|record| record.encoded.size()).sum();
         let failures = FailureStreak::default();
         let recheck_end = self.clock.monotonic() + MAX_RECHECK_TIME;
-        let answers =
-            stream::iter(to_read).map(|to_read| self.answer(to_read, &failures, recheck_end));
-        let mut answers = answers.buffer_unordered(self.client.max_concurrency());
+        let reads =
+            stream::iter(to_read).map(|to_read| self.read_person(to_read, &failures, recheck_end));
+        let mut reads = reads.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
-        while let Some(PersonAnswer { person, earlier, answer }) = answers.next().await {
-            if let (ReadOutcome::Deferred, Some(earlier)) = (&answer, &earlier) {
+        while let Some(PersonRead { person, earlier, outcome }) = reads.next().await {
+            if let (ReadOutcome::Deferred, Some(earlier)) = (&outcome, &earlier) {
                 read.push(Arc::clone(earlier));
                 continue;
             }
-            let employments = match answer {
-                ReadOutcome::Read(reading) => {
+            let employments = match outcome {
+                ReadOutcome::Read(response) => {
                     let before = self.earlier_state(earlier.as_deref());
-                    counted(reading, &person.id, before, &mut owners, &mut unreadable)?
+                    count_read(response, &person.id, before, &mut owners, &mut budget)?
                 }
                 ReadOutcome::SkippedAfterFailures | ReadOutcome::Deferred => None,
             };
@@ -178,49 +178,49 @@ impl Refresh<'_> {
             bytes += record.encoded.size();
             check_record_bytes(bytes, self.client.limits().record_bytes)?;
             if let Some(read) = employments {
-                gleaned.lookup_ids.add_all(&read.employments);
-                gleaned.records.insert(Arc::clone(&record));
+                partial_load.lookup_ids.add_all(&read.employments);
+                partial_load.records.insert(Arc::clone(&record));
             }
             read.push(record);
         }
-        unreadable.log();
+        budget.log();
         Ok(read)
     }
 
     /// Reads the employments of one person. No request is sent if recent employments are known and
     /// the read can wait after `recheck_end`, or too many reads have failed in a row.
-    async fn answer(
+    async fn read_person(
         &self,
         to_read: PlannedRead,
         failures: &FailureStreak,
         recheck_end: Duration,
-    ) -> PersonAnswer {
+    ) -> PersonRead {
         let PlannedRead { person, earlier, can_wait } = to_read;
-        let is_trusted = self.is_still_valid(earlier.as_deref());
-        let answer = if is_trusted && can_wait && self.clock.monotonic() > recheck_end {
+        let is_valid = self.is_still_valid(earlier.as_deref());
+        let outcome = if is_valid && can_wait && self.clock.monotonic() > recheck_end {
             ReadOutcome::Deferred
-        } else if is_trusted && failures.was_exceeded() {
+        } else if is_valid && failures.was_exceeded() {
             ReadOutcome::SkippedAfterFailures
         } else {
-            let reading = self.reading(&person, earlier.as_deref()).await;
-            failures.add_outcome(reading.checked.is_ok());
-            ReadOutcome::Read(reading)
+            let response = self.request_employments(&person, earlier.as_deref()).await;
+            failures.add_outcome(response.result.is_ok());
+            ReadOutcome::Read(response)
         };
         self.progress.add_enriched();
-        PersonAnswer { person, earlier, answer }
+        PersonRead { person, earlier, outcome }
     }
 
     /// Requests the employments of one person and checks the response.
-    async fn reading(
+    async fn request_employments(
         &self,
         person: &ListedPerson,
         earlier: Option<&PersonRecord>,
     ) -> EmploymentResponse {
         match self.client.employments(&person.id).await {
             Ok(read) => {
-                EmploymentResponse { ids: read.ids(), checked: checked(read, person, earlier) }
+                EmploymentResponse { ids: read.ids(), result: check_read(read, person, earlier) }
             }
-            Err(error) => EmploymentResponse { ids: Vec::new(), checked: Err(error) },
+            Err(error) => EmploymentResponse { ids: Vec::new(), result: Err(error) },
         }
     }
 
@@ -258,17 +258,12 @@ impl Refresh<'_> {
         if let Some(read) = read {
             record.malformed.employments.clone_from(&read.malformed);
         } else if let Some(earlier) = earlier {
-            let odd = MalformedAttributes {
+            let malformed = MalformedAttributes {
                 person: record.malformed.person,
                 employments: earlier.malformed.employments.clone(),
             };
-            let packed = earlier.encoded.with_person(person);
-            return Ok(PersonRecord {
-                encoded: packed,
-                read_at: earlier.read_at,
-                malformed: odd,
-                ..record
-            });
+            let encoded = earlier.encoded.with_person(person);
+            return Ok(PersonRecord { encoded, read_at: earlier.read_at, malformed, ..record });
         }
         Ok(record)
     }
@@ -279,10 +274,10 @@ impl DeletionChecks {
     fn add_result(
         &mut self,
         record: Arc<PersonRecord>,
-        answer: Option<Result<Option<ParsedEntry<Person>>, Error>>,
+        outcome: Option<Result<Option<ParsedEntry<Person>>, Error>>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        match answer {
+        match outcome {
             Some(Ok(None)) => self.deleted += 1,
             Some(Ok(Some(person))) => self.found.push(ListedPerson::from_entry(person)?),
             Some(Err(error)) if error.blocks_every_request() => return Err(error),
@@ -306,19 +301,19 @@ impl DeletionChecks {
     }
 
     fn log(&self) {
-        let gone = self.deleted;
-        let unconfirmed = self.unverified.len();
+        let deleted = self.deleted;
+        let unverified = self.unverified.len();
         let found = self.found.len();
-        if gone > 0 {
-            tracing::info!(gone, "{gone} persons were deleted in Personio");
+        if deleted > 0 {
+            tracing::info!(gone = deleted, "{deleted} persons were deleted in Personio");
         }
-        if unconfirmed + found > 0 {
+        if unverified + found > 0 {
             tracing::warn!(
-                unconfirmed,
+                unconfirmed = unverified,
                 found,
                 "{} persons are missing from Personio's list and are still served: {found} of them \
-                 exist, for {unconfirmed} the deletion is not verified yet",
-                unconfirmed + found
+                 exist, for {unverified} the deletion is not verified yet",
+                unverified + found
             );
         }
     }
@@ -333,18 +328,19 @@ pub(crate) fn earlier_employments(
 }
 
 /// Reason in the error for employments that belong to another person.
-const FOREIGN_EMPLOYMENT: &str = "an employment is another person's";
+const FOREIGN_EMPLOYMENT: &str = "an employment belongs to another person";
 
 fn unreadable_error(reason: &str) -> Error {
     Error::Unreadable { endpoint: Endpoint::Employments, reason: reason.to_owned() }
 }
 
 fn is_foreign_error(error: &Error) -> bool {
-    matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == FOREIGN_EMPLOYMENT)
+    let Error::Unreadable { endpoint: Endpoint::Employments, reason } = error else { return false };
+    reason == FOREIGN_EMPLOYMENT
 }
 
 /// Checks employments that were read for a person against the listing and the earlier record.
-fn checked(
+fn check_read(
     read: PersonEmployments,
     person: &ListedPerson,
     earlier: Option<&PersonRecord>,
@@ -354,35 +350,35 @@ fn checked(
 
 /// Counts the outcome of one read. Returns the employments, or `None` if they cannot be read and
 /// the failure budget tolerates it.
-fn counted(
-    reading: EmploymentResponse,
+fn count_read(
+    response: EmploymentResponse,
     person: &str,
     before: StateBeforeRead,
     owners: &mut EmploymentOwners,
-    unreadable: &mut FailureBudget,
+    budget: &mut FailureBudget,
 ) -> Result<Option<PersonEmployments>, Error> {
-    let employments = check_owner(reading, person, owners);
+    let employments = check_owner(response, person, owners);
     if let Err(error) = &employments
         && is_foreign_error(error)
     {
-        unreadable.add_foreign(error)?;
+        budget.add_foreign(error)?;
     }
-    unreadable.add_outcome(employments, before)
+    budget.add_outcome(employments, before)
 }
 
 /// Returns the employments that were read for a person. Fails if one in the response belongs to
 /// another person.
 fn check_owner(
-    reading: EmploymentResponse,
+    response: EmploymentResponse,
     person: &str,
     owners: &mut EmploymentOwners,
 ) -> Result<PersonEmployments, Error> {
-    for id in &reading.ids {
+    for id in &response.ids {
         if !owners.belongs_to(id, person) {
             return Err(unreadable_error(FOREIGN_EMPLOYMENT));
         }
     }
-    reading.checked
+    response.result
 }
 
 /// Fails if the records of a load take more than `limit` bytes.
@@ -415,7 +411,9 @@ pub(crate) fn check_response(
         let Some(id) = &employment.id else { continue };
         let is_required = read.employments.is_empty() || has_id(known, id);
         if is_required && !has_id(&read.employments, id) {
-            return Err(unreadable_error("an employment is missing that the person has"));
+            return Err(unreadable_error(
+                "an employment is missing that the list of persons names",
+            ));
         }
     }
     if read.ids_with_malformed_dates.iter().any(|id| has_id(known, id)) {
@@ -440,11 +438,11 @@ mod tests {
         let employments = |ids: &[&str]| -> Vec<Employment> {
             ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
         };
-        let answered = |ids: &[&str]| PersonEmployments {
+        let response = |ids: &[&str]| PersonEmployments {
             employments: employments(ids),
             ..PersonEmployments::default()
         };
-        for (known, listed, read, is_believed) in [
+        for (known, listed, read, is_accepted) in [
             (["a", "b"].as_slice(), ["a", "b"].as_slice(), ["b", "a"].as_slice(), true),
             (&["a"], &["a"], &[], false),
             (&["a", "b"], &["a", "b"], &["b"], false),
@@ -457,25 +455,25 @@ mod tests {
             let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
             let person: Person =
                 serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
-            let result = check_response(answered(read), &person, &employments(known));
-            assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
+            let result = check_response(response(read), &person, &employments(known));
+            assert_eq!(result.is_ok(), is_accepted, "{known:?} {listed:?} {read:?}");
             let is_empty = read.is_empty() && !person.employments.is_empty();
-            assert_eq!(check_response(answered(read), &person, &[]).is_ok(), !is_empty);
-            let foreign = PersonEmployments { names_other_person: true, ..answered(read) };
+            assert_eq!(check_response(response(read), &person, &[]).is_ok(), !is_empty);
+            let foreign = PersonEmployments { names_other_person: true, ..response(read) };
             assert!(is_foreign_error(&check_response(foreign, &person, &[]).unwrap_err()));
         }
         let person: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
-        for (known, undated, is_believed) in
+        for (known, id_without_date, is_accepted) in
             [(["a"], "a", false), (["a"], "b", true), (["b"], "a", true)]
         {
             let read = PersonEmployments {
-                ids_with_malformed_dates: vec![undated.to_owned()],
-                ..answered(&["a", "b"])
+                ids_with_malformed_dates: vec![id_without_date.to_owned()],
+                ..response(&["a", "b"])
             };
             assert_eq!(
                 check_response(read, &person, &employments(&known)).is_ok(),
-                is_believed,
-                "{known:?} {undated}"
+                is_accepted,
+                "{known:?} {id_without_date}"
             );
         }
     }

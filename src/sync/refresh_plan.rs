@@ -74,7 +74,7 @@ pub(crate) struct RecheckSchedule {
 
 /// Listed persons, sorted by the reason to read their employments.
 #[derive(Debug, Default)]
-struct Sorted {
+struct ReadCategories {
     /// New persons, persons that have changed, and persons in the dirty set.
     changed: Vec<PlannedRead>,
     /// Persons whose last read failed.
@@ -83,21 +83,21 @@ struct Sorted {
     same: Vec<Arc<PersonRecord>>,
 }
 
-impl Sorted {
+impl ReadCategories {
     fn new(listed: Vec<ListedPerson>, known: &KnownRecords<'_>) -> Self {
-        let mut sorted = Self::default();
+        let mut categories = Self::default();
         for person in listed {
             match known.record(&person.id) {
                 Some(record) if record.read_failed => {
-                    sorted.failed.push(PlannedRead::required(person, Some(record)));
+                    categories.failed.push(PlannedRead::required(person, Some(record)));
                 }
                 Some(record) if known.is_same(&record, &person) => {
-                    sorted.same.push(clear_absence(record, &person));
+                    categories.same.push(clear_absence(record, &person));
                 }
-                record => sorted.changed.push(PlannedRead::required(person, record)),
+                record => categories.changed.push(PlannedRead::required(person, record)),
             }
         }
-        sorted
+        categories
     }
 }
 
@@ -122,9 +122,10 @@ impl RefreshPlan {
         known: &KnownRecords<'_>,
         recheck: RecheckSchedule,
     ) -> Self {
-        let Sorted { changed: mut to_read, mut failed, mut same } = Sorted::new(listed, known);
-        let turns = recheck.turns_among(&same, to_read.len() + failed.len());
-        let kept = split_off_kept(&mut same, turns, recheck.now);
+        let ReadCategories { changed: mut to_read, mut failed, mut same } =
+            ReadCategories::new(listed, known);
+        let recheck_count = recheck.recheck_count(&same, to_read.len() + failed.len());
+        let unchanged = split_off_unchanged(&mut same, recheck_count, recheck.now);
         for record in same {
             let person = record.to_listed();
             to_read.push(PlannedRead { person, earlier: Some(record), can_wait: true });
@@ -132,33 +133,33 @@ impl RefreshPlan {
         // Persons whose last read failed come last, since a failure streak ends further reads and
         // must not block other persons. The rotation puts another person first each time.
         if !failed.is_empty() {
-            let turn = recheck.now.as_second().unsigned_abs() % failed.len() as u64;
-            failed.rotate_left(turn as usize);
+            let first = recheck.now.as_second().unsigned_abs() % failed.len() as u64;
+            failed.rotate_left(first as usize);
         }
         to_read.append(&mut failed);
-        Self { unchanged: kept, to_read }
+        Self { unchanged, to_read }
     }
 }
 
-/// Splits off the records that stay without a recheck. The `turns` records that are rechecked
-/// remain in `records`, the one with the oldest read first.
-fn split_off_kept(
+/// Splits off the records that stay without a recheck. The `recheck_count` records that are
+/// rechecked remain in `records`, the one with the oldest read first.
+fn split_off_unchanged(
     records: &mut Vec<Arc<PersonRecord>>,
-    turns: usize,
+    recheck_count: usize,
     now: Timestamp,
 ) -> Vec<Arc<PersonRecord>> {
     // Only the persons that are rechecked need an order.
-    if turns < records.len() {
-        records.select_nth_unstable_by(turns, |one, other| by_turn(one, other, now));
+    if recheck_count < records.len() {
+        records.select_nth_unstable_by(recheck_count, |one, other| recheck_order(one, other, now));
     }
-    let kept = records.split_off(turns);
-    records.sort_unstable_by(|one, other| by_turn(one, other, now));
-    kept
+    let unchanged = records.split_off(recheck_count);
+    records.sort_unstable_by(|one, other| recheck_order(one, other, now));
+    unchanged
 }
 
 /// Compares two records by the order of their rechecks. Read times in the future are wrong and come
 /// first.
-fn by_turn(one: &PersonRecord, other: &PersonRecord, now: Timestamp) -> Ordering {
+fn recheck_order(one: &PersonRecord, other: &PersonRecord, now: Timestamp) -> Ordering {
     let is_past = (one.read_at <= now).cmp(&(other.read_at <= now));
     is_past.then(one.read_at.cmp(&other.read_at)).then_with(|| one.id.cmp(&other.id))
 }
@@ -189,10 +190,10 @@ impl RecheckSchedule {
     /// Returns the number of rechecks among persons for which nothing indicates a change. Each load
     /// rechecks a share of the persons, so that they do not become overdue together. `others` is
     /// the number of persons whose employments are read anyway.
-    fn turns_among(self, same: &[Arc<PersonRecord>], others: usize) -> usize {
-        let turns = self.persons_due(same.len() + others).saturating_sub(others);
+    fn recheck_count(self, same: &[Arc<PersonRecord>], others: usize) -> usize {
+        let recheck_count = self.persons_due(same.len() + others).saturating_sub(others);
         let overdue = same.iter().filter(|record| self.is_overdue(record)).count();
-        turns.max(overdue).min(same.len())
+        recheck_count.max(overdue).min(same.len())
     }
 
     /// Reports whether the last read is too long ago. A read time in the future is wrong, since the
@@ -202,20 +203,20 @@ impl RecheckSchedule {
             || self.now.duration_since(record.read_at).unsigned_abs() >= self.interval
     }
 
-    /// Returns the number of persons that a load rechecks, so that each of `people` is rechecked
+    /// Returns the number of persons that a load rechecks, so that each of `persons` is rechecked
     /// once in an interval however often loads run. As the difference of two whole numbers it loses
     /// no fractions.
-    fn persons_due(self, people: usize) -> usize {
+    fn persons_due(self, persons: usize) -> usize {
         let Some(before) = self.previous_load else { return 0 };
-        let until_now = self.turns_until(self.now, people);
-        let turns = until_now.saturating_sub(self.turns_until(before, people));
-        usize::try_from(turns).unwrap_or(people).min(people)
+        let until_now = self.rechecks_until(self.now, persons);
+        let recheck_count = until_now.saturating_sub(self.rechecks_until(before, persons));
+        usize::try_from(recheck_count).unwrap_or(persons).min(persons)
     }
 
-    /// Returns the number of rechecks of `people` persons from 1970 until `moment`.
-    fn turns_until(self, moment: Timestamp, people: usize) -> u128 {
+    /// Returns the number of rechecks of `persons` persons from 1970 until `moment`.
+    fn rechecks_until(self, moment: Timestamp, persons: usize) -> u128 {
         let passed = u128::try_from(moment.as_millisecond()).unwrap_or_default();
-        passed.saturating_mul(people as u128) / self.interval.as_millis().max(1)
+        passed.saturating_mul(persons as u128) / self.interval.as_millis().max(1)
     }
 }
 
@@ -253,14 +254,14 @@ mod tests {
 
     fn plan(
         listed: Vec<ListedPerson>,
-        people: &RecordsById,
-        marked: &[&str],
+        records: &RecordsById,
+        dirty_ids: &[&str],
         recheck: RecheckSchedule,
     ) -> RefreshPlan {
-        let marked = marked.iter().map(|id| (*id).to_owned()).collect();
+        let dirty_ids = dirty_ids.iter().map(|id| (*id).to_owned()).collect();
         RefreshPlan::new(
             listed,
-            &KnownRecords { records: people, partial: &RecordsById::default(), dirty_ids: &marked },
+            &KnownRecords { records, partial: &RecordsById::default(), dirty_ids: &dirty_ids },
             recheck,
         )
     }
@@ -271,37 +272,37 @@ mod tests {
 
     #[test]
     fn plan_reads_only_persons_that_may_have_changed() {
-        let mut people: Vec<PersonRecord> = (1..=8).map(|id| record(person(id), at(0))).collect();
-        people[1].read_failed = true;
-        people[2] = PersonRecord {
+        let mut records: Vec<PersonRecord> = (1..=8).map(|id| record(person(id), at(0))).collect();
+        records[1].read_failed = true;
+        records[2] = PersonRecord {
             read_failed: false,
             ..PersonRecord::new(&person(3), None, at(0)).unwrap()
         };
-        people[3].read_at = at(-60);
+        records[3].read_at = at(-60);
         let mut listed: Vec<ListedPerson> = (1..=9).map(person).collect();
         listed[4] = changed(5, json!({"first_name": "New"}));
         listed[5] = changed(6, json!({"employments": []}));
         let recheck = RecheckSchedule { interval: HOUR, now: at(0), previous_load: Some(at(0)) };
-        let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
+        let plan = plan(listed, &by_id(records), &["7", "77"], recheck);
         assert_eq!(
             ids(&plan),
             ["3", "5", "6", "7", "9", "4", "2"],
-            "who could not be read comes last"
+            "persons that could not be read come last"
         );
         let can_wait: Vec<bool> = plan.to_read.iter().map(|it| it.can_wait).collect();
         assert_eq!(
             can_wait,
             [false, false, false, false, false, true, false],
-            "only who is overdue can wait"
+            "only overdue persons can wait"
         );
         assert_eq!(plan.unchanged.len(), 2);
     }
 
     #[test]
     fn records_of_a_failed_load_are_not_read_again() {
-        let gleaned = by_id([record(person(1), at(0))]);
-        let (people, marked) = (RecordsById::default(), HashSet::new());
-        let known = KnownRecords { records: &people, partial: &gleaned, dirty_ids: &marked };
+        let partial = by_id([record(person(1), at(0))]);
+        let (records, dirty_ids) = (RecordsById::default(), HashSet::new());
+        let known = KnownRecords { records: &records, partial: &partial, dirty_ids: &dirty_ids };
         let plan = RefreshPlan::new(
             vec![person(1), person(2)],
             &known,
@@ -312,12 +313,12 @@ mod tests {
 
     #[test]
     fn missing_persons_are_ordered_by_last_deletion_check() {
-        let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
-        let people = by_id(asked.map(|(id, asked)| PersonRecord {
-            deletion_checked_at: asked,
+        let checked_at = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
+        let records = by_id(checked_at.map(|(id, checked_at)| PersonRecord {
+            deletion_checked_at: checked_at,
             ..record(person(id), at(0))
         }));
-        let missing = missing_persons(&[person(1)], &people);
+        let missing = missing_persons(&[person(1)], &records);
         assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
 
@@ -325,19 +326,19 @@ mod tests {
     /// between loads.
     #[test]
     fn rechecks_are_spread_evenly_over_the_loads() {
-        for (people, minutes) in [(1000, 5), (1000, 1), (7, 5), (1, 5), (13, 7), (100, 45)] {
-            let mut records = by_id((1..=people).map(|id| record(person(id), at(0))));
+        for (persons, minutes) in [(1000, 5), (1000, 1), (7, 5), (1, 5), (13, 7), (100, 45)] {
+            let mut records = by_id((1..=persons).map(|id| record(person(id), at(0))));
             let mut read = HashMap::new();
             let mut before = at(0);
             let loads = 240 / minutes;
             for load in 1..=loads {
                 let now = at(load * minutes);
                 let recheck = RecheckSchedule { interval: HOUR, now, previous_load: Some(before) };
-                let plan = plan((1..=people).map(person).collect(), &records, &[], recheck);
-                let fair = people as f64 * minutes as f64 / 60.0;
+                let plan = plan((1..=persons).map(person).collect(), &records, &[], recheck);
+                let fair = persons as f64 * minutes as f64 / 60.0;
                 assert!(
                     (plan.to_read.len() as f64 - fair).abs() <= 1.0,
-                    "{people} every {minutes}: {}",
+                    "{persons} every {minutes}: {}",
                     plan.to_read.len()
                 );
                 for PlannedRead { person, .. } in plan.to_read {
@@ -353,7 +354,7 @@ mod tests {
             }
             if minutes < 45 {
                 assert!(
-                    read.len() == people && read.values().all(|times| (3..=5).contains(times)),
+                    read.len() == persons && read.values().all(|times| (3..=5).contains(times)),
                     "{read:?}"
                 );
             }
@@ -362,10 +363,10 @@ mod tests {
 
     #[test]
     fn read_time_in_the_future_is_overdue() {
-        let people =
+        let records =
             by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
         let recheck =
             RecheckSchedule { interval: HOUR, now: at(0), previous_load: Some(at(60 * 24 * 365)) };
-        assert_eq!(ids(&plan(vec![person(1), person(2)], &people, &[], recheck)).len(), 2);
+        assert_eq!(ids(&plan(vec![person(1), person(2)], &records, &[], recheck)).len(), 2);
     }
 }

@@ -17,9 +17,9 @@ pub(crate) struct MappedRecords {
 
 impl MappedRecords {
     /// Returns the state if it comes from this kind of source.
-    pub(crate) fn from_state(memory: &Arc<dyn SyncState>) -> Option<&Self> {
-        let remembered: &dyn Any = &**memory;
-        remembered.downcast_ref()
+    pub(crate) fn from_state(state: &Arc<dyn SyncState>) -> Option<&Self> {
+        let any: &dyn Any = &**state;
+        any.downcast_ref()
     }
 
     /// Reports whether both states give the same users on the same day.

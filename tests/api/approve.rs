@@ -42,8 +42,10 @@ async fn approve_without_a_held_change_does_nothing() {
         }
         // The signal has no effect either.
         program.signal("USR1");
-        wait_until("the signal has arrived", async || program.logged("nothing is held back") == 1)
-            .await;
+        wait_until("the signal has arrived", async || {
+            program.logged("approval ignored: no change is held back") == 1
+        })
+        .await;
         assert_eq!(get(&ready, TOKEN).await.json()["pid"], program.pid());
     }
 }

@@ -85,7 +85,7 @@ async fn a_restart_after_kill_while_writing_serves_all_users() {
         let told = |part: &str| {
             log.iter().any(|line| line["message"].as_str().is_some_and(|it| it.contains(part)))
         };
-        assert!(told(&format!("the state file holds {PERSONS} users")), "{log:?}");
+        assert!(told(&format!("restored {PERSONS} users from the state file")), "{log:?}");
         assert!(!told("set aside") && !told("cannot be"), "{log:?}");
         let page = get(&format!("{url}/Users?count=0"), TOKEN).await.json();
         assert_eq!(page["totalResults"], Value::from(PERSONS));

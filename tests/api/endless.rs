@@ -192,7 +192,7 @@ async fn many_foreign_employments_fail_the_load_even_if_all_are_known() {
             .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, action.clone()));
         assert_eq!(bridge.reloaded().await, users, "{names_person}");
         let failure = bridge.failure().await;
-        assert!(failure.contains("another person's"), "{failure}");
+        assert!(failure.contains("belongs to another person"), "{failure}");
         bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
         assert_eq!(bridge.reloaded().await, users);

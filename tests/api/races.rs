@@ -89,7 +89,7 @@ impl DirectorySource for BlockableSource {
         made.boxed()
     }
 
-    fn load_after<'a>(
+    fn refresh<'a>(
         &'a self,
         progress: &'a LoadProgress,
         served: Option<Arc<dyn SyncState>>,

@@ -281,7 +281,7 @@ async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
         (40, 0)
     );
     assert_eq!(
-        held.own.users_with(ChangeKind::OtherEmployeeNumber),
+        held.own_losses.users_with(ChangeKind::OtherEmployeeNumber),
         40,
         "it is shown all the same"
     );

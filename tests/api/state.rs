@@ -506,7 +506,7 @@ async fn the_state_file_is_encrypted_and_contains_no_private_data() {
 
 /// Returns the offset of the records in the content: after the version, two timestamps, and three
 /// sections with a length prefix.
-fn memory(content: &[u8]) -> usize {
+fn records_offset(content: &[u8]) -> usize {
     let after = |at: usize| {
         let length = u64::from_be_bytes(content[at..at + 8].try_into().unwrap());
         at + 8 + usize::try_from(length).unwrap()
@@ -531,7 +531,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         bytes[at] ^= byte;
         bytes
     };
-    let at = memory(&content);
+    let at = records_offset(&content);
     // MessagePack of [3, [{}], [["secret@example.com"]]] and [9, [{}], []].
     let nonsense = [&content[..at], b"\x93\x03\x91\x80\x91\x91\xb2secret@example.com"].concat();
     let other_records = [&content[..at], b"\x93\x09\x91\x80\x90"].concat();

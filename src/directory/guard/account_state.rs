@@ -183,11 +183,11 @@ impl UserAccountStates {
                 user.groups.iter().map(|group| hash(&group.value)).collect();
             // The number of sets is at most the number of users, which is far below 2³².
             let next = u32::try_from(all.group_sets.len()).unwrap_or(u32::MAX);
-            let position = *known.entry(groups).or_insert_with_key(|groups| {
+            let index = *known.entry(groups).or_insert_with_key(|groups| {
                 all.group_sets.push(groups.clone());
                 next
             });
-            all.memberships.push(position);
+            all.memberships.push(index);
         }
         all
     }
@@ -197,25 +197,25 @@ impl UserAccountStates {
     }
 
     /// Returns the bounds of an id in the text of all ids.
-    fn range(&self, position: usize) -> Range<usize> {
-        let start = match position.checked_sub(1) {
+    fn range(&self, index: usize) -> Range<usize> {
+        let start = match index.checked_sub(1) {
             Some(before) => self.end(before),
             None => 0,
         };
-        start..self.end(position)
+        start..self.end(index)
     }
 
-    fn end(&self, position: usize) -> usize {
-        self.ends.get(position).copied().unwrap_or_default()
+    fn end(&self, index: usize) -> usize {
+        self.ends.get(index).copied().unwrap_or_default()
     }
 
-    fn id(&self, position: usize) -> &str {
-        self.ids.get(self.range(position)).unwrap_or_default()
+    fn id(&self, index: usize) -> &str {
+        self.ids.get(self.range(index)).unwrap_or_default()
     }
 
-    fn account(&self, position: usize) -> Option<Account<'_>> {
-        let groups = usize::try_from(*self.memberships.get(position)?).ok()?;
-        Some(Account { state: self.states.get(position)?, groups: self.group_sets.get(groups)? })
+    fn account(&self, index: usize) -> Option<Account<'_>> {
+        let groups = usize::try_from(*self.memberships.get(index)?).ok()?;
+        Some(Account { state: self.states.get(index)?, groups: self.group_sets.get(groups)? })
     }
 
     /// Returns the account state of a user, by binary search.
@@ -233,7 +233,7 @@ impl UserAccountStates {
     }
 
     fn iter(&self) -> impl Iterator<Item = (&str, Account<'_>)> {
-        (0..self.len()).filter_map(|position| Some((self.id(position), self.account(position)?)))
+        (0..self.len()).filter_map(|index| Some((self.id(index), self.account(index)?)))
     }
 }
 
@@ -353,8 +353,8 @@ impl AccountStates {
         approved: &HashSet<Box<str>>,
     ) -> ChangeKinds {
         let mut kinds = ChangeKinds::default();
-        let was_unconfirmed = self.unverified.contains(id);
-        if !was_unconfirmed || !(later.unverified.contains(id) || approved.contains(id)) {
+        let was_unverified = self.unverified.contains(id);
+        if !was_unverified || !(later.unverified.contains(id) || approved.contains(id)) {
             kinds.add(ChangeKind::Disappeared);
         }
         kinds
@@ -392,7 +392,7 @@ mod tests {
         ResourceUrls,
     };
 
-    fn whole() -> AccountState {
+    fn complete() -> AccountState {
         AccountState {
             active: true,
             has_employment: true,
@@ -434,30 +434,30 @@ mod tests {
         ]
         .concat();
         all.sort_unstable_by_key(|kind| *kind as usize);
-        assert_eq!(kinds(&whole(), both, &bare, &[]), all);
+        assert_eq!(kinds(&complete(), both, &bare, &[]), all);
         assert_eq!(
-            kinds(&bare, &[], &whole(), both),
+            kinds(&bare, &[], &complete(), both),
             [ChangeKind::Renamed, ChangeKind::Activated, ChangeKind::MoreGroups]
         );
-        let other_case = AccountState { user_name: folded_hash("ann@X"), ..whole() };
-        assert_eq!(kinds(&whole(), both, &other_case, both), [ChangeKind::RenamedGroup]);
-        assert_eq!(kinds(&whole(), both, &whole(), &[1]), [ChangeKind::FewerGroups]);
-        assert_eq!(kinds(&whole(), &[1], &whole(), both), [ChangeKind::MoreGroups]);
-        for (place, watched) in WATCHED_VALUES.iter().enumerate() {
-            let mut other = whole();
-            other.values[place] = 2;
-            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.changed_kind]);
-            other.values[place] = ABSENT;
-            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.lost_kind]);
-            assert_eq!(kinds(&other, &[1], &whole(), &[1]), []);
+        let other_case = AccountState { user_name: folded_hash("ann@X"), ..complete() };
+        assert_eq!(kinds(&complete(), both, &other_case, both), [ChangeKind::RenamedGroup]);
+        assert_eq!(kinds(&complete(), both, &complete(), &[1]), [ChangeKind::FewerGroups]);
+        assert_eq!(kinds(&complete(), &[1], &complete(), both), [ChangeKind::MoreGroups]);
+        for (index, watched) in WATCHED_VALUES.iter().enumerate() {
+            let mut other = complete();
+            other.values[index] = 2;
+            assert_eq!(kinds(&complete(), &[1], &other, &[1]), [watched.changed_kind]);
+            other.values[index] = ABSENT;
+            assert_eq!(kinds(&complete(), &[1], &other, &[1]), [watched.lost_kind]);
+            assert_eq!(kinds(&other, &[1], &complete(), &[1]), []);
         }
     }
 
     fn user(id: &str, groups: &[&str]) -> User {
-        let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
+        let urls = ResourceUrls::new("https://scim.example.com/scim/v2");
         let group = |value: &&str| GroupMembership {
             value: (*value).to_owned(),
-            reference: locations.group(value),
+            reference: urls.group(value),
             display: (*value).to_owned(),
             kind: "direct",
         };
@@ -474,7 +474,7 @@ mod tests {
             groups: groups.iter().map(group).collect(),
             enterprise: EnterpriseUser::default(),
             extension: ExtensionAttributes::default(),
-            meta: ResourceMeta::of_user(locations.user(id), None, None),
+            meta: ResourceMeta::of_user(urls.user(id), None, None),
         }
     }
 

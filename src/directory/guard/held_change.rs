@@ -17,10 +17,10 @@ pub(in crate::directory) struct HeldLoad {
     loaded: LoadedDirectory,
     /// Start of the load, on the monotonic clock.
     started: SignedDuration,
-    id: ChangeId,
+    pub(in crate::directory) id: ChangeId,
     change: AccountChanges,
     /// Losses of the change alone.
-    own: Losses,
+    own_losses: Losses,
     /// Losses of the change together with those of the last hours.
     pub(in crate::directory) losses: Losses,
     /// Time since which loads have been held without a break, on the monotonic clock.
@@ -43,7 +43,7 @@ pub struct HeldChangeSummary {
     /// Id of the change, which an approval must name.
     pub id: ChangeId,
     /// Losses of the change alone.
-    pub own: Losses,
+    pub own_losses: Losses,
     /// Losses of the change together with those of the last hours. They decided.
     pub losses: Losses,
     /// Time for which changes have been held without a break.
@@ -86,24 +86,24 @@ impl Directory {
         if earlier.is_none() {
             self.0.metrics.held.fetch_add(1, Relaxed);
         }
-        let (since, mut reported) = match &earlier {
+        let (held_since, mut reported) = match &earlier {
             Some(held) => (held.held_since, held.reported),
             None => (self.0.clock.monotonic(), None),
         };
-        let Verdict { id, change, own_losses: own, losses, .. } = verdict;
+        let Verdict { id, change, own_losses, losses, .. } = verdict;
         // An operator who knows of a small change must see when it grows.
         let known = match reported {
             Some(ReportedChange { size, .. }) => size,
             None => 0,
         };
         if losses.affected() >= known.saturating_mul(2) {
-            report(id, &losses);
+            self.report(id, &losses);
             reported = Some(ReportedChange { id, size: losses.affected() });
         } else {
             tracing::debug!("the change is still held back as {id}: {losses}");
         }
         let held =
-            HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
+            HeldLoad { loaded, started, id, change, own_losses, losses, held_since, reported };
         self.0.held_load.store(Some(Arc::new(held)));
     }
 
@@ -118,18 +118,18 @@ impl Directory {
     /// Returns the held load, mapped for today: it may have been held for days.
     fn remapped_held_load(&self, held: &HeldLoad) -> LoadedDirectory {
         if !self.is_valid_today(&held.loaded)
-            && let Some(again) = self.remap(held.loaded.sync_state.as_ref())
+            && let Some(remapped) = self.remap(held.loaded.sync_state.as_ref())
         {
-            return again;
+            return remapped;
         }
         held.loaded.clone()
     }
 
     /// Publishes the held load if its change has this id. Another change stays held.
     pub async fn approve(&self, id: &str) -> ApprovalOutcome {
-        let _turn = self.0.publish_lock.lock().await;
+        let _publish_guard = self.0.publish_lock.lock().await;
         let Some(held) = self.0.held_load.load_full() else {
-            tracing::info!("nothing is held back");
+            tracing::info!("approval ignored: no change is held back");
             return ApprovalOutcome::NothingHeld;
         };
         let loaded = self.remapped_held_load(&held);
@@ -137,19 +137,20 @@ impl Directory {
         if verdict.id.to_string() != id {
             let another = verdict.id;
             tracing::warn!(
-                "not approved: the change that is held back is {another} by now: {}",
+                "not approved: the change that is held back is now {another}, not {id}; look at it \
+                 again: {}",
                 verdict.own_losses
             );
             self.hold(loaded, held.started, verdict);
             return ApprovalOutcome::AnotherHeld(another);
         }
         tracing::warn!("the change {id} is approved and is published: {}", verdict.own_losses);
-        let memory = loaded.sync_state.clone();
+        let sync_state = loaded.sync_state.clone();
         match self.publish(loaded, held.started, PublishReason::Approved(Box::new(verdict))).await {
             Ok(snapshot) => {
                 self.0.held_load.store(None);
                 self.0.approvals.fetch_add(1, Relaxed);
-                if let Some(approved) = memory {
+                if let Some(approved) = sync_state {
                     self.0.source.restore_current(&approved);
                 }
                 ApprovalOutcome::Published(snapshot.users().all().len())
@@ -165,9 +166,9 @@ impl Directory {
     /// change is logged and stays held.
     pub async fn approve_reported(&self) -> ApprovalOutcome {
         let reported = {
-            let _turn = self.0.publish_lock.lock().await;
+            let _publish_guard = self.0.publish_lock.lock().await;
             let Some(held) = self.0.held_load.load_full() else {
-                tracing::info!("nothing is held back");
+                tracing::info!("approval ignored: no change is held back");
                 return ApprovalOutcome::NothingHeld;
             };
             match held.reported {
@@ -187,22 +188,41 @@ impl Directory {
             "not approved: the change that is held back is not the one that the log has reported; \
              the following line reports it"
         );
-        report(held.id, &held.losses);
-        let &HeldLoad { started, id, own, losses, held_since: since, .. } = held;
+        self.report(held.id, &held.losses);
+        let &HeldLoad { started, id, own_losses, losses, held_since, .. } = held;
         let reported = Some(ReportedChange { id, size: losses.affected() });
         let loaded = held.loaded.clone();
         let change = held.change.clone();
         let held =
-            HeldLoad { loaded, started, id, change, own, losses, held_since: since, reported };
+            HeldLoad { loaded, started, id, change, own_losses, losses, held_since, reported };
         self.0.held_load.store(Some(Arc::new(held)));
+    }
+
+    /// Logs a held change as an error.
+    fn report(&self, id: ChangeId, losses: &Losses) {
+        let served = match self.current_if_servable() {
+            Some(_) => "the earlier snapshot is still served",
+            None => "no snapshot is served, because the earlier one is older than --max-stale",
+        };
+        tracing::error!(
+            change = %id,
+            "a change is held back as {id}: it exceeds --max-change, together with the changes of \
+             the last two hours; {served}: {losses}; if the change is correct, approve it with \
+             `personio-scim approve` or SIGUSR1, or raise --max-change (SCIM_MAX_CHANGE)"
+        );
     }
 
     /// Returns the held change, if any.
     #[must_use]
     pub fn held_change(&self) -> Option<HeldChangeSummary> {
         let held = self.0.held_load.load_full()?;
-        let since = self.0.clock.monotonic().saturating_sub(held.held_since);
-        Some(HeldChangeSummary { id: held.id, own: held.own, losses: held.losses, held_for: since })
+        let held_for = self.0.clock.monotonic().saturating_sub(held.held_since);
+        Some(HeldChangeSummary {
+            id: held.id,
+            own_losses: held.own_losses,
+            losses: held.losses,
+            held_for,
+        })
     }
 
     /// Returns all users that the held change affects, or `None` if another change is held by now.
@@ -218,13 +238,4 @@ impl Directory {
         }
         Some(users)
     }
-}
-
-fn report(id: ChangeId, losses: &Losses) {
-    tracing::error!(
-        change = %id,
-        "a change is held back as {id}, and the earlier users are still served: {losses}; if the \
-         change is correct, approve it with `personio-scim approve` or SIGUSR1, or raise \
-         --max-change (SCIM_MAX_CHANGE)"
-    );
 }

@@ -13,7 +13,7 @@ const KIND_COUNT: usize = ChangeKind::ALL.len();
 
 /// Kind of change that takes something from a user, or gives something that may open access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`Kind::words` says what each is")]
+#[expect(missing_docs, reason = "`ChangeKind::description` describes each")]
 pub enum ChangeKind {
     Disappeared,
     Deactivated,
@@ -219,27 +219,28 @@ impl MaxChange {
 
     /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
-        let Losses { largest_total: of, users, smallest_total: before, groups, .. } = *losses;
-        let is_most = of >= MIN_USERS_FOR_MAJORITY_RULE
-            && users * 2 > of
-            && self.is_share_exceeded(users, of);
+        let Losses { largest_total, smallest_total, users, groups, .. } = *losses;
+        let is_most = largest_total >= MIN_USERS_FOR_MAJORITY_RULE
+            && users * 2 > largest_total
+            && self.is_share_exceeded(users, largest_total);
         let new = losses.users_with(ChangeKind::New);
         self.is_limited()
             && (is_most
-                || self.is_many(users, of)
-                || self.is_many(losses.users_with(ChangeKind::Activated), before)
-                || self.is_many(losses.users_with(ChangeKind::MoreGroups), before)
-                || (new > MAX_ALWAYS_ACCEPTED_NEW_USERS && self.is_share_exceeded(new, before))
+                || self.is_many(users, largest_total)
+                || self.is_many(losses.users_with(ChangeKind::Activated), smallest_total)
+                || self.is_many(losses.users_with(ChangeKind::MoreGroups), smallest_total)
+                || (new > MAX_ALWAYS_ACCEPTED_NEW_USERS
+                    && self.is_share_exceeded(new, smallest_total))
                 || self.is_many(groups.disappeared + groups.renamed, groups.total))
     }
 
-    /// Reports whether `count` is more than a few and more than the share of `of`.
-    fn is_many(self, count: usize, of: usize) -> bool {
-        count > MAX_ALWAYS_ACCEPTED_USERS && self.is_share_exceeded(count, of)
+    /// Reports whether `count` is more than a few and more than the share of `total`.
+    fn is_many(self, count: usize, total: usize) -> bool {
+        count > MAX_ALWAYS_ACCEPTED_USERS && self.is_share_exceeded(count, total)
     }
 
-    fn is_share_exceeded(self, count: usize, of: usize) -> bool {
-        count as f64 > of as f64 * self.0
+    fn is_share_exceeded(self, count: usize, total: usize) -> bool {
+        count as f64 > total as f64 * self.0
     }
 }
 
@@ -271,9 +272,9 @@ pub struct Losses {
 
 impl Losses {
     /// Returns zero losses, among this number of users and groups.
-    pub(super) fn zero(of: usize, groups: usize) -> Self {
+    pub(super) fn zero(users: usize, groups: usize) -> Self {
         let groups = GroupLosses { total: groups, ..GroupLosses::default() };
-        Self { largest_total: of, smallest_total: of, groups, ..Self::default() }
+        Self { largest_total: users, smallest_total: users, groups, ..Self::default() }
     }
 
     /// Counts one user with these kinds.
@@ -312,14 +313,27 @@ impl Losses {
 
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} users would lose something", self.users, self.largest_total)?;
-        for (place, (kind, number)) in self.kinds().enumerate() {
-            let mark = if place == 0 { ':' } else { ',' };
-            write!(f, "{mark} {number} {}", kind.description())?;
+        let Self { largest_total, smallest_total, users, groups, .. } = self;
+        let mut kinds = self.kinds();
+        let mut separator = ':';
+        if *users > 0 {
+            write!(f, "{users} of {largest_total} users would lose something")?;
+        } else if let Some((kind, number)) = kinds.next() {
+            write!(f, "{number} of {smallest_total} users {}", kind.description())?;
+            separator = ',';
+        } else {
+            f.write_str("no user would lose something")?;
         }
-        let GroupLosses { total: of, disappeared: gone, renamed } = self.groups;
-        if gone + renamed > 0 {
-            write!(f, "; of {of} groups {gone} would disappear and {renamed} would have ")?;
+        for (kind, number) in kinds {
+            write!(f, "{separator} {number} {}", kind.description())?;
+            separator = ',';
+        }
+        let GroupLosses { total, disappeared, renamed } = groups;
+        if disappeared + renamed > 0 {
+            write!(
+                f,
+                "; of {total} groups {disappeared} would disappear and {renamed} would have "
+            )?;
             f.write_str("another name")?;
         }
         Ok(())
@@ -388,7 +402,7 @@ mod tests {
                 expected,
                 "{kind:?}: {count} of {of}"
             );
-            assert_eq!(found.users, 0, "who gains loses nothing");
+            assert_eq!(found.users, 0, "a gain is no loss");
         }
     }
 
@@ -420,7 +434,17 @@ mod tests {
             "41 of 60 users would lose something: 40 would disappear, 1 would have no department, \
              1 would leave a group; of 4 groups 1 would disappear and 0 would have another name"
         );
+        let mut gains = losses(500, 120, ChangeKind::New);
+        assert_eq!(gains.to_string(), "120 of 500 users would be new");
+        gains.count(set_of(&[ChangeKind::Activated]));
+        assert_eq!(gains.to_string(), "1 of 500 users would become active, 120 would be new");
+        let groups = GroupLosses { total: 40, disappeared: 11, renamed: 0 };
+        assert_eq!(
+            Losses { groups, ..losses(60, 0, ChangeKind::New) }.to_string(),
+            "no user would lose something; of 40 groups 11 would disappear and 0 would have \
+             another name"
+        );
         let kinds: Vec<usize> = ChangeKind::ALL.iter().map(|kind| *kind as usize).collect();
-        assert_eq!(kinds, (0..KIND_COUNT).collect::<Vec<_>>(), "each has its place");
+        assert_eq!(kinds, (0..KIND_COUNT).collect::<Vec<_>>(), "each kind has its index");
     }
 }

@@ -109,7 +109,7 @@ impl MassChangeGuard {
     /// expires.
     pub(super) fn compare(
         &self,
-        bound: MaxChange,
+        max_change: MaxChange,
         loaded: &LoadedDirectory,
         now: Duration,
         is_held: bool,
@@ -122,16 +122,9 @@ impl MassChangeGuard {
         };
         let losses = state.window.losses(&change, to_signed(now), is_held);
         // A change that takes nothing passes, whatever was lost before.
-        let is_too_much = change.counts() && bound.is_exceeded_by(&losses);
+        let exceeds_limit = change.counts() && max_change.is_exceeded_by(&losses);
         let id = ChangeId::of(&change, &accounts);
-        Verdict {
-            accounts,
-            id,
-            own_losses: change.losses(),
-            change,
-            losses,
-            exceeds_limit: is_too_much,
-        }
+        Verdict { accounts, id, own_losses: change.losses(), change, losses, exceeds_limit }
     }
 
     /// Records that a load within the limit was published.
@@ -140,8 +133,8 @@ impl MassChangeGuard {
         if state.current.is_some() {
             state.window.add(&verdict.change, to_signed(now), is_held);
         }
-        let unconfirmed = verdict.accounts.unverified();
-        state.window.approved.retain(|id| unconfirmed.contains(id));
+        let unverified = verdict.accounts.unverified();
+        state.window.approved.retain(|id| unverified.contains(id));
         state.current = Some(verdict.accounts);
     }
 

@@ -55,11 +55,11 @@ struct EncodedWindow {
 struct EncodedStep {
     /// Age at the time of writing, in milliseconds.
     age: i64,
-    most: usize,
-    least: usize,
-    most_groups: usize,
+    largest_total: usize,
+    smallest_total: usize,
+    largest_group_total: usize,
     users: Vec<(Box<str>, u32)>,
-    gone: Vec<Box<str>>,
+    disappeared: Vec<Box<str>>,
     renamed: Vec<Box<str>>,
 }
 
@@ -134,8 +134,8 @@ impl LossWindow {
 
     /// Clears the window, because an operator has approved the snapshot, and stores the ids of its
     /// unverified users.
-    pub(super) fn reset_on_approval(&mut self, unconfirmed: &HashSet<Box<str>>) {
-        *self = Self { approved: unconfirmed.clone(), ..Self::default() };
+    pub(super) fn reset_on_approval(&mut self, unverified: &HashSet<Box<str>>) {
+        *self = Self { approved: unverified.clone(), ..Self::default() };
     }
 
     /// Encodes the window.
@@ -177,21 +177,21 @@ impl WindowStep {
         for (id, kinds) in &self.users {
             users.push((id.clone(), kinds.bits()));
         }
-        let mut gone = Vec::new();
+        let mut disappeared = Vec::new();
         let mut renamed = Vec::new();
         for (id, change) in &self.groups {
             match change {
-                GroupChange::Disappeared => gone.push(id.clone()),
+                GroupChange::Disappeared => disappeared.push(id.clone()),
                 GroupChange::Renamed => renamed.push(id.clone()),
             }
         }
         EncodedStep {
             age: i64::try_from(age).unwrap_or(i64::MAX),
-            most: self.max_users,
-            least: self.min_users,
-            most_groups: self.max_groups,
+            largest_total: self.max_users,
+            smallest_total: self.min_users,
+            largest_group_total: self.max_groups,
             users,
-            gone,
+            disappeared,
             renamed,
         }
     }
@@ -204,8 +204,8 @@ impl EncodedStep {
         for (id, bits) in self.users {
             users.insert(id, ChangeKinds::from_bits(bits));
         }
-        let mut groups = HashMap::with_capacity(self.gone.len() + self.renamed.len());
-        for id in self.gone {
+        let mut groups = HashMap::with_capacity(self.disappeared.len() + self.renamed.len());
+        for id in self.disappeared {
             groups.insert(id, GroupChange::Disappeared);
         }
         for id in self.renamed {
@@ -213,9 +213,9 @@ impl EncodedStep {
         }
         WindowStep {
             since: now.saturating_sub(age),
-            max_users: self.most,
-            min_users: self.least,
-            max_groups: self.most_groups,
+            max_users: self.largest_total,
+            min_users: self.smallest_total,
+            max_groups: self.largest_group_total,
             users,
             groups,
         }

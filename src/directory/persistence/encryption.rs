@@ -151,19 +151,19 @@ impl StateCipher {
     pub(in crate::directory) fn decrypt(
         &self,
         header: &[u8],
-        mut sealed: Vec<u8>,
+        mut ciphertext: Vec<u8>,
     ) -> Result<Vec<u8>, UnusableFile> {
         let length =
-            self.decrypt_in_place(header, &mut sealed).map_err(|_| UnusableFile::Damaged)?;
-        sealed.truncate(length);
-        Ok(sealed)
+            self.decrypt_in_place(header, &mut ciphertext).map_err(|_| UnusableFile::Damaged)?;
+        ciphertext.truncate(length);
+        Ok(ciphertext)
     }
 
-    fn decrypt_in_place(&self, header: &[u8], sealed: &mut [u8]) -> Result<usize, Unspecified> {
+    fn decrypt_in_place(&self, header: &[u8], ciphertext: &mut [u8]) -> Result<usize, Unspecified> {
         let nonce = Nonce::try_assume_unique_for_key(
             header.get(LENGTH_END..NONCE_END).unwrap_or_default(),
         )?;
-        Ok(self.content_key()?.open_in_place(nonce, Aad::from(header), sealed)?.len())
+        Ok(self.content_key()?.open_in_place(nonce, Aad::from(header), ciphertext)?.len())
     }
 
     /// Returns the header's fields before the length, which depend on key and owner only.

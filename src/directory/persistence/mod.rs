@@ -28,7 +28,7 @@ const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone)]
 pub(super) struct PendingState {
     snapshot: Arc<Snapshot>,
-    memory: Option<Arc<dyn SyncState>>,
+    sync_state: Option<Arc<dyn SyncState>>,
     /// Start of its load.
     loaded: Timestamp,
     /// Time of publication.
@@ -40,7 +40,7 @@ pub(super) struct PendingState {
 impl PendingState {
     pub(super) fn new(
         snapshot: Arc<Snapshot>,
-        memory: Option<Arc<dyn SyncState>>,
+        sync_state: Option<Arc<dyn SyncState>>,
         guard: &MassChangeGuard,
         clock: &dyn Clock,
     ) -> Self {
@@ -52,20 +52,20 @@ impl PendingState {
             Ok(window) => window,
             Err(error) => {
                 tracing::error!(
-                    "internal error: the losses of the last hours cannot be encoded, and a restart \
-                     cannot use the state file: {error}"
+                    "internal error: the mass-change guard's window of losses cannot be encoded; \
+                     after a restart all persons are read again: {error}"
                 );
                 Vec::new()
             }
         };
-        Self { snapshot, memory, loaded, published, window }
+        Self { snapshot, sync_state, loaded, published, window }
     }
 
     /// Encodes the state: version, times in milliseconds, the guard's window and the stamps of
     /// users and groups, each with its length, then the sync state. Returns `None` without a sync
     /// state.
     fn to_bytes(&self) -> Result<Option<Vec<u8>>, SourceError> {
-        let Some(memory) = &self.memory else { return Ok(None) };
+        let Some(sync_state) = &self.sync_state else { return Ok(None) };
         let mut bytes = vec![CONTENT_VERSION];
         for moment in [self.loaded, self.published] {
             bytes.extend_from_slice(&moment.as_millisecond().to_be_bytes());
@@ -77,7 +77,7 @@ impl PendingState {
             bytes.extend_from_slice(&(stamps.len() as u64).to_be_bytes());
             bytes.extend_from_slice(&stamps);
         }
-        bytes.append(&mut memory.to_bytes()?);
+        bytes.append(&mut sync_state.to_bytes()?);
         Ok(Some(bytes))
     }
 }
@@ -89,7 +89,7 @@ struct DecodedState<'b> {
     window: &'b [u8],
     users: VersionStamps,
     groups: VersionStamps,
-    memory: &'b [u8],
+    sync_state: &'b [u8],
 }
 
 impl<'b> DecodedState<'b> {
@@ -99,13 +99,13 @@ impl<'b> DecodedState<'b> {
         let (published, rest) = split_time(rest)?;
         let (window, rest) = split_part(rest)?;
         let (users, rest) = split_part(rest)?;
-        let (groups, memory) = split_part(rest)?;
+        let (groups, sync_state) = split_part(rest)?;
         let users = VersionStamps::from_json(users)?;
         let groups = VersionStamps::from_json(groups)?;
         if *version != CONTENT_VERSION {
             return None;
         }
-        Some(Self { loaded, published, window, users, groups, memory })
+        Some(Self { loaded, published, window, users, groups, sync_state })
     }
 }
 
@@ -168,39 +168,51 @@ impl Directory {
     /// later snapshots to it. A restored snapshot that is too old is not served, but the
     /// mass-change guard compares the first load with it.
     pub fn restore(&self) {
-        let Some(state) = &self.0.persistence else { return };
-        if let Some(content) = state.file.read() {
-            match self.restored_snapshot(&content) {
+        let Some(persistence) = &self.0.persistence else { return };
+        if let Some(content) = persistence.file.read() {
+            match self.adopt_restored_state(&content) {
                 Ok(snapshot) => {
-                    let age = snapshot.age(self.0.clock.monotonic());
-                    let users = snapshot.users().all().len();
-                    let age = age.as_secs();
-                    tracing::info!(
-                        users,
-                        age,
-                        "the state file holds {users} users, as they were {age} s ago"
-                    );
+                    self.log_restored(&snapshot);
                     self.0.current.store(Some(snapshot));
                 }
-                Err(reason) => state.file.set_aside(&reason.to_string()),
+                Err(reason) => persistence.file.set_aside(&reason.to_string()),
             }
         }
         self.0.runtime.spawn(write_pending_states(
             Arc::downgrade(&self.0),
-            Arc::clone(&state.file),
-            state.pending.subscribe(),
+            Arc::clone(&persistence.file),
+            persistence.pending.subscribe(),
         ));
     }
 
-    fn restored_snapshot(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
-        let kept = DecodedState::from_bytes(content).ok_or_else(other_version)?;
-        let DecodedState { loaded, published, window, users, groups, memory } = kept;
-        let recalled = self.0.source.decode_state(memory)?;
-        *lock(&self.0.sync_state) = recalled.sync_state.clone();
+    fn log_restored(&self, snapshot: &Snapshot) {
+        let users = snapshot.users().all().len();
+        let age = snapshot.age(self.0.clock.monotonic());
+        let effect = if age <= self.0.freshness.max_stale {
+            "they are served until a load succeeds"
+        } else {
+            "they are older than --max-stale and are not served; the mass-change guard compares \
+             the first load with them"
+        };
+        let age = age.as_secs();
+        tracing::info!(
+            users,
+            age,
+            "restored {users} users from the state file, as they were {age} s ago; {effect}"
+        );
+    }
+
+    /// Decodes the content of a state file, and sets the sync state and the guard to it. Returns
+    /// the snapshot. The text of an error continues the sentence "the state file …".
+    fn adopt_restored_state(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
+        let decoded = DecodedState::from_bytes(content).ok_or_else(other_version)?;
+        let DecodedState { loaded, published, window, users, groups, sync_state } = decoded;
+        let restored = self.0.source.decode_state(sync_state)?;
+        *lock(&self.0.sync_state) = restored.sync_state.clone();
         let clock = &*self.0.clock;
         let elapsed = clock.now().duration_since(published);
         let guard = &self.0.guard;
-        guard.restore(&recalled, window, clock.monotonic(), elapsed).ok_or_else(other_version)?;
+        guard.restore(&restored, window, clock.monotonic(), elapsed).ok_or_else(other_version)?;
         let mut age = clock.now().duration_since(loaded);
         if age < -MAX_CLOCK_DIFFERENCE {
             tracing::warn!(
@@ -212,26 +224,32 @@ impl Directory {
         }
         let started = SignedDuration::try_from(clock.monotonic()).unwrap_or_default() - age;
         let earlier = PreviousState::Stamped { users: &users, groups: &groups };
-        Snapshot::new(recalled, earlier, started, clock).map(Arc::new)
+        match Snapshot::new(restored, earlier, started, clock) {
+            Ok(snapshot) => Ok(Arc::new(snapshot)),
+            Err(error) => {
+                let reason = format!("holds users that cannot be encoded ({error})");
+                Err(SourceError::new(reason))
+            }
+        }
     }
 
     /// Returns the state of persistence, or `None` if no state file is configured.
     #[must_use]
     pub fn state_write_status(&self) -> Option<WriteStatus> {
-        let keeping = WriteStatus::clone(&self.0.persistence.as_ref()?.last_write.load());
+        let write_status = WriteStatus::clone(&self.0.persistence.as_ref()?.last_write.load());
         let now = self.0.clock.monotonic();
-        Some(match keeping {
+        Some(match write_status {
             WriteStatus::Failed { reason, since } => {
                 WriteStatus::Failed { reason, since: now.saturating_sub(since) }
             }
-            keeping @ (WriteStatus::Unwritten | WriteStatus::Written) => keeping,
+            write_status @ (WriteStatus::Unwritten | WriteStatus::Written) => write_status,
         })
     }
 
     /// Schedules a write of the state. It replaces a state that still waits to be written.
-    pub(super) fn schedule_write(&self, keepsake: PendingState) {
-        if let Some(state) = &self.0.persistence {
-            state.pending.send_replace(Some(keepsake));
+    pub(super) fn schedule_write(&self, pending_state: PendingState) {
+        if let Some(persistence) = &self.0.persistence {
+            persistence.pending.send_replace(Some(pending_state));
         }
     }
 }
@@ -240,16 +258,16 @@ impl DirectoryInner {
     /// Counts a write and stores its outcome.
     fn record_write(&self, written: &Result<(), String>) {
         self.metrics.count_state_write(written);
-        if let Some(state) = &self.persistence {
-            let since = match &**state.last_write.load() {
+        if let Some(persistence) = &self.persistence {
+            let since = match &**persistence.last_write.load() {
                 WriteStatus::Failed { since, .. } => *since,
                 WriteStatus::Unwritten | WriteStatus::Written => self.clock.monotonic(),
             };
-            let keeping = match written {
+            let write_status = match written {
                 Ok(()) => WriteStatus::Written,
                 Err(reason) => WriteStatus::Failed { reason: reason.clone(), since },
             };
-            state.last_write.store(Arc::new(keeping));
+            persistence.last_write.store(Arc::new(write_status));
         }
     }
 }
@@ -262,36 +280,33 @@ async fn write_pending_states(
 ) {
     let mut has_failed = false;
     while next.changed().await.is_ok() {
-        let Some(keepsake) = next.borrow_and_update().clone() else { continue };
+        let Some(pending_state) = next.borrow_and_update().clone() else { continue };
         let file = Arc::clone(&file);
-        let written = match tokio::task::spawn_blocking(move || write_state(&file, &keepsake)).await
-        {
-            Ok(written) => written,
-            Err(_) => Err("internal error of this program".to_owned()),
-        };
-        let ended = match &written {
+        let written =
+            match tokio::task::spawn_blocking(move || write_state(&file, &pending_state)).await {
+                Ok(written) => written,
+                Err(_) => Err("internal error of this program".to_owned()),
+            };
+        let outcome = match &written {
             Ok(true) => Some(Ok(())),
             Ok(false) => None,
             Err(reason) => Some(Err(reason.clone())),
         };
-        if let (Some(directory), Some(ended)) = (directory.upgrade(), ended) {
-            directory.record_write(&ended);
+        if let (Some(directory), Some(outcome)) = (directory.upgrade(), outcome) {
+            directory.record_write(&outcome);
         }
         if let Err(reason) = &written
             && !has_failed
         {
-            tracing::error!(
-                "the state file cannot be written, and a restart would begin with older data or \
-                 none: {reason}"
-            );
+            tracing::error!("a restart would begin with older data or none: {reason}");
         }
         has_failed = written.is_err();
     }
 }
 
 /// Writes the state. Returns `false` if there was nothing to write or another server is writing.
-fn write_state(file: &StateFile, keepsake: &PendingState) -> Result<bool, String> {
-    let bytes = match keepsake.to_bytes() {
+fn write_state(file: &StateFile, pending_state: &PendingState) -> Result<bool, String> {
+    let bytes = match pending_state.to_bytes() {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(false),
         Err(error) => return Err(error.to_string()),

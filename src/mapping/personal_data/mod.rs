@@ -46,18 +46,18 @@ static WORD_INDEX: LazyLock<WordIndex> = LazyLock::new(WordIndex::new);
 
 impl WordIndex {
     fn new() -> Self {
-        let mut vocabulary =
+        let mut index =
             Self { words: HashSet::new(), texts: HashSet::new(), stems: HashMap::new() };
         for LanguageWords { words, stems, texts } in LANGUAGES {
-            vocabulary.words.extend(*words);
-            vocabulary.texts.extend(*texts);
+            index.words.extend(*words);
+            index.texts.extend(*texts);
             for stem in *stems {
                 if let Some(first) = stem.chars().next() {
-                    vocabulary.stems.entry(first).or_default().push(stem);
+                    index.stems.entry(first).or_default().push(stem);
                 }
             }
         }
-        vocabulary
+        index
     }
 
     /// Reports whether `words`, in this order, name personal data.

@@ -30,7 +30,7 @@ pub(in crate::server) async fn ready(state: web::Data<State>) -> HttpResponse {
     state.response_cache.evict_idle().await;
     if state.directory.state().snapshot.is_none() {
         // No client sends requests to a server that is not ready, so none starts a load.
-        state.directory.warm_up();
+        state.directory.start_first_load();
     }
     let health = Health::of(&state.directory);
     let code = match health.status {

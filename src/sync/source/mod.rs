@@ -40,9 +40,11 @@ use crate::sync::dirty_set::DirtySet;
 use crate::sync::employment_owners::EmploymentOwners;
 use crate::sync::lookup_ids::{LookupIds, lacks_name};
 use crate::sync::record_codec::{CodecError, DecodedRecord, ListedPerson};
-use crate::sync::records::{PersonRecord, Records, RecordsById, UnreadableData};
+use crate::sync::records::{
+    PersonRecord, Records, RecordsById, UnreadableData, unreadable_records,
+};
 use crate::sync::refresh::{
-    DeletionChecks, PartialLoad, Refresh, check_record_bytes, earlier_employments,
+    DeletionChecks, PartialLoad, RecordReader, check_record_bytes, earlier_employments,
 };
 use crate::sync::refresh_plan::{KnownRecords, RecheckSchedule, RefreshPlan, missing_persons};
 use crate::sync::sync_state::MappedRecords;
@@ -81,7 +83,7 @@ struct PersonListing {
 }
 
 /// Notes what a listing shows while its pages arrive.
-struct NotedPersons {
+struct ListingNotes {
     owners: EmploymentOwners,
     /// Ids of the persons that are listed without employments.
     without_employments: Vec<Box<str>>,
@@ -90,7 +92,7 @@ struct NotedPersons {
     max_bytes: usize,
 }
 
-impl NotedPersons {
+impl ListingNotes {
     fn new(max_bytes: usize) -> Self {
         Self {
             owners: EmploymentOwners::default(),
@@ -115,19 +117,19 @@ impl NotedPersons {
 
 /// Users of a load, and what is found out about them during the mapping.
 #[derive(Default)]
-struct Translated {
+struct MappedUsers {
     users: Vec<User>,
-    lacks: CompletenessCheck,
+    completeness: CompletenessCheck,
     validity: ValidityPeriod,
     /// Number of users with values from an earlier load.
     outdated: usize,
     /// Number of users without a look-up name.
     nameless: usize,
     /// Ids of the unverified users.
-    unconfirmed: HashSet<Box<str>>,
+    unverified: HashSet<Box<str>>,
 }
 
-impl Translated {
+impl MappedUsers {
     fn with_capacity(users: usize) -> Self {
         Self { users: Vec::with_capacity(users), ..Self::default() }
     }
@@ -136,11 +138,11 @@ impl Translated {
     fn add(
         &mut self,
         record: &PersonRecord,
-        facts: DecodedRecord,
+        decoded: DecodedRecord,
         user_name: String,
         context: &MappingContext<'_>,
     ) {
-        let DecodedRecord { person, employments } = facts;
+        let DecodedRecord { person, employments } = decoded;
         let employments = employments.unwrap_or_default();
         let rules = context.date_rules();
         rules.limit_validity(&person, &employments, &mut self.validity);
@@ -149,7 +151,7 @@ impl Translated {
         self.users.push(user::map_user(&person, user_name, &employments, context));
         self.outdated += usize::from(record.is_outdated());
         if record.is_unverified {
-            self.unconfirmed.insert(record.id.clone());
+            self.unverified.insert(record.id.clone());
         }
     }
 }
@@ -172,23 +174,24 @@ struct StoredState {
 }
 
 impl PersonioSource {
-    /// Creates a source without records. It sends no request. `vocabulary` must belong to `policy`.
+    /// Creates a source without records. It sends no request. `schema_registry` must belong to
+    /// `policy`.
     #[must_use]
     pub fn new(
         client: PersonioClient,
         policy: MappingPolicy,
-        vocabulary: Arc<SchemaRegistry>,
-        locations: ResourceUrls,
+        schema_registry: Arc<SchemaRegistry>,
+        urls: ResourceUrls,
         clock: Arc<dyn Clock>,
-        recency: RecordLifetimes,
+        lifetimes: RecordLifetimes,
     ) -> Self {
-        let choice = ArcSwap::new(ActiveMapping::new(policy, vocabulary));
+        let mapping = ArcSwap::new(ActiveMapping::new(policy, schema_registry));
         Self {
             client,
-            mapping: choice,
-            urls: locations,
+            mapping,
+            urls,
             clock,
-            lifetimes: recency,
+            lifetimes,
             dirty_set: DirtySet::default(),
             state: Mutex::default(),
             reported_defects: Mutex::default(),
@@ -202,8 +205,8 @@ impl PersonioSource {
     }
 
     /// Puts another mapping in force, from the next load on.
-    pub fn set_mapping(&self, policy: MappingPolicy, vocabulary: Arc<SchemaRegistry>) {
-        self.mapping.store(ActiveMapping::new(policy, vocabulary));
+    pub fn set_mapping(&self, policy: MappingPolicy, schema_registry: Arc<SchemaRegistry>) {
+        self.mapping.store(ActiveMapping::new(policy, schema_registry));
     }
 
     /// Replaces the client secret of the Personio credential. Reports whether it differs from the
@@ -233,48 +236,51 @@ impl PersonioSource {
         &self,
         progress: &LoadProgress,
     ) -> Result<(Arc<Records>, Arc<ActiveMapping>), personio::Error> {
-        let marked = self.dirty_set.take();
+        let dirty_ids = self.dirty_set.take();
         let before = self.client.metrics().requests();
-        let refreshed = self.refresh_records(marked.ids(), progress).await;
+        let refreshed = self.refresh_records(dirty_ids.ids(), progress).await;
         // The count includes requests for single users that run at the same time. There are few of
         // them.
         progress.set_requests(self.client.metrics().requests() - before);
-        let (records, choice) = refreshed?;
-        let mut unconfirmed = HashSet::new();
+        let (records, mapping) = refreshed?;
+        let mut unverified = HashSet::new();
         for record in records.by_id.iter() {
             if record.is_unverified {
-                unconfirmed.insert(record.id.clone());
+                unverified.insert(record.id.clone());
             }
         }
-        marked.finish_except(&unconfirmed);
-        Ok((records, choice))
+        dirty_ids.finish_except(&unverified);
+        Ok((records, mapping))
     }
 
     async fn refresh_records(
         &self,
-        marked: &HashSet<String>,
+        dirty_ids: &HashSet<String>,
         progress: &LoadProgress,
     ) -> Result<(Arc<Records>, Arc<ActiveMapping>), personio::Error> {
         let now = self.clock.now();
-        let choice = self.mapping.load_full();
+        let mapping = self.mapping.load_full();
         // The look-ups are read at once, so that requests for a single user find them in the cache.
-        let people = self.read_records(&choice, marked, now, progress);
-        let (found, ()) = tokio::join!(people, self.client.prefetch_names());
-        let LoadedRecords { records: people, lookup_ids: named, left_out } = found?;
-        let names = self.client.look_up_names(named.by_kind()).await;
+        let reading = self.read_records(&mapping, dirty_ids, now, progress);
+        let (loaded, ()) = tokio::join!(reading, self.client.prefetch_names());
+        let LoadedRecords { records: by_id, lookup_ids, left_out } = loaded?;
+        let names = self.client.look_up_names(lookup_ids.by_kind()).await;
         let left_out =
             UnreadableData { persons: left_out, names: self.client.malformed_lookup_names() };
-        let records = Arc::new(Records { by_id: people, names, left_out });
+        let records = Arc::new(Records { by_id, names, left_out });
         self.report_defects(&records.defects());
-        let gleaned = PartialLoad { records: RecordsById::default(), lookup_ids: named };
-        *self.state() =
-            StoredState { records: Arc::clone(&records), partial: gleaned, last_load: Some(now) };
-        Ok((records, choice))
+        let partial_load = PartialLoad { records: RecordsById::default(), lookup_ids };
+        *self.state() = StoredState {
+            records: Arc::clone(&records),
+            partial: partial_load,
+            last_load: Some(now),
+        };
+        Ok((records, mapping))
     }
 
     async fn load_users(&self, progress: &LoadProgress) -> Result<LoadedDirectory, SourceError> {
-        let (records, choice) = self.load_records(progress).await.map_err(source_error)?;
-        Ok(block_in_place(|| self.map_records(records, choice))?)
+        let (records, mapping) = self.load_records(progress).await.map_err(source_error)?;
+        Ok(block_in_place(|| self.map_records(records, mapping))?)
     }
 
     async fn load_changes(
@@ -282,90 +288,89 @@ impl PersonioSource {
         progress: &LoadProgress,
         served: Option<Arc<dyn SyncState>>,
     ) -> Result<LoadResult, SourceError> {
-        let (records, choice) = self.load_records(progress).await.map_err(source_error)?;
-        let remembered = MappedRecords { records, mapping: choice };
+        let (records, mapping) = self.load_records(progress).await.map_err(source_error)?;
+        let mapped_records = MappedRecords { records, mapping };
         if let Some(served) = served.as_ref().and_then(MappedRecords::from_state)
-            && block_in_place(|| remembered.gives_same_users_as(served))
+            && block_in_place(|| mapped_records.gives_same_users_as(served))
         {
-            return Ok(LoadResult::Unchanged(Arc::new(remembered)));
+            return Ok(LoadResult::Unchanged(Arc::new(mapped_records)));
         }
-        let MappedRecords { records, mapping: choice } = remembered;
-        Ok(LoadResult::Changed(Box::new(block_in_place(|| self.map_records(records, choice))?)))
+        let MappedRecords { records, mapping } = mapped_records;
+        Ok(LoadResult::Changed(Box::new(block_in_place(|| self.map_records(records, mapping))?)))
     }
 
     async fn read_records(
         &self,
-        choice: &ActiveMapping,
-        marked: &HashSet<String>,
+        mapping: &ActiveMapping,
+        dirty_ids: &HashSet<String>,
         now: Timestamp,
         progress: &LoadProgress,
     ) -> Result<LoadedRecords, personio::Error> {
-        let mut listing = self.list_persons(choice, progress).await?;
-        let refresh = Refresh {
+        let mut listing = self.list_persons(mapping, progress).await?;
+        let reader = RecordReader {
             client: &self.client,
             progress,
             clock: &*self.clock,
-            custom_attributes: &choice.custom_attributes,
+            custom_attributes: &mapping.custom_attributes,
             started_at: now,
             max_valid_age: self.lifetimes.max_valid_age,
         };
         let missing = missing_persons(&listing.listed, &self.state().records.by_id);
-        let DeletionChecks { found, unverified: unconfirmed, .. } =
-            refresh.check_deletions(missing).await?;
-        let mut ids = HashSet::new();
+        let DeletionChecks { found, unverified, .. } = reader.check_deletions(missing).await?;
+        let mut existing_ids = HashSet::new();
         for person in found {
             listing.owners.add_all_listed(&person.decode()?);
-            ids.insert(person.id.clone());
+            existing_ids.insert(person.id.clone());
             listing.listed.push(person);
         }
         let PersonListing { listed, owners, unreadable, left_out } = listing;
-        let (plan, mut gleaned) = {
-            let kept = self.state();
+        let (plan, mut partial_load) = {
+            let state = self.state();
             let known = KnownRecords {
-                records: &kept.records.by_id,
-                partial: &kept.partial.records,
-                dirty_ids: marked,
+                records: &state.records.by_id,
+                partial: &state.partial.records,
+                dirty_ids,
             };
             let recheck = RecheckSchedule {
                 interval: self.lifetimes.recheck_interval,
                 now,
-                previous_load: kept.last_load,
+                previous_load: state.last_load,
             };
-            (RefreshPlan::new(listed, &known, recheck), kept.partial.clone())
+            (RefreshPlan::new(listed, &known, recheck), state.partial.clone())
         };
-        let read = refresh.run_plan(plan, owners, &mut gleaned).await;
-        let named = gleaned.lookup_ids.clone();
-        self.state().partial = gleaned;
-        let mut people = read?;
-        for record in &mut people {
+        let read = reader.run_plan(plan, owners, &mut partial_load).await;
+        let lookup_ids = partial_load.lookup_ids.clone();
+        self.state().partial = partial_load;
+        let mut records = read?;
+        for record in &mut records {
             // The next load checks persons without a check time first.
-            if ids.contains(&record.id) {
+            if existing_ids.contains(&record.id) {
                 Arc::make_mut(record).deletion_checked_at = Some(now);
             }
             if let Some(attribute) = unreadable.get(&record.id) {
                 Arc::make_mut(record).unreadable_attribute = Some((*attribute).into());
             }
         }
-        people.extend(unconfirmed);
-        Ok(LoadedRecords { records: people.into_iter().collect(), lookup_ids: named, left_out })
+        records.extend(unverified);
+        Ok(LoadedRecords { records: records.into_iter().collect(), lookup_ids, left_out })
     }
 
     /// Lists all persons. A person that cannot be read keeps the earlier record.
     async fn list_persons(
         &self,
-        choice: &ActiveMapping,
+        mapping: &ActiveMapping,
         progress: &LoadProgress,
     ) -> Result<PersonListing, personio::Error> {
-        let mut noted = NotedPersons::new(self.client.limits().record_bytes);
+        let mut notes = ListingNotes::new(self.client.limits().record_bytes);
         let read = self
             .client
             .list_persons(
-                &choice.custom_attributes,
-                |person| noted.note(person),
+                &mapping.custom_attributes,
+                |person| notes.note(person),
                 |count| progress.add_listed(count),
             )
             .await?;
-        let NotedPersons { owners, mut without_employments, .. } = noted;
+        let ListingNotes { owners, mut without_employments, .. } = notes;
         let mut listing =
             PersonListing { listed: read.entries, owners, ..PersonListing::default() };
         for entry in read.unreadable {
@@ -422,49 +427,51 @@ impl PersonioSource {
     fn map_records(
         &self,
         records: Arc<Records>,
-        choice: Arc<ActiveMapping>,
+        mapping: Arc<ActiveMapping>,
     ) -> Result<LoadedDirectory, CodecError> {
         let now = self.clock.now();
         let listed = records_in_list_order(&records.by_id)?;
-        let mut heads = Vec::with_capacity(listed.len());
-        for (head, _) in &listed {
-            if choice.serves(head) {
-                heads.push(*head);
+        let mut headers = Vec::with_capacity(listed.len());
+        for (header, _) in &listed {
+            if mapping.serves(header) {
+                headers.push(*header);
             }
         }
-        let rules = choice.date_rules(now);
-        let UserNames { names, fallback_count: shared } =
-            user_name::assign_user_names(&heads, |head| user_name_claim(&records, head.id, rules))?;
-        let skipped = SkippedCounts { without_email: listed.len() - heads.len() };
-        log_skipped_and_shared(skipped, shared);
-        let cards = cards(&heads, &names);
-        let context = self.mapping_context(&choice, &records.names, cards, now);
-        let mut translated = Translated::with_capacity(heads.len());
+        let rules = mapping.date_rules(now);
+        let UserNames { names, fallback_count } =
+            user_name::assign_user_names(&headers, |header| {
+                user_name_claim(&records, header.id, rules)
+            })?;
+        let skipped = SkippedCounts { without_email: listed.len() - headers.len() };
+        log_skipped_and_fallbacks(skipped, fallback_count);
+        let manager_cards = manager_cards(&headers, &names);
+        let context = self.mapping_context(&mapping, &records.names, manager_cards, now);
+        let mut mapped = MappedUsers::with_capacity(headers.len());
         let mut user_names = names.into_iter();
-        for (head, record) in &listed {
-            let facts = record.encoded.decode()?;
-            translated.lacks.count_person(&facts, &rules);
-            if !choice.serves(head) {
+        for (header, record) in &listed {
+            let decoded = record.encoded.decode()?;
+            mapped.completeness.count_person(&decoded, &rules);
+            if !mapping.serves(header) {
                 continue;
             }
             let Some(user_name) = user_names.next() else { break };
-            translated.add(record, facts, user_name.into_owned(), &context);
+            mapped.add(record, decoded, user_name.into_owned(), &context);
         }
-        let Translated { users, lacks, validity, outdated, nameless, unconfirmed } = translated;
+        let MappedUsers { users, completeness, validity, outdated, nameless, unverified } = mapped;
         Ok(LoadedDirectory {
-            schema_registry: Arc::clone(&choice.schema_registry),
+            schema_registry: Arc::clone(&mapping.schema_registry),
             groups: groups::build_groups(&users, &self.urls),
             users,
             skipped,
             outdated,
             defects: records.defects(),
             without_lookup_name: nameless,
-            unverified: unconfirmed,
-            completeness_error: lacks.error(),
-            valid_during: validity.time_range(&choice.policy.time_zone),
+            unverified,
+            completeness_error: completeness.error(),
+            valid_during: validity.time_range(&mapping.policy.time_zone),
             sync_state: Some(Arc::new(MappedRecords {
                 records: Arc::clone(&records),
-                mapping: Arc::clone(&choice),
+                mapping: Arc::clone(&mapping),
             })),
         })
     }
@@ -478,30 +485,30 @@ impl PersonioSource {
         // Each load lists the person but does not read all employments. The dirty set makes the
         // next load read them.
         self.dirty_set.insert(served.id.to_string());
-        let packed = now.encoded.with_employments_of(&served.encoded);
-        Arc::new(PersonRecord { encoded: packed, ..served.clone() })
+        let encoded = now.encoded.with_employments_of(&served.encoded);
+        Arc::new(PersonRecord { encoded, ..served.clone() })
     }
 
     /// Returns the newest record of a person, also from a failed load.
     fn newest_record(&self, id: &str) -> Option<Arc<PersonRecord>> {
-        let kept = self.state();
-        kept.partial.records.get(id).or_else(|| kept.records.by_id.get(id)).cloned()
+        let state = self.state();
+        state.partial.records.get(id).or_else(|| state.records.by_id.get(id)).cloned()
     }
 
     fn mapping_context<'a>(
         &'a self,
-        choice: &'a ActiveMapping,
+        mapping: &'a ActiveMapping,
         names: &'a LookupNames,
-        people: HashMap<&'a str, ManagerCard<'a>>,
+        managers: HashMap<&'a str, ManagerCard<'a>>,
         now: Timestamp,
     ) -> MappingContext<'a> {
-        let DateRules { policy, today } = choice.date_rules(now);
+        let DateRules { policy, today } = mapping.date_rules(now);
         MappingContext {
             policy,
-            extension_mapper: &choice.attributes,
+            extension_mapper: &mapping.attributes,
             urls: &self.urls,
             lookup_names: names,
-            managers: people,
+            managers,
             today,
         }
     }
@@ -509,10 +516,10 @@ impl PersonioSource {
 
 /// Returns all persons with a complete record, in list order.
 fn records_in_list_order(
-    people: &RecordsById,
+    records: &RecordsById,
 ) -> Result<Vec<(PersonHeader<'_>, &PersonRecord)>, CodecError> {
-    let mut listed = Vec::with_capacity(people.iter().len());
-    for record in people.iter() {
+    let mut listed = Vec::with_capacity(records.iter().len());
+    for record in records.iter() {
         if record.is_complete() {
             listed.push((record.encoded.decode_header()?, &**record));
         }
@@ -524,19 +531,20 @@ fn records_in_list_order(
 }
 
 /// Returns the cards of the users for manager references, by person id.
-fn cards<'a>(
-    heads: &[PersonHeader<'a>],
+fn manager_cards<'a>(
+    headers: &[PersonHeader<'a>],
     user_names: &[Cow<'a, str>],
 ) -> HashMap<&'a str, ManagerCard<'a>> {
-    let mut cards = HashMap::with_capacity(heads.len());
-    for (head, user_name) in heads.iter().zip(user_names) {
-        cards.insert(head.id, ManagerCard { header: *head, user_name: user_name.clone() });
+    let mut manager_cards = HashMap::with_capacity(headers.len());
+    for (header, user_name) in headers.iter().zip(user_names) {
+        manager_cards
+            .insert(header.id, ManagerCard { header: *header, user_name: user_name.clone() });
     }
-    cards
+    manager_cards
 }
 
-/// Logs the persons that are left out and the shared e-mail addresses.
-fn log_skipped_and_shared(skipped: SkippedCounts, shared: usize) {
+/// Logs the persons that are left out, and those whose user name is not their e-mail address.
+fn log_skipped_and_fallbacks(skipped: SkippedCounts, fallback_count: usize) {
     let SkippedCounts { without_email } = skipped;
     if without_email > 0 {
         tracing::info!(
@@ -544,11 +552,11 @@ fn log_skipped_and_shared(skipped: SkippedCounts, shared: usize) {
             "{without_email} persons without an e-mail address are left out, as configured"
         );
     }
-    if shared > 0 {
+    if fallback_count > 0 {
         tracing::warn!(
-            shared,
-            "{shared} persons have the same e-mail address as another person; their userName is \
-             made of their id"
+            shared = fallback_count,
+            "{fallback_count} persons have an e-mail address that another person has, or that has \
+             the form of a userName made of an id; their userName is made of their id"
         );
     }
 }
@@ -561,7 +569,7 @@ fn user_name_claim(
 ) -> Result<AddressClaim, CodecError> {
     let Some(record) = records.by_id.get(id) else { return Err(CodecError::INVALID) };
     let DecodedRecord { person, employments } = record.encoded.decode()?;
-    Ok(AddressClaim::from_primary(&rules.primary(&person, &employments.unwrap_or_default())))
+    Ok(AddressClaim::from_primary(&rules.evaluate(&person, &employments.unwrap_or_default())))
 }
 
 impl directory::DirectorySource for PersonioSource {
@@ -576,7 +584,7 @@ impl directory::DirectorySource for PersonioSource {
         self.load_users(progress).boxed()
     }
 
-    fn load_after<'a>(
+    fn refresh<'a>(
         &'a self,
         progress: &'a LoadProgress,
         served: Option<Arc<dyn SyncState>>,
@@ -591,56 +599,60 @@ impl directory::DirectorySource for PersonioSource {
         async move { self.fetch_single_user(id).await.map_err(source_error) }.boxed()
     }
 
-    fn remap(&self, memory: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
-        let MappedRecords { records, mapping: choice } = MappedRecords::from_state(memory)?;
-        match self.map_records(Arc::clone(records), Arc::clone(choice)) {
+    fn remap(&self, sync_state: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
+        let MappedRecords { records, mapping } = MappedRecords::from_state(sync_state)?;
+        match self.map_records(Arc::clone(records), Arc::clone(mapping)) {
             Ok(loaded) => Some(loaded),
-            Err(fault) => {
-                tracing::error!("the users cannot be mapped again: {fault}");
+            Err(error) => {
+                tracing::error!(
+                    "the stored records cannot be mapped to users; the users that are served stay \
+                     until a load succeeds: {error}"
+                );
                 None
             }
         }
     }
 
-    fn restore_current(&self, memory: &Arc<dyn SyncState>) {
-        let Some(MappedRecords { records: served, .. }) = MappedRecords::from_state(memory) else {
+    fn restore_current(&self, sync_state: &Arc<dyn SyncState>) {
+        let Some(MappedRecords { records: served, .. }) = MappedRecords::from_state(sync_state)
+        else {
             return;
         };
-        let mut kept = self.state();
+        let mut state = self.state();
         let mut put_back = Vec::with_capacity(served.by_id.iter().len());
-        for was in served.by_id.iter() {
-            put_back.push(match kept.records.by_id.get(&was.id) {
-                Some(now) => self.put_back(was, now),
+        for current in served.by_id.iter() {
+            put_back.push(match state.records.by_id.get(&current.id) {
+                Some(now) => self.put_back(current, now),
                 None => Arc::new(PersonRecord {
-                    deletion_checked_at: kept.last_load,
-                    ..PersonRecord::clone(was)
+                    deletion_checked_at: state.last_load,
+                    ..PersonRecord::clone(current)
                 }),
             });
         }
-        let people: RecordsById = put_back.into_iter().collect();
+        let by_id: RecordsById = put_back.into_iter().collect();
         // The records of new persons stay available, so that the next load does not read them
         // again.
         let mut new = RecordsById::default();
-        for record in kept.records.by_id.iter() {
-            if !people.contains(&record.id) {
+        for record in state.records.by_id.iter() {
+            if !by_id.contains(&record.id) {
                 new.insert(Arc::clone(record));
             }
         }
-        kept.partial.records = new;
-        let left_out = kept.records.left_out.clone();
-        kept.records = Arc::new(Records { by_id: people, names: served.names.clone(), left_out });
+        state.partial.records = new;
+        let left_out = state.records.left_out.clone();
+        state.records = Arc::new(Records { by_id, names: served.names.clone(), left_out });
         self.client.restore_trusted_names(&served.names);
     }
 
-    fn decode_state(&self, memory: &[u8]) -> Result<LoadedDirectory, SourceError> {
-        let (records, named) = Records::from_bytes(memory)?;
+    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, SourceError> {
+        let (records, lookup_ids) = Records::from_bytes(bytes)?;
         self.client.restore_names(&records.names);
         let records = Arc::new(records);
-        let gleaned = PartialLoad { records: RecordsById::default(), lookup_ids: named };
-        let loaded = records.by_id.iter().map(|record| record.read_at).max();
+        let partial_load = PartialLoad { records: RecordsById::default(), lookup_ids };
+        let last_load = records.by_id.iter().map(|record| record.read_at).max();
         *self.state() =
-            StoredState { records: Arc::clone(&records), partial: gleaned, last_load: loaded };
-        Ok(self.map_records(records, self.mapping.load_full())?)
+            StoredState { records: Arc::clone(&records), partial: partial_load, last_load };
+        self.map_records(records, self.mapping.load_full()).map_err(|_| unreadable_records())
     }
 
     fn login(&self) -> Option<directory::SourceLogin> {

@@ -19,24 +19,24 @@ impl PersonioSource {
     /// Reads one person and maps it to a user. Returns `None` if Personio reports that there is no
     /// such person.
     pub(crate) async fn fetch_single_user(&self, id: &str) -> Result<Option<User>, Error> {
-        let choice = self.mapping.load_full();
-        let person = self.client.person(id, &choice.custom_attributes);
+        let mapping = self.mapping.load_full();
+        let person = self.client.person(id, &mapping.custom_attributes);
         let (person, employments) = tokio::join!(person, self.client.employments(id));
         let Some(ParsedEntry { value: person, .. }) = person? else { return Ok(None) };
         let known = earlier_employments(self.newest_record(id).as_deref())?;
         let employments = check_response(employments?, &person, &known)?.employments;
         let now = self.clock.now();
-        let employment = choice.date_rules(now).primary_employment(&employments);
+        let employment = mapping.date_rules(now).primary_employment(&employments);
         let email = require_status_and_email(&person, employment)?;
-        let mut named = LookupIds::default();
+        let mut lookup_ids = LookupIds::default();
         if let Some(employment) = employment {
-            named.add_one(employment);
+            lookup_ids.add_one(employment);
         }
         let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
         let (unique, names, manager) = tokio::join!(
             self.require_unique(&person.id, email),
-            self.read_all_names(&named),
-            self.read_manager(supervisor, &choice)
+            self.read_all_names(&lookup_ids),
+            self.read_manager(supervisor, &mapping)
         );
         unique?;
         let (names, manager) = (names?, manager?);
@@ -48,7 +48,7 @@ impl PersonioSource {
                 ManagerCard { header: PersonHeader::from_person(manager), user_name },
             );
         }
-        let context = self.mapping_context(&choice, &names, cards, now);
+        let context = self.mapping_context(&mapping, &names, cards, now);
         Ok(Some(user::map_user(&person, email.to_owned(), &employments, &context)))
     }
 
@@ -64,13 +64,16 @@ impl PersonioSource {
         if ids.len() == 1 && ids.iter().all(|found| found == id) {
             return Ok(());
         }
-        Err(unreadable_error(Endpoint::Persons, "several persons may have the same e-mail address"))
+        Err(unreadable_error(
+            Endpoint::Persons,
+            "the search by e-mail address does not find this person alone",
+        ))
     }
 
     /// Reads the names for all look-up ids. Fails if one of them is missing.
-    async fn read_all_names(&self, named: &LookupIds) -> Result<LookupNames, Error> {
-        let names = self.client.look_up_names(named.by_kind()).await;
-        for (kind, ids) in named.by_kind() {
+    async fn read_all_names(&self, lookup_ids: &LookupIds) -> Result<LookupNames, Error> {
+        let names = self.client.look_up_names(lookup_ids.by_kind()).await;
+        for (kind, ids) in lookup_ids.by_kind() {
             if ids.iter().any(|id| names.get(*kind, id).is_none()) {
                 return Err(unreadable_error(
                     lookup_endpoint(*kind),
@@ -85,10 +88,10 @@ impl PersonioSource {
     async fn read_manager(
         &self,
         id: Option<&str>,
-        choice: &ActiveMapping,
+        mapping: &ActiveMapping,
     ) -> Result<Option<Person>, Error> {
         let Some(id) = id else { return Ok(None) };
-        let manager = self.client.person(id, &choice.custom_attributes).await?;
+        let manager = self.client.person(id, &mapping.custom_attributes).await?;
         let Some(ParsedEntry { value: manager, .. }) = manager else { return Ok(None) };
         let has_name = manager.preferred_name.is_some()
             || manager.first_name.is_some()
@@ -112,11 +115,12 @@ fn require_status_and_email<'p>(
     let status =
         employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
     if status.is_none() {
-        let reason = "it has no status; the API credential must be allowed to read Status";
+        let reason = "the person has no status; the API credential must be allowed to read Status";
         return Err(unreadable_error(Endpoint::Person, reason));
     }
     let Some(email) = person.email.as_deref() else {
-        let reason = "it has no e-mail address; the API credential must be allowed to read Email";
+        let reason =
+            "the person has no e-mail address; the API credential must be allowed to read Email";
         return Err(unreadable_error(Endpoint::Person, reason));
     };
     Ok(email)

@@ -108,18 +108,18 @@ impl StateFile {
     pub fn write(&self, content: impl Into<Vec<u8>>) -> Result<(), Error> {
         let mut content = content.into();
         let (header, tag) = self.cipher.encrypt(&mut content).map_err(|_| Error::Encrypt)?;
-        let new = sibling(&self.path, ".new");
-        let file = self.open_locked(&new)?;
+        let new_path = sibling(&self.path, ".new");
+        let file = self.open_locked(&new_path)?;
         self.set_aside_unusable()?;
         if let Err(error) = write_all_parts(&file, &header, &content, &tag) {
             // The partly written file is emptied, so that it takes no room on a full disk.
             let _ = file.set_len(0);
             return Err(self.write_error("writing the new file", error));
         }
-        fs::rename(&new, &self.path)
+        fs::rename(&new_path, &self.path)
             .map_err(|error| self.write_error("putting the new file in its place", error))?;
         let folder = File::open(parent(&self.path)).and_then(|folder| folder.sync_all());
-        folder.map_err(|error| self.write_error("making the new file last", error))
+        folder.map_err(|error| self.write_error("syncing the folder of the new file", error))
     }
 
     /// Moves the file aside and logs the `reason`, a phrase such as "is damaged".
@@ -155,14 +155,14 @@ impl StateFile {
             .map_err(UnusableFile::Unreadable)?
             .len()
             .saturating_sub(HEADER_BYTES as u64);
-        let mut sealed = Vec::new();
-        let room = usize::try_from(length).unwrap_or(usize::MAX);
-        sealed
-            .try_reserve_exact(room)
+        let mut ciphertext = Vec::new();
+        let capacity = usize::try_from(length).unwrap_or(usize::MAX);
+        ciphertext
+            .try_reserve_exact(capacity)
             .map_err(|_| UnusableFile::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
         // The limit holds even if the file grows in the meantime.
-        (&mut file).take(length).read_to_end(&mut sealed).map_err(UnusableFile::Unreadable)?;
-        self.cipher.decrypt(&header, sealed).map(Some)
+        (&mut file).take(length).read_to_end(&mut ciphertext).map_err(UnusableFile::Unreadable)?;
+        self.cipher.decrypt(&header, ciphertext).map(Some)
     }
 
     /// Opens the file, if there is one, and checks its header. Returns the file, positioned after
@@ -175,8 +175,8 @@ impl StateFile {
                 Err(error) if is_not_regular(&error) => return Err(UnusableFile::NotRegular),
                 Err(error) => return Err(UnusableFile::Unreadable(error)),
             };
-        let about = file.metadata().map_err(UnusableFile::Unreadable)?;
-        if !about.is_file() {
+        let metadata = file.metadata().map_err(UnusableFile::Unreadable)?;
+        if !metadata.is_file() {
             return Err(UnusableFile::NotRegular);
         }
         let mut header = Vec::with_capacity(HEADER_BYTES);
@@ -184,7 +184,7 @@ impl StateFile {
             .take(HEADER_BYTES as u64)
             .read_to_end(&mut header)
             .map_err(UnusableFile::Unreadable)?;
-        self.cipher.check_header(&header, about.len())?;
+        self.cipher.check_header(&header, metadata.len())?;
         Ok(Some((file, header)))
     }
 
@@ -202,7 +202,7 @@ impl StateFile {
 
     /// Opens and locks the new file, and empties it. A file that a crash left behind is
     /// overwritten.
-    fn open_locked(&self, new: &Path) -> Result<File, Error> {
+    fn open_locked(&self, new_path: &Path) -> Result<File, Error> {
         let mut options = OpenOptions::new();
         // The file is emptied only after it is locked: until then another server may be writing it.
         options
@@ -213,7 +213,7 @@ impl StateFile {
             .custom_flags(safe_open_flags());
         for _ in 0..MAX_LOCK_ATTEMPTS {
             let file = options
-                .open(new)
+                .open(new_path)
                 .map_err(|error| self.write_error("creating the new file", error))?;
             if !file
                 .metadata()
@@ -232,7 +232,7 @@ impl StateFile {
             }
             // Between opening and locking, another server may have renamed the new file. Then it is
             // the state file and must not be emptied.
-            if has_path(&file, new)
+            if has_path(&file, new_path)
                 .map_err(|error| self.write_error("locking the new file", error))?
             {
                 file.set_len(0)
@@ -272,9 +272,9 @@ fn is_not_regular(error: &io::Error) -> bool {
 
 /// Reports whether the open file is the one that has this path now.
 fn has_path(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
+    let of_file = file.metadata()?;
     match fs::symlink_metadata(path) {
-        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Ok(of_path) => Ok((of_path.dev(), of_path.ino()) == (of_file.dev(), of_file.ino())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
@@ -283,7 +283,7 @@ fn has_path(file: &File, path: &Path) -> io::Result<bool> {
 /// Renames the file to a free name next to it and returns that name, or `None` without a file.
 fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     let is_folder = match fs::symlink_metadata(path) {
-        Ok(there) => there.is_dir(),
+        Ok(of_path) => of_path.is_dir(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -291,9 +291,9 @@ fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
         let aside = sibling(path, &format!(".set-aside-{number}"));
         // An empty file or folder reserves the name first, and the rename replaces it. Otherwise
         // two servers that look for a free name at the same time could find the same one.
-        let taken =
+        let reserved =
             if is_folder { fs::create_dir(&aside) } else { File::create_new(&aside).map(drop) };
-        match taken {
+        match reserved {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(error),

@@ -42,8 +42,8 @@ fn file_names(folder: &TempDir) -> Vec<String> {
     names
 }
 
-/// Returns the result of `does` and the lines that it logs, from level warn on.
-fn with_logged_warnings<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
+/// Returns the result of `f` and the lines that it logs, from level warn on.
+fn with_logged_warnings<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
     impl Write for Lines {
@@ -61,19 +61,19 @@ fn with_logged_warnings<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let result = tracing::subscriber::with_default(subscriber, does);
+    let result = tracing::subscriber::with_default(subscriber, f);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     (result, text.lines().map(str::to_owned).collect())
 }
 
-/// Fails unless the file is refused with one warning that contains `why`, and is kept unchanged.
+/// Fails unless the file is refused with one warning that contains `reason`, and is kept unchanged.
 #[track_caller]
-fn assert_set_aside(file: &StateFile, path: &Path, why: &str) {
+fn assert_set_aside(file: &StateFile, path: &Path, reason: &str) {
     let before = fs::read(path).unwrap();
     let (content, lines) = with_logged_warnings(|| file.read());
-    assert_eq!(content, None, "{why}");
-    let [line] = lines.as_slice() else { panic!("{why}: {lines:?}") };
-    assert!(line.contains("WARN") && line.contains(why), "{why}: {line}");
+    assert_eq!(content, None, "{reason}");
+    let [line] = lines.as_slice() else { panic!("{reason}: {lines:?}") };
+    assert!(line.contains("WARN") && line.contains(reason), "{reason}: {line}");
     assert!(line.ends_with(&format!("set aside as {}", path_aside(path, 1).display())), "{line}");
     assert!(!path.exists());
     assert_eq!(fs::read(path_aside(path, 1)).unwrap(), before);
@@ -122,10 +122,13 @@ fn content_is_encrypted_and_readable_by_the_server_only() {
 
     let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
     assert!(!text.contains("somebody") && !text.contains("me\0") && !text.contains(KEY));
-    let again = fs::read(&path).unwrap();
+    let first_encryption = fs::read(&path).unwrap();
     state_file_at(&path).write(*b"somebody@example.com").unwrap();
-    let differ =
-        again.iter().zip(fs::read(&path).unwrap()).filter(|(old, new)| **old != *new).count();
+    let differ = first_encryption
+        .iter()
+        .zip(fs::read(&path).unwrap())
+        .filter(|(old, new)| **old != *new)
+        .count();
     assert!(differ > 40, "a nonce was used twice: {differ} bytes differ");
 }
 
@@ -180,25 +183,25 @@ fn unusable_file_is_set_aside_unchanged() {
         (b"x".to_vec(), "by another program"),
         (vec![0; 5000], "by another program"),
     ];
-    for (bytes, why) in rows {
+    for (bytes, reason) in rows {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, bytes).unwrap();
-        assert_set_aside(&state_file_at(&path), &path, why);
+        assert_set_aside(&state_file_at(&path), &path, reason);
     }
 }
 
 #[test]
 fn file_of_another_key_or_owner_is_set_aside_and_can_be_put_back() {
     let key = |key: &str| key.to_owned().into();
-    for (key, owner, why) in [
+    for (key, owner, reason) in [
         (key("another key that is long enough too"), "me", "is encrypted with another key"),
         (key("another key that is long enough too"), "you", "is encrypted with another key"),
         (key(KEY), "you", "belongs to another credential"),
     ] {
         let (_folder, path) = folder_with_state(b"content");
         let other = StateFile::new(path.clone(), &key, owner);
-        assert_set_aside(&other, &path, why);
+        assert_set_aside(&other, &path, reason);
         fs::rename(path_aside(&path, 1), &path).unwrap();
         assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"content"[..]));
     }
@@ -273,15 +276,15 @@ fn file_with_a_wrong_length_is_refused_without_reading_it() {
     let good = fs::read(&path).unwrap();
     let lie =
         [&good[..34], &(TERABYTE - OVERHEAD_BYTES as u64).to_be_bytes(), &good[42..]].concat();
-    for (bytes, why) in [(good, "is not as long as its header says"), (lie, "is damaged")] {
+    for (bytes, reason) in [(good, "is not as long as its header says"), (lie, "is damaged")] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, bytes).unwrap();
         // A sparse file takes no room on the disk, but reading it would take hours.
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(TERABYTE).unwrap();
         let (content, lines) = with_logged_warnings(|| state_file_at(&path).read());
-        assert_eq!((content, lines.len()), (None, 1), "{why}");
-        assert!(lines[0].contains(why), "{lines:?}");
+        assert_eq!((content, lines.len()), (None, 1), "{reason}");
+        assert!(lines[0].contains(reason), "{lines:?}");
     }
 }
 
