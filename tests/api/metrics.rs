@@ -59,7 +59,7 @@ fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
 }
 
 /// Names of the samples that exist with and without data.
-const PERMANENT_METRICS: [&str; 29] = [
+const PERMANENT_METRICS: [&str; 30] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -89,12 +89,14 @@ const PERMANENT_METRICS: [&str; 29] = [
     "personio_scim_log_lines_dropped_total",
     "personio_scim_open_files",
     "personio_scim_open_files_limit",
+    "personio_scim_credential_refused",
 ];
-const WITH_DATA: [&str; 4] = [
+const WITH_DATA: [&str; 5] = [
     "personio_scim_outdated_users",
     "personio_scim_snapshot_age_seconds",
     "personio_scim_unconfirmed_users",
     "personio_scim_users",
+    "personio_scim_groups",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,7 +313,7 @@ async fn expiring_tokens_and_a_refused_credential_are_reported() {
     // An unreachable Personio refuses nothing.
     for (action, is_refused) in [(None, 0.0), (Some(FaultAction::Status(401)), 1.0)] {
         if let Some(action) = action {
-            bridge.simulator.heal();
+            bridge.simulator.clear_faults();
             bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, action));
         }
         bridge.get("/Users").await.scim_error(503, None);
@@ -320,7 +322,7 @@ async fn expiring_tokens_and_a_refused_credential_are_reported() {
         assert_eq!(samples["personio_scim_credential_refused"], is_refused);
         bridge.clock.pass(AFTER_COOL_DOWN);
     }
-    bridge.simulator.heal();
+    bridge.simulator.clear_faults();
     bridge.all_users().await;
     let samples = scrape(&bridge).await;
     assert_eq!(samples["personio_scim_credential_refused"], 0.0);
