@@ -15,6 +15,7 @@ use actix_web::{App, web};
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -202,7 +203,12 @@ impl Application {
                 status: scim.status_page,
                 metrics: metrics_socket.is_none(),
             },
-            register_metrics: register_parts(traffic, Arc::clone(&registry), open_files),
+            register_metrics: register_parts(
+                traffic,
+                Arc::clone(&registry),
+                open_files,
+                tls.clone(),
+            ),
         }));
         let metrics = match metrics_socket {
             None => None,
@@ -340,11 +346,17 @@ fn register_parts(
     traffic: UpstreamMetrics,
     connections: Arc<ConnectionRegistry>,
     open_files: OpenFiles,
+    tls: Option<Arc<ServedCertificate>>,
 ) -> server::RegisterMetrics {
     Box::new(move |registry| {
         traffic.register(registry);
         connections.register(registry);
         open_files.register(registry);
+        if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires()) {
+            let about = "End of the validity of the server's certificate, in seconds since 1970";
+            let expires = ConstGauge::new(expires.as_second());
+            registry.register("certificate_expires_timestamp_seconds", about, expires);
+        }
         let about =
             "Lines of the log that were dropped because standard error was not read in time";
         registry.register("log_lines_dropped", about, dropped_lines_counter());

@@ -185,6 +185,19 @@ impl Authenticator {
         self.0.active.load().settings.trusted_proxies.contains(address)
     }
 
+    /// Returns the clients whose tokens expire, and the times from which the tokens are not
+    /// accepted.
+    #[must_use]
+    pub fn token_expirations(&self) -> Vec<(ClientName, Timestamp)> {
+        let mut expirations = Vec::new();
+        for client in &self.0.active.load().settings.clients {
+            if let Some(expires) = client.expires {
+                expirations.push((client.name.clone(), expires));
+            }
+        }
+        expirations
+    }
+
     /// Reports whether webhooks are accepted.
     #[must_use]
     pub fn has_webhooks(&self) -> bool {

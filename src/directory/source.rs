@@ -66,8 +66,10 @@ pub trait DirectorySource: Send + Sync + 'static {
 /// State of the login at a source.
 #[derive(Debug, Clone)]
 pub struct SourceLogin {
-    /// Reason why the last login was refused; `None` if it succeeded.
-    pub refusal: Option<SourceError>,
+    /// Reason why the last login failed; `None` if it succeeded.
+    pub failure: Option<SourceError>,
+    /// True if the source refused the credential.
+    pub is_refused: bool,
     /// Time for which that state has lasted.
     pub since: Duration,
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -52,6 +53,12 @@ impl ServedCertificate {
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
         let builder = builder.with_safe_default_protocol_versions()?;
         Ok(builder.with_no_client_auth().with_cert_resolver(resolver))
+    }
+
+    /// Returns the end of the certificate's validity period, if it can be found.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        validity::parse(self.pair.load().certified.cert.first()?)?.end()
     }
 
     /// Replaces the certificate, unless it is the same.

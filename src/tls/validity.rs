@@ -18,6 +18,11 @@ pub(super) struct Validity {
 }
 
 impl Validity {
+    /// Returns the last moment of the validity period.
+    pub(super) fn end(&self) -> Option<Timestamp> {
+        Some(self.not_after.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    }
+
     /// Returns a warning if the certificate is not valid at this moment.
     pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
         let now = now.to_zoned(TimeZone::UTC).datetime();

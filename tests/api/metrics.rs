@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use personio_scim::auth::{AuthSettings, Client, ClientName};
 use personio_scim::clock::Clock;
 use personio_scim::directory::LoadOutcome;
 use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use reqwest::Method;
 
-use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, send_request, wait_until};
+use crate::harness::{
+    AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, rules, send_request, wait_until,
+};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 
@@ -56,7 +59,7 @@ fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
 }
 
 /// Names of the samples that exist with and without data.
-const PERMANENT_METRICS: [&str; 29] = [
+const PERMANENT_METRICS: [&str; 30] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -86,12 +89,14 @@ const PERMANENT_METRICS: [&str; 29] = [
     "personio_scim_log_lines_dropped_total",
     "personio_scim_open_files",
     "personio_scim_open_files_limit",
+    "personio_scim_credential_refused",
 ];
-const WITH_DATA: [&str; 4] = [
+const WITH_DATA: [&str; 5] = [
     "personio_scim_outdated_users",
     "personio_scim_snapshot_age_seconds",
     "personio_scim_unconfirmed_users",
     "personio_scim_users",
+    "personio_scim_groups",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,9 +295,47 @@ async fn cache_hits_and_single_fetches_are_counted() {
     assert_eq!((single("hit"), single("miss")), (1.0, 1.0));
 }
 
+/// Returns settings with a second client, whose token expires in 2030.
+fn rules_with_an_expiring_token() -> AuthSettings {
+    let mut settings = rules(None);
+    let expires = "2030-01-01T00:00:00Z".parse().ok();
+    let name = ClientName::parse("okta").unwrap();
+    settings.clients.push(Client { name, expires, ..settings.clients[0].clone() });
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expiring_tokens_and_a_refused_credential_are_reported() {
+    let setup = Setup { rules: Some(rules_with_an_expiring_token()), ..Setup::persons(3) };
+    let simulator = setup.simulator();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(503)));
+    let bridge = setup.start_with(simulator);
+    // An unreachable Personio refuses nothing.
+    for (action, is_refused) in [(None, 0.0), (Some(FaultAction::Status(401)), 1.0)] {
+        if let Some(action) = action {
+            bridge.simulator.clear_faults();
+            bridge.simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, action));
+        }
+        bridge.get("/Users").await.scim_error(503, None);
+        bridge.failure().await;
+        let samples = scrape(&bridge).await;
+        assert_eq!(samples["personio_scim_credential_refused"], is_refused);
+        bridge.clock.pass(AFTER_COOL_DOWN);
+    }
+    bridge.simulator.clear_faults();
+    bridge.all_users().await;
+    let samples = scrape(&bridge).await;
+    assert_eq!(samples["personio_scim_credential_refused"], 0.0);
+    let expires = "personio_scim_client_token_expires_timestamp_seconds{client=\"okta\"}";
+    assert_eq!(samples[expires], 1_893_456_000.0);
+    let of_all = |name: &&String| name.starts_with("personio_scim_client_token_expires");
+    assert_eq!(samples.keys().filter(of_all).count(), 1, "the other token does not expire");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_is_documented_and_no_other() {
-    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
+    let rules = Some(rules_with_an_expiring_token());
+    let setup = Setup { cache_ttl: SHORT_TTL, rules, ..Setup::persons(30) };
     let simulator = setup.simulator();
     simulator.add_fault(
         InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1),
@@ -315,10 +358,12 @@ async fn every_metric_is_documented_and_no_other() {
         .collect();
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
         .unwrap();
-    let told: BTreeSet<String> = page
+    let mut documented: BTreeSet<String> = page
         .split('`')
         .filter(|word| word.starts_with("personio_scim_"))
         .map(str::to_owned)
         .collect();
-    assert_eq!(told, names);
+    // It needs TLS: see `tls::a_list_is_read_over_tls_whatever_the_form_of_the_key`.
+    assert!(documented.remove("personio_scim_certificate_expires_timestamp_seconds"));
+    assert_eq!(documented, names);
 }

@@ -165,6 +165,11 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
             page["Resources"][0]["meta"]["location"].as_str().unwrap().rsplit_once('/').unwrap().0,
             url
         );
+        let metrics = authority.client().get(format!("{}/metrics", bridge.origin)).send().await;
+        let metrics = metrics.unwrap().text().await.unwrap();
+        // The first of January 2090.
+        let expires = "\npersonio_scim_certificate_expires_timestamp_seconds 3786912000\n";
+        assert!(metrics.contains(expires), "{metrics}");
         let refused = trusting(&Authority::new().root).get(&url).bearer_auth(TOKEN).send().await;
         assert!(refused.is_err(), "of another authority");
     }

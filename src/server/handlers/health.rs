@@ -191,10 +191,10 @@ fn token_part(login: Option<SourceLogin>) -> HealthPart {
     const NAME: &str = "token";
     match login {
         None => HealthPart::new(NAME, HealthStatus::Unknown, "no token has been requested yet"),
-        Some(SourceLogin { refusal: None, .. }) => {
+        Some(SourceLogin { failure: None, .. }) => {
             HealthPart::new(NAME, HealthStatus::Ok, "the last token request succeeded")
         }
-        Some(SourceLogin { refusal: Some(reason), since }) => {
+        Some(SourceLogin { failure: Some(reason), since, .. }) => {
             HealthPart::new(NAME, HealthStatus::Down, reason.to_string()).since(since)
         }
     }

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
@@ -35,6 +35,7 @@ fn registry(state: &State) -> Registry {
     register_guard(state, &mut registry);
     register_directory(state, &mut registry);
     register_loads(state, &mut registry);
+    register_access(state, &mut registry);
     let counters = &state.webhook_counters;
     let webhooks = by_outcome([("accepted", counters.accepted()), ("refused", counters.refused())]);
     registry.register("webhook_notices", "Webhooks, by outcome", webhooks);
@@ -49,6 +50,8 @@ fn register_snapshot(state: &State, registry: &mut Registry) {
     let Some((snapshot, age)) = state.directory.state().snapshot else { return };
     let users = snapshot.users().all().len() as u64;
     registry.register("users", "Users in the snapshot", ConstGauge::new(users));
+    let groups = snapshot.groups().all().len() as u64;
+    registry.register("groups", "Groups in the snapshot", ConstGauge::new(groups));
     let age = ConstGauge::new(age.as_secs_f64());
     registry.register("snapshot_age_seconds", "Age of the snapshot", age);
     let outdated = ConstGauge::new(snapshot.outdated() as u64);
@@ -57,6 +60,21 @@ fn register_snapshot(state: &State, registry: &mut Registry) {
     let unconfirmed = ConstGauge::new(snapshot.unverified().len() as u64);
     let help = "Users who are missing from Personio's list and not confirmed as deleted";
     registry.register("unconfirmed_users", help, unconfirmed);
+}
+
+/// Registers the validity of credentials: the tokens of clients, and the credential at Personio.
+fn register_access(state: &State, registry: &mut Registry) {
+    let tokens = Family::<[(&str, String); 1], Gauge>::default();
+    for (client, expires) in state.access.token_expirations() {
+        let label = [("client", client.as_str().to_owned())];
+        tokens.get_or_create(&label).set(expires.as_second());
+    }
+    let help = "Time from which the token of a client is not accepted, in seconds since 1970";
+    registry.register("client_token_expires_timestamp_seconds", help, tokens);
+    let is_refused = state.directory.login().is_some_and(|login| login.is_refused);
+    let is_refused = ConstGauge::new(u64::from(is_refused));
+    let help = "1 while Personio refuses the API credential";
+    registry.register("credential_refused", help, is_refused);
 }
 
 /// Registers the metrics of the mass-change guard.

@@ -656,9 +656,9 @@ impl directory::DirectorySource for PersonioSource {
     }
 
     fn login(&self) -> Option<directory::SourceLogin> {
-        let personio::TokenState { error: refusal, unchanged_for: since } =
-            self.client.token_state()?;
-        Some(directory::SourceLogin { refusal: refusal.map(source_error), since })
+        let personio::TokenState { error, unchanged_for: since } = self.client.token_state()?;
+        let is_refused = matches!(error, Some(personio::Error::Credential { .. }));
+        Some(directory::SourceLogin { failure: error.map(source_error), is_refused, since })
     }
 
     fn warning(&self) -> Option<SourceError> {
