@@ -170,28 +170,28 @@ impl Application {
         // clients are added or removed.
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let reading_side = ReadingSide::build(personio, &scim, &base_url, &clock, tuning)?;
-        let ReadingSide { source, directory, locations, traffic } = reading_side;
+        let ReadingSide { source, directory, urls, upstream_metrics } = reading_side;
         let tls = scim.tls.map(|pair| ServedCertificate::new(pair, Arc::clone(&clock)));
-        let access = Authenticator::new(scim.rules, clock, Handle::current());
-        let access = access.map_err(StartError::Client)?;
-        let registry = registry(limits, &access);
+        let authenticator = Authenticator::new(scim.auth_settings, clock, Handle::current());
+        let authenticator = authenticator.map_err(StartError::Client)?;
+        let registry = registry(limits, &authenticator);
         directory.restore();
         directory.warm_up();
         directory.start_tasks();
 
         let settings = Arc::new(ArcSwap::from_pointee(displayed_settings(scim.effective_settings)));
-        let live = ReloadHandle {
+        let reload_handle = ReloadHandle {
             settings: Arc::clone(&settings),
             tls: tls.clone(),
-            access: access.clone(),
+            authenticator: authenticator.clone(),
             source,
             directory: directory.clone(),
-            urls: locations,
+            urls,
             max_results: scim.max_results,
         };
         let state = web::Data::new(server::State::new(server::StateParts {
             directory: directory.clone(),
-            access,
+            authenticator,
             cursor_key,
             announces_pagination: scim.announce_pagination,
             max_results: scim.max_results,
@@ -202,14 +202,14 @@ impl Application {
                 status: scim.status_page,
                 metrics: metrics_socket.is_none(),
             },
-            register_metrics: register_parts(traffic, Arc::clone(&registry), open_files),
+            register_metrics: register_parts(upstream_metrics, Arc::clone(&registry), open_files),
         }));
         let metrics = match metrics_socket {
             None => None,
             Some(socket) => Some(serve_metrics(socket, &state).map_err(StartError::Server)?),
         };
         let server = serve(listener, state, registry, tls.as_ref(), tuning)?;
-        Ok(Self { server, metrics, reload_handle: live, directory, address, base_url })
+        Ok(Self { server, metrics, reload_handle, directory, address, base_url })
     }
 
     /// Returns the address that the server listens on.
@@ -271,8 +271,8 @@ impl Application {
 struct ReadingSide {
     source: Arc<PersonioSource>,
     directory: Directory,
-    locations: ResourceUrls,
-    traffic: UpstreamMetrics,
+    urls: ResourceUrls,
+    upstream_metrics: UpstreamMetrics,
 }
 
 impl ReadingSide {
@@ -284,26 +284,26 @@ impl ReadingSide {
         clock: &Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
-        let locations = ResourceUrls::new(base_url);
+        let urls = ResourceUrls::new(base_url);
         let attributes = scim.policy.custom_attribute_definitions();
-        let vocabulary = Arc::new(SchemaRegistry::new(&locations, scim.max_results, &attributes)?);
+        let schema_registry = Arc::new(SchemaRegistry::new(&urls, scim.max_results, &attributes)?);
         let state_file = scim
             .state
             .as_ref()
             .map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
         let client = personio_client(personio, clock, tuning)?;
-        let traffic = client.metrics().clone();
-        let recency = RecordLifetimes {
+        let upstream_metrics = client.metrics().clone();
+        let lifetimes = RecordLifetimes {
             recheck_interval: scim.employment_recheck,
             max_valid_age: scim.max_stale,
         };
         let source = Arc::new(PersonioSource::new(
             client,
             scim.policy.clone(),
-            vocabulary,
-            locations.clone(),
+            schema_registry,
+            urls.clone(),
             Arc::clone(clock),
-            recency,
+            lifetimes,
         ));
         let directory = Directory::new(
             Arc::clone(&source) as Arc<dyn directory::DirectorySource>,
@@ -313,7 +313,7 @@ impl ReadingSide {
             Arc::clone(clock),
             Handle::current(),
         );
-        Ok(Self { source, directory, locations, traffic })
+        Ok(Self { source, directory, urls, upstream_metrics })
     }
 }
 
@@ -329,25 +329,28 @@ fn public_url(scim: &config::ServerSettings, address: SocketAddr) -> String {
 /// Creates the registry of connections. Trusted proxies are exempt from the limit for each address.
 fn registry(
     limits: connections::ConnectionLimits,
-    access: &Authenticator,
+    authenticator: &Authenticator,
 ) -> Arc<ConnectionRegistry> {
-    let access = access.clone();
-    ConnectionRegistry::new(limits, Box::new(move |address| access.is_trusted_proxy(address)))
+    let authenticator = authenticator.clone();
+    ConnectionRegistry::new(
+        limits,
+        Box::new(move |address| authenticator.is_trusted_proxy(address)),
+    )
 }
 
 /// Returns the callback that registers the metrics of parts that the endpoints do not know.
 fn register_parts(
-    traffic: UpstreamMetrics,
+    upstream_metrics: UpstreamMetrics,
     connections: Arc<ConnectionRegistry>,
     open_files: OpenFiles,
 ) -> server::RegisterMetrics {
     Box::new(move |registry| {
-        traffic.register(registry);
+        upstream_metrics.register(registry);
         connections.register(registry);
         open_files.register(registry);
-        let about =
+        let description =
             "Lines of the log that were dropped because standard error was not read in time";
-        registry.register("log_lines_dropped", about, dropped_lines_counter());
+        registry.register("log_lines_dropped", description, dropped_lines_counter());
     })
 }
 
@@ -393,8 +396,8 @@ fn dropped_lines_counter() -> Counter {
 
 fn displayed_settings(settings: Vec<EffectiveSetting>) -> Vec<server::DisplayedSetting> {
     let mut shown = Vec::with_capacity(settings.len());
-    for EffectiveSetting { flag, value, is_given: is_chosen } in settings {
-        shown.push(server::DisplayedSetting { name: flag, value, is_chosen });
+    for EffectiveSetting { flag, value, is_given } in settings {
+        shown.push(server::DisplayedSetting { name: flag, value, is_given });
     }
     shown
 }

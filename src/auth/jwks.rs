@@ -202,7 +202,8 @@ impl JwksCache {
         at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
     }
 
-    /// Fetches the keys, unless another task has fetched them since `seen_fetch_count` fetches had ended.
+    /// Fetches the keys, unless another task has fetched them since `seen_fetch_count` fetches had
+    /// ended.
     async fn fetch_once(&self, id: Option<Box<str>>, seen_fetch_count: u64) -> FetchOutcome {
         let mut fetches = self.fetches.lock().await;
         if self.fetch_count.load(Relaxed) > seen_fetch_count {

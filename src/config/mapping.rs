@@ -175,8 +175,8 @@ pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
         toml::from_str(text).map_err(|error| describe_error(text, &error))?;
     let clients = mem::take(&mut file.client);
     let issuers = mem::take(&mut file.issuer);
-    let rules = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
-    Ok(CheckedConfigFile { policy: check_policy(file)?, auth_settings: rules })
+    let auth_settings = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
+    Ok(CheckedConfigFile { policy: check_policy(file)?, auth_settings })
 }
 
 /// Returns the error with its line and, if possible, the key or word that was probably meant.
@@ -184,32 +184,32 @@ fn describe_error(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     let Some(span) = error.span() else { return message.to_owned() };
     let before = text.get(..span.start).unwrap_or_default();
-    let place = format!("line {}", before.matches('\n').count() + 1);
+    let line = format!("line {}", before.matches('\n').count() + 1);
     let Some((what, rest)) = message.split_once(", expected") else {
-        return format!("{place}: {message}");
+        return format!("{line}: {message}");
     };
     // The rest names the accepted words, such as `email`.
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let Some(key) = unknown_key(what) else {
         let word = what.split('`').nth(1).unwrap_or_default();
-        return format!("{place}: {message}{}", suggestion::question(word, &known));
+        return format!("{line}: {message}{}", suggestion::did_you_mean(word, &known));
     };
     if TOP_LEVEL_KEYS.contains(&key)
         && let Some(heading) = last_heading(before)
     {
         return format!(
-            "{place}: `{key}` is read as a key of {heading}: it belongs above the first [heading] \
+            "{line}: `{key}` is read as a key of {heading}: it belongs above the first [heading] \
              of the file"
         );
     }
     for (own, table) in TABLE_KEYS {
         if *own == key && !known.contains(own) {
-            return format!("{place}: `{key}` belongs below {table}");
+            return format!("{line}: `{key}` belongs below {table}");
         }
     }
     match suggestion::nearest(key, &known) {
-        Some(meant) => format!("{place}: unknown field `{key}`; did you mean `{meant}`?"),
-        None => format!("{place}: {message}"),
+        Some(known) => format!("{line}: unknown field `{key}`; did you mean `{known}`?"),
+        None => format!("{line}: {message}"),
     }
 }
 

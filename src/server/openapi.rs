@@ -33,7 +33,7 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Error> {
     let facts = ServerFacts {
         pages: state.optional_endpoints,
-        has_webhooks: state.access.has_webhooks(),
+        has_webhooks: state.authenticator.has_webhooks(),
         max_results: state.max_results,
         filter_limits: state.filter_limits,
     };

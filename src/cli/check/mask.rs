@@ -19,8 +19,11 @@ pub(super) enum ValueVisibility {
 const MIN_LENGTH_FOR_FIRST_LETTER: usize = 4;
 
 /// Returns the text that is shown for a value.
-pub(super) fn display_value(explained: &AttributeExplanation, shown: ValueVisibility) -> String {
-    match (&explained.value, shown) {
+pub(super) fn display_value(
+    explained: &AttributeExplanation,
+    visibility: ValueVisibility,
+) -> String {
+    match (&explained.value, visibility) {
         (value, ValueVisibility::Full) => full_value(value),
         (value, ValueVisibility::Masked) => match (explained.sensitivity, value) {
             (Sensitivity::Fixed, value) => full_value(value),

@@ -27,7 +27,7 @@ pub(in crate::server) async fn authenticate(
         forwarded.push(value.as_bytes());
     }
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let admitted = state.access.authenticate(&tokens, peer, &forwarded).await;
+    let admitted = state.authenticator.authenticate(&tokens, peer, &forwarded).await;
     match admitted {
         Ok(client) => {
             request_log::set_client(request.request(), client);

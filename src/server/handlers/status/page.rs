@@ -439,7 +439,7 @@ fn settings(settings: &[DisplayedSetting]) -> Markup {
             h2 { "Settings in force" }
             table {
                 tbody {
-                    @for DisplayedSetting { name, value, is_chosen } in settings {
+                    @for DisplayedSetting { name, value, is_given } in settings {
                         tr {
                             td { code { (name) } }
                             td {
@@ -447,7 +447,7 @@ fn settings(settings: &[DisplayedSetting]) -> Markup {
                                     Some(value) => code { (value) },
                                     None => span.soft { "not set" }
                                 }
-                                @if !is_chosen && value.is_some() {
+                                @if !is_given && value.is_some() {
                                     " " span.soft { "(default)" }
                                 }
                             }
