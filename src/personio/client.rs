@@ -258,9 +258,9 @@ impl PersonioClient {
 
     /// Lists all persons, each once.
     ///
-    /// `wanted_attributes` contains the ids or global ids of the custom attributes to read; all others are
-    /// skipped without being decoded. `keep` converts each person before the next page is
-    /// requested, so that the memory holds only one page of full persons. `on_page` receives the
+    /// `wanted_attributes` contains the ids or global ids of the custom attributes to read; all
+    /// others are skipped without being decoded. `keep` converts each person before the next page
+    /// is requested, so that the memory holds only one page of full persons. `on_page` receives the
     /// number of entries of each page.
     ///
     /// # Errors

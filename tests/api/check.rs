@@ -249,7 +249,7 @@ async fn each_problem_is_reported_with_its_fix() {
             WrongJson,
             "persons",
             "fail",
-            "cannot be read",
+            "is not used",
             "nothing in between".to_owned(),
         ),
         (

@@ -549,7 +549,7 @@ async fn an_error_body_is_never_quoted() {
         ));
         assert_eq!(bridge.reloaded().await, users, "{status} {body}");
         let failure = bridge.failure().await;
-        let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };
+        let said = if status == 200 { "is not used".to_owned() } else { status.to_string() };
         assert!(failure.contains(&said) && !failure.contains("MARKER"), "{body}: {failure}");
         bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);

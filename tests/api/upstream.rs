@@ -191,9 +191,9 @@ async fn permanent_failures_are_not_retried_and_change_nothing() {
         (0, FaultAction::HtmlError(404), "base URL"),
         (0, FaultAction::Status(410), "410"),
         (0, FaultAction::CustomBody(204, "application/json", String::new()), "204"),
-        (0, FaultAction::TruncatedJson, "cannot be read"),
-        (0, FaultAction::WrongJson, "cannot be read"),
-        (0, FaultAction::HtmlError(200), "cannot be read"),
+        (0, FaultAction::TruncatedJson, "is not used"),
+        (0, FaultAction::WrongJson, "is not used"),
+        (0, FaultAction::HtmlError(200), "is not used"),
         (0, FaultAction::Oversized(17 << 20), "larger than"),
         (0, FaultAction::EmptyListing, "contains no person"),
     ] {
