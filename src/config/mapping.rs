@@ -149,7 +149,7 @@ struct CustomAttributeTable {
     global_id: Option<String>,
     name: String,
     #[serde(default, rename = "type")]
-    kind: CustomAttributeKind,
+    attribute_type: CustomAttributeKind,
     #[serde(default)]
     multi_valued: bool,
 }
@@ -167,7 +167,7 @@ enum CustomAttributeKind {
 /// Reads and checks the file.
 pub(super) fn read_file(path: &str) -> Result<CheckedConfigFile, Error> {
     let text = parsers::file(path)?;
-    parse(&text).map_err(|what| Error(format!("{path}: {}", suggestion::one_line(&what))))
+    parse(&text).map_err(|message| Error(format!("{path}: {}", suggestion::one_line(&message))))
 }
 
 pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
@@ -285,7 +285,7 @@ fn check_custom_attribute(
     attribute: CustomAttributeTable,
     names: &mut HashSet<String>,
 ) -> Result<CustomAttributePolicy, String> {
-    let CustomAttributeTable { id, global_id, name, kind, multi_valued } = attribute;
+    let CustomAttributeTable { id, global_id, name, attribute_type, multi_valued } = attribute;
     if !scim::is_attribute_name(&name) {
         return Err(format!(
             "custom_attribute: invalid name `{name}`: expected a letter, followed by letters and \
@@ -305,7 +305,7 @@ fn check_custom_attribute(
     };
     refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
     refuse_personal(&format!("custom_attribute with the id `{id}`: its name"), &name)?;
-    let kind = match kind {
+    let attribute_type = match attribute_type {
         CustomAttributeKind::String => AttributeType::String,
         CustomAttributeKind::Boolean => AttributeType::Boolean,
         CustomAttributeKind::Decimal => AttributeType::Decimal,
@@ -313,7 +313,7 @@ fn check_custom_attribute(
     };
     Ok(CustomAttributePolicy {
         id,
-        definition: scim::CustomAttributeDefinition { name, attribute_type: kind, multi_valued },
+        definition: scim::CustomAttributeDefinition { name, attribute_type, multi_valued },
     })
 }
 

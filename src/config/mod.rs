@@ -449,8 +449,8 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
     let Some(text) = parsers::optional_text("refresh_every", matches) else { return Ok(None) };
     let every = parsers::duration(parsers::REFRESH_EVERY, text)?;
     if every < MIN_REFRESH_INTERVAL {
-        let shortest = MIN_REFRESH_INTERVAL.as_secs();
-        return Err(Error(format!("{} is shorter than {shortest}s", parsers::REFRESH_EVERY)));
+        let min_seconds = MIN_REFRESH_INTERVAL.as_secs();
+        return Err(Error(format!("{} is shorter than {min_seconds}s", parsers::REFRESH_EVERY)));
     }
     if every >= max_stale {
         return Err(Error(format!(
