@@ -455,14 +455,14 @@ impl PersonioClient {
         let mut look_ups = Vec::new();
         for (kind, lookup) in self.lookups.iter() {
             let CachedLookup { list, units, .. } = &*lookup.lock().await;
-            let listed = match &list.failure {
+            let list_result = match &list.failure {
                 None => Ok(list.named_count),
                 Some(LookupFailure { error, .. }) => Err(error.clone()),
             };
             let failure = units.failure.as_ref().map(|failure| failure.error.clone());
             look_ups.push(LookupReport {
                 kind,
-                list_result: listed,
+                list_result,
                 units_requested: units.requested_at.len(),
                 failure,
             });

@@ -82,13 +82,13 @@ mod tests {
 
     #[test]
     fn masked_value_shows_at_most_first_letter_and_length() {
-        let explained = |value, nature| AttributeExplanation {
+        let explained = |value, sensitivity| AttributeExplanation {
             attribute: "a".into(),
             value,
             source: None,
-            sensitivity: nature,
+            sensitivity,
         };
-        for (value, nature, expected) in [
+        for (value, sensitivity, expected) in [
             (json!("ann@example.com"), Sensitivity::LargeSet, "a…(15)"),
             (json!("Ümit"), Sensitivity::LargeSet, "Ü…(4)"),
             (json!("Ann"), Sensitivity::LargeSet, "…(3)"),
@@ -101,7 +101,10 @@ mod tests {
             (json!("work"), Sensitivity::Fixed, "work"),
             (json!(true), Sensitivity::Fixed, "true"),
         ] {
-            assert_eq!(display_value(&explained(value, nature), ValueVisibility::Masked), expected);
+            assert_eq!(
+                display_value(&explained(value, sensitivity), ValueVisibility::Masked),
+                expected
+            );
         }
         assert_eq!(
             display_value(
