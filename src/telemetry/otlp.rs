@@ -87,7 +87,7 @@ impl HttpClient for Sender {
         let failure = match &result {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("it responded with status {}", response.status())),
-            Err(error) => Some(describe_failure(error).to_owned()),
+            Err(error) => Some(describe_failure(error.as_ref()).to_owned()),
         };
         let had_failed = self.has_failed.swap(failure.is_some(), Ordering::Relaxed);
         // A series of failures is reported once, not with every batch.
@@ -103,7 +103,7 @@ impl HttpClient for Sender {
 }
 
 /// Describes the failure of a request. The error itself is not quoted, because it contains the URL.
-fn describe_failure(error: &HttpError) -> &'static str {
+fn describe_failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> &'static str {
     match error.downcast_ref::<reqwest::Error>() {
         Some(error) if error.is_timeout() => "it did not respond in time",
         Some(error) if error.is_connect() => "no connection can be established",

@@ -367,17 +367,17 @@ async fn health_and_metrics_need_no_token_with_several_clients() {
 #[tokio::test(flavor = "multi_thread")]
 async fn response_cache_returns_no_cursor_of_another_client() {
     let bridge = start_server(clients()).await;
-    let mut walks = [(OKTA, String::new()), (OTHER, String::new())];
+    let mut cursors = [(OKTA, String::new()), (OTHER, String::new())];
     for _ in 0..2 {
-        for (token, cursor) in &mut walks {
+        for (token, cursor) in &mut cursors {
             let answer =
                 with_token(&bridge, &format!("/Users?count=2&cursor={cursor}"), token).await;
             assert_eq!(answer.status, 200, "{}", answer.text);
             *cursor = answer.json()["nextCursor"].as_str().unwrap().to_owned();
         }
-        assert_ne!(walks[0].1, walks[1].1);
+        assert_ne!(cursors[0].1, cursors[1].1);
     }
     let foreign =
-        with_token(&bridge, &format!("/Users?count=2&cursor={}", walks[0].1), OTHER).await;
+        with_token(&bridge, &format!("/Users?count=2&cursor={}", cursors[0].1), OTHER).await;
     foreign.scim_error(400, Some("invalidCursor"));
 }

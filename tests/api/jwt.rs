@@ -354,8 +354,8 @@ async fn only_signatures_by_known_keys_are_accepted() {
         assert!(!answer.text.contains(&token), "{what}");
         reset(&bridge);
     }
-    let asked = server.received_requests().await.unwrap();
-    assert!(asked.iter().all(|request| request.url.path() == "/keys"), "{asked:?}");
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| request.url.path() == "/keys"), "{requests:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -315,10 +315,10 @@ async fn every_metric_is_documented_and_no_other() {
         .collect();
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
         .unwrap();
-    let told: BTreeSet<String> = page
+    let reported: BTreeSet<String> = page
         .split('`')
         .filter(|word| word.starts_with("personio_scim_"))
         .map(str::to_owned)
         .collect();
-    assert_eq!(told, names);
+    assert_eq!(reported, names);
 }
