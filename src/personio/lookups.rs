@@ -424,7 +424,7 @@ impl PersonioClient {
     }
 
     /// Returns the names of all kinds. A kind with ids in `used_ids` is read first if its names have
-    /// expired or do not include a wanted id. Concurrent callers share one request.
+    /// expired or do not include one of them. Concurrent callers share one request.
     pub async fn look_up_names(
         &self,
         used_ids: &HashMap<LookupKind, HashSet<String>>,
