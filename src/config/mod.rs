@@ -404,7 +404,7 @@ impl ServerSettings {
     /// Returns warnings about settings that may be a mistake, each with the names of the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        const PLAIN: &str = "so others on the network can read tokens and personal data";
+        const PLAIN_HTTP_RISK: &str = "so others on the network can read tokens and personal data";
         let proxy = format!("a proxy with TLS and its https:// address as {}", parsers::PUBLIC_URL);
         let certificate = format!("{} with {}", parsers::TLS_CERT, parsers::TLS_KEY);
         let mut warnings = Vec::new();
@@ -421,7 +421,7 @@ impl ServerSettings {
             )),
             Some(url) if url.scheme() == "http" && !parsers::is_loopback(url) => {
                 warnings.push(format!(
-                    "{} begins with http://, {PLAIN}: use {proxy}, or {certificate}",
+                    "{} begins with http://, {PLAIN_HTTP_RISK}: use {proxy}, or {certificate}",
                     parsers::PUBLIC_URL
                 ))
             }
@@ -429,7 +429,7 @@ impl ServerSettings {
         }
         if self.tls.is_none() && self.public_url.is_none() && !is_local {
             warnings.push(format!(
-                "clients speak plain HTTP to {} ({}), {PLAIN}: use {proxy}, or {certificate}",
+                "clients speak plain HTTP to {} ({}), {PLAIN_HTTP_RISK}: use {proxy}, or {certificate}",
                 self.listen,
                 parsers::LISTEN
             ));
