@@ -237,10 +237,10 @@ fn state(size: usize, uploads: &Runtime) -> State {
         ClientName::parse("client").unwrap(),
         TokenHash::from_token(TOKEN.as_bytes()),
     );
-    let rules = AuthSettings { clients: vec![client], ..AuthSettings::default() };
+    let auth_settings = AuthSettings { clients: vec![client], ..AuthSettings::default() };
     State::new(StateParts {
         directory,
-        access: Authenticator::new(rules, clock, uploads.handle().clone()).unwrap(),
+        authenticator: Authenticator::new(auth_settings, clock, uploads.handle().clone()).unwrap(),
         cursor_key: CursorKey::new(b"secret"),
         announces_pagination: true,
         max_results: 10_000,

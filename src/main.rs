@@ -28,13 +28,13 @@ fn main() -> ExitCode {
 fn start() -> Result<(), CommandError> {
     match config::parse_command_line()? {
         CommandLineRequest::Help(help) => cli::help(&help),
-        CommandLineRequest::Command(asked) => {
-            let (command, matches) = *asked;
+        CommandLineRequest::Command(command) => {
+            let (command, matches) = *command;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let ended = runtime.block_on(cli::run(command, &matches));
+            let result = runtime.block_on(cli::run(command, &matches));
             // A running DNS look-up must not delay the end of the process.
             runtime.shutdown_timeout(Duration::from_millis(500));
-            ended
+            result
         }
     }
 }

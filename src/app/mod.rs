@@ -171,28 +171,28 @@ impl Application {
         // clients are added or removed.
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let reading_side = ReadingSide::build(personio, &scim, &base_url, &clock, tuning)?;
-        let ReadingSide { source, directory, locations, traffic } = reading_side;
+        let ReadingSide { source, directory, urls, upstream_metrics } = reading_side;
         let tls = scim.tls.map(|pair| ServedCertificate::new(pair, Arc::clone(&clock)));
-        let access = Authenticator::new(scim.rules, clock, Handle::current());
-        let access = access.map_err(StartError::Client)?;
-        let registry = registry(limits, &access);
+        let authenticator = Authenticator::new(scim.auth_settings, clock, Handle::current());
+        let authenticator = authenticator.map_err(StartError::Client)?;
+        let registry = registry(limits, &authenticator);
         directory.restore();
         directory.start_first_load();
         directory.start_tasks();
 
         let settings = Arc::new(ArcSwap::from_pointee(displayed_settings(scim.effective_settings)));
-        let live = ReloadHandle {
+        let reload_handle = ReloadHandle {
             settings: Arc::clone(&settings),
             tls: tls.clone(),
-            access: access.clone(),
+            authenticator: authenticator.clone(),
             source,
             directory: directory.clone(),
-            urls: locations,
+            urls,
             max_results: scim.max_results,
         };
         let state = web::Data::new(server::State::new(server::StateParts {
             directory: directory.clone(),
-            access,
+            authenticator,
             cursor_key,
             announces_pagination: scim.announce_pagination,
             max_results: scim.max_results,
@@ -204,7 +204,7 @@ impl Application {
                 metrics: metrics_socket.is_none(),
             },
             register_metrics: register_parts(
-                traffic,
+                upstream_metrics,
                 Arc::clone(&registry),
                 open_files,
                 tls.clone(),
@@ -215,7 +215,7 @@ impl Application {
             Some(socket) => Some(serve_metrics(socket, &state).map_err(StartError::Server)?),
         };
         let server = serve(listener, state, registry, tls.as_ref(), tuning)?;
-        Ok(Self { server, metrics, reload_handle: live, directory, address, base_url })
+        Ok(Self { server, metrics, reload_handle, directory, address, base_url })
     }
 
     /// Returns the address that the server listens on.
@@ -277,8 +277,8 @@ impl Application {
 struct ReadingSide {
     source: Arc<PersonioSource>,
     directory: Directory,
-    locations: ResourceUrls,
-    traffic: UpstreamMetrics,
+    urls: ResourceUrls,
+    upstream_metrics: UpstreamMetrics,
 }
 
 impl ReadingSide {
@@ -290,26 +290,26 @@ impl ReadingSide {
         clock: &Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
-        let locations = ResourceUrls::new(base_url);
+        let urls = ResourceUrls::new(base_url);
         let attributes = scim.policy.custom_attribute_definitions();
-        let vocabulary = Arc::new(SchemaRegistry::new(&locations, scim.max_results, &attributes)?);
+        let schema_registry = Arc::new(SchemaRegistry::new(&urls, scim.max_results, &attributes)?);
         let state_file = scim
             .state
             .as_ref()
             .map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
         let client = personio_client(personio, clock, tuning)?;
-        let traffic = client.metrics().clone();
-        let recency = RecordLifetimes {
+        let upstream_metrics = client.metrics().clone();
+        let lifetimes = RecordLifetimes {
             recheck_interval: scim.employment_recheck,
             max_valid_age: scim.max_stale,
         };
         let source = Arc::new(PersonioSource::new(
             client,
             scim.policy.clone(),
-            vocabulary,
-            locations.clone(),
+            schema_registry,
+            urls.clone(),
             Arc::clone(clock),
-            recency,
+            lifetimes,
         ));
         let directory = Directory::new(
             Arc::clone(&source) as Arc<dyn directory::DirectorySource>,
@@ -319,7 +319,7 @@ impl ReadingSide {
             Arc::clone(clock),
             Handle::current(),
         );
-        Ok(Self { source, directory, locations, traffic })
+        Ok(Self { source, directory, urls, upstream_metrics })
     }
 }
 
@@ -335,31 +335,34 @@ fn public_url(scim: &config::ServerSettings, address: SocketAddr) -> String {
 /// Creates the registry of connections. Trusted proxies are exempt from the limit for each address.
 fn registry(
     limits: connections::ConnectionLimits,
-    access: &Authenticator,
+    authenticator: &Authenticator,
 ) -> Arc<ConnectionRegistry> {
-    let access = access.clone();
-    ConnectionRegistry::new(limits, Box::new(move |address| access.is_trusted_proxy(address)))
+    let authenticator = authenticator.clone();
+    ConnectionRegistry::new(
+        limits,
+        Box::new(move |address| authenticator.is_trusted_proxy(address)),
+    )
 }
 
 /// Returns the callback that registers the metrics of parts that the endpoints do not know.
 fn register_parts(
-    traffic: UpstreamMetrics,
+    upstream_metrics: UpstreamMetrics,
     connections: Arc<ConnectionRegistry>,
     open_files: OpenFiles,
     tls: Option<Arc<ServedCertificate>>,
 ) -> server::RegisterMetrics {
     Box::new(move |registry| {
-        traffic.register(registry);
+        upstream_metrics.register(registry);
         connections.register(registry);
         open_files.register(registry);
         if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires()) {
-            let about = "End of the validity of the server's certificate, in seconds since 1970";
+            let description = "End of the validity of the server's certificate, in seconds since 1970";
             let expires = ConstGauge::new(expires.as_second());
-            registry.register("certificate_expires_timestamp_seconds", about, expires);
+            registry.register("certificate_expires_timestamp_seconds", description, expires);
         }
-        let about =
+        let description =
             "Lines of the log that were dropped because standard error was not read in time";
-        registry.register("log_lines_dropped", about, dropped_lines_counter());
+        registry.register("log_lines_dropped", description, dropped_lines_counter());
     })
 }
 
@@ -405,8 +408,8 @@ fn dropped_lines_counter() -> Counter {
 
 fn displayed_settings(settings: Vec<EffectiveSetting>) -> Vec<server::DisplayedSetting> {
     let mut shown = Vec::with_capacity(settings.len());
-    for EffectiveSetting { flag, value, is_given: is_chosen } in settings {
-        shown.push(server::DisplayedSetting { name: flag, value, is_chosen });
+    for EffectiveSetting { flag, value, is_given } in settings {
+        shown.push(server::DisplayedSetting { name: flag, value, is_given });
     }
     shown
 }

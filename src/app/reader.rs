@@ -30,10 +30,18 @@ pub fn preflight(
     tuning: Tuning,
 ) -> Result<Preflight, StartError> {
     let CheckSettings { reading, max_results, credential, .. } = checking;
-    let locations = ResourceUrls::new(&base_url(reading.public_url.as_str()));
+    let urls = ResourceUrls::new(&base_url(reading.public_url.as_str()));
     let client = personio_client(reading.personio, &clock, tuning)?;
-    let guards = reading.max_change < 1.0;
-    Ok(Preflight::new(client, reading.policy, locations, clock, guards, max_results, credential))
+    let has_mass_change_guard = reading.max_change < 1.0;
+    Ok(Preflight::new(
+        client,
+        reading.policy,
+        urls,
+        clock,
+        has_mass_change_guard,
+        max_results,
+        credential,
+    ))
 }
 
 impl OneShotReader {
@@ -46,27 +54,22 @@ impl OneShotReader {
         clock: Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
-        let locations = ResourceUrls::new(&base_url(reading.public_url.as_str()));
+        let urls = ResourceUrls::new(&base_url(reading.public_url.as_str()));
         let attributes = reading.policy.custom_attribute_definitions();
-        let vocabulary = Arc::new(SchemaRegistry::new(&locations, 0, &attributes)?);
+        let schema_registry = Arc::new(SchemaRegistry::new(&urls, 0, &attributes)?);
         let client = personio_client(reading.personio, &clock, tuning)?;
         // There are no records of an earlier load whose age could matter.
-        let recency =
+        let lifetimes =
             RecordLifetimes { recheck_interval: Duration::ZERO, max_valid_age: Duration::ZERO };
         let source = PersonioSource::new(
             client,
             reading.policy,
-            Arc::clone(&vocabulary),
-            locations,
+            Arc::clone(&schema_registry),
+            urls,
             Arc::clone(&clock),
-            recency,
+            lifetimes,
         );
-        Ok(Self {
-            source,
-            schema_registry: vocabulary,
-            max_change: MaxChange(reading.max_change),
-            clock,
-        })
+        Ok(Self { source, schema_registry, max_change: MaxChange(reading.max_change), clock })
     }
 
     /// Returns the resource types of what this reader loads.

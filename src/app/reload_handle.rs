@@ -18,7 +18,7 @@ use crate::tls::ServedCertificate;
 /// Parts of a running server that accept new settings.
 #[derive(Clone)]
 pub struct ReloadHandle {
-    pub(super) access: Authenticator,
+    pub(super) authenticator: Authenticator,
     pub(super) tls: Option<Arc<ServedCertificate>>,
     pub(super) source: Arc<PersonioSource>,
     pub(super) directory: Directory,
@@ -35,10 +35,10 @@ impl ReloadHandle {
     pub fn apply(&self, config: Config) -> Result<(), StartError> {
         let Config { personio, scim } = config;
         let attributes = scim.policy.custom_attribute_definitions();
-        let vocabulary = SchemaRegistry::new(&self.urls, self.max_results, &attributes)?;
-        let clients = scim.rules.clients.len();
-        let issuers = scim.rules.issuers.len();
-        self.access.replace_settings(scim.rules).map_err(StartError::Client)?;
+        let schema_registry = SchemaRegistry::new(&self.urls, self.max_results, &attributes)?;
+        let clients = scim.auth_settings.clients.len();
+        let issuers = scim.auth_settings.issuers.len();
+        self.authenticator.replace_settings(scim.auth_settings).map_err(StartError::Client)?;
         self.settings.store(Arc::new(displayed_settings(scim.effective_settings)));
         if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
             served.replace(pair);
@@ -46,7 +46,7 @@ impl ReloadHandle {
         let has_new_secret = self.source.set_client_secret(&personio.client_secret);
         let has_new_mapping = !self.source.has_policy(&scim.policy);
         if has_new_mapping {
-            self.source.set_mapping(scim.policy, Arc::new(vocabulary));
+            self.source.set_mapping(scim.policy, Arc::new(schema_registry));
         }
         if has_new_secret || has_new_mapping {
             // The next load applies the new mapping to all users. It also shows now whether a new

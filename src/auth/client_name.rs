@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Maximum length of a name in bytes.
-const LONGEST: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 /// Configured name of a client or an issuer. There are few names, and a name contains nothing of a
 /// token.
@@ -15,7 +15,7 @@ pub struct ClientName(Arc<str>);
 /// Error for a text that is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores, and is not `none`"
+    "a name has 1 to {MAX_NAME_BYTES} letters, digits, points, hyphens and underscores, and is not `none`"
 )]
 pub struct InvalidClientName;
 
@@ -27,7 +27,7 @@ impl ClientName {
     pub fn parse(name: &str) -> Result<Self, InvalidClientName> {
         // Metrics use `none` as the name for requests without a client.
         let is_none = name.eq_ignore_ascii_case("none");
-        let has_valid_length = (1..=LONGEST).contains(&name.len());
+        let has_valid_length = (1..=MAX_NAME_BYTES).contains(&name.len());
         if is_none || !has_valid_length || !name.bytes().all(is_allowed) {
             return Err(InvalidClientName);
         }

@@ -24,7 +24,7 @@ const ENTRY_LIFETIME: Duration = Duration::from_secs(900);
 const MAX_ADDRESSES: u64 = 10_000;
 /// Length in bits of the IPv6 prefix that counts as one address, because a subscriber usually has
 /// all addresses below it.
-const SUBSCRIBER_BITS: u32 = 64;
+const THROTTLED_PREFIX_BITS: u32 = 64;
 
 /// Failed attempts by address.
 pub(super) struct FailedAuthThrottle(Cache<IpAddr, FailedAttempts>);
@@ -43,11 +43,11 @@ impl FailedAuthThrottle {
         Self(addresses.time_to_live(ENTRY_LIFETIME).build())
     }
 
-    /// Records a wrong token. Returns the rest of the delay if the address is still within one;
-    /// such a token is not counted.
-    pub(super) async fn record_failure(&self, address: IpAddr, now: Duration) -> Option<Duration> {
+    /// Returns the rest of the delay if the address is still within one. Otherwise records a wrong
+    /// token.
+    pub(super) async fn delay_or_record(&self, address: IpAddr, now: Duration) -> Option<Duration> {
         let mut rest = None;
-        let noted = self.0.entry(throttled_prefix(address)).and_compute_with(|earlier| {
+        let updated = self.0.entry(throttled_prefix(address)).and_compute_with(|earlier| {
             let earlier = earlier.map(|entry| *entry.value()).unwrap_or_default();
             if now < earlier.blocked_until {
                 rest = Some(earlier.blocked_until.saturating_sub(now));
@@ -57,7 +57,7 @@ impl FailedAuthThrottle {
             let until = now.saturating_add(delay_after(count));
             std::future::ready(Op::Put(FailedAttempts { count, blocked_until: until }))
         });
-        noted.await;
+        updated.await;
         rest
     }
 }
@@ -70,7 +70,7 @@ fn delay_after(count: u32) -> Duration {
 fn throttled_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into()
+            Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << THROTTLED_PREFIX_BITS)).into()
         }
         address @ IpAddr::V4(_) => address,
     }
@@ -82,35 +82,40 @@ mod tests {
 
     #[tokio::test]
     async fn delays_grow_for_each_address_after_five_wrong_tokens() {
-        let slow = FailedAuthThrottle::new();
+        let throttle = FailedAuthThrottle::new();
         let (guesser, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let seconds = Duration::from_secs;
         for _ in 0..UNDELAYED_FAILURES {
-            assert_eq!(slow.record_failure(guesser, seconds(1)).await, None);
+            assert_eq!(throttle.delay_or_record(guesser, seconds(1)).await, None);
         }
         let mut now = seconds(1);
         for length in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(slow.record_failure(guesser, now).await, Some(seconds(length)));
+            assert_eq!(throttle.delay_or_record(guesser, now).await, Some(seconds(length)));
             // Wrong tokens during the delay do not extend it.
-            assert_eq!(slow.record_failure(guesser, now).await, Some(seconds(length)));
-            assert_eq!(slow.record_failure(other, now).await, None, "the other is on its own");
+            assert_eq!(throttle.delay_or_record(guesser, now).await, Some(seconds(length)));
+            assert_eq!(throttle.delay_or_record(other, now).await, None, "the other is on its own");
             now += seconds(length);
-            assert_eq!(slow.record_failure(guesser, now).await, None);
+            assert_eq!(throttle.delay_or_record(guesser, now).await, None);
         }
     }
 
     #[tokio::test]
     async fn number_of_remembered_addresses_is_bounded() {
-        let slow = FailedAuthThrottle::new();
+        let throttle = FailedAuthThrottle::new();
         for number in 0..100_000_u32 {
-            slow.record_failure(
-                std::net::Ipv4Addr::from_bits(number).into(),
-                Duration::from_secs(1),
-            )
-            .await;
+            throttle
+                .delay_or_record(
+                    std::net::Ipv4Addr::from_bits(number).into(),
+                    Duration::from_secs(1),
+                )
+                .await;
         }
-        slow.0.run_pending_tasks().await;
-        assert!((1..=MAX_ADDRESSES).contains(&slow.0.entry_count()), "{}", slow.0.entry_count());
+        throttle.0.run_pending_tasks().await;
+        assert!(
+            (1..=MAX_ADDRESSES).contains(&throttle.0.entry_count()),
+            "{}",
+            throttle.0.entry_count()
+        );
     }
 
     #[test]

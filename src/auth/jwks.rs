@@ -53,7 +53,7 @@ pub(super) struct KeySelector<'a> {
     pub(super) algorithm: Algorithm,
     /// Number of fetches that had ended when the request arrived. Keys that were fetched since then
     /// are not fetched again for this request.
-    pub(super) seen: u64,
+    pub(super) seen_fetch_count: u64,
 }
 
 /// Cached keys of one issuer.
@@ -143,10 +143,10 @@ fn unreachable(error: reqwest::Error) -> &'static str {
 
 impl JwksCache {
     /// Creates an empty cache.
-    pub(super) fn new(url: Url, way: JwksClient, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(url: Url, client: JwksClient, clock: Arc<dyn Clock>) -> Self {
         Self {
             url,
-            client: way,
+            client,
             clock,
             cached: ArcSwapOption::empty(),
             fetches: Mutex::default(),
@@ -157,15 +157,15 @@ impl JwksCache {
     /// Returns the keys that a token may have been signed with: at least one.
     pub(super) async fn find_keys(
         self: &Arc<Self>,
-        wanted: KeySelector<'_>,
-        access: &AuthenticatorInner,
+        selector: KeySelector<'_>,
+        authenticator: &AuthenticatorInner,
     ) -> Result<Vec<DecodingKey>, FailureReason> {
-        if let Some(known) = self.cached_keys(wanted, REFRESH_AGE) {
-            return Ok(known);
+        if let Some(keys) = self.cached_keys(selector, REFRESH_AGE) {
+            return Ok(keys);
         }
-        let fetched = self.fetch(wanted, access).await;
-        if let Some(known) = self.cached_keys(wanted, MAX_KEY_AGE) {
-            return Ok(known);
+        let fetched = self.fetch(selector, authenticator).await;
+        if let Some(keys) = self.cached_keys(selector, MAX_KEY_AGE) {
+            return Ok(keys);
         }
         match fetched {
             FetchOutcome::UpToDate => Err(FailureReason::Unknown),
@@ -184,14 +184,16 @@ impl JwksCache {
     /// Fetches the keys because of a key id, unless the limits forbid it.
     pub(super) async fn fetch(
         self: &Arc<Self>,
-        wanted: KeySelector<'_>,
-        access: &AuthenticatorInner,
+        selector: KeySelector<'_>,
+        authenticator: &AuthenticatorInner,
     ) -> FetchOutcome {
-        let keys = Arc::clone(self);
-        let id = wanted.id.map(Box::from);
-        let seen = wanted.seen;
+        let cache = Arc::clone(self);
+        let id = selector.id.map(Box::from);
+        let seen_fetch_count = selector.seen_fetch_count;
         // A connection belongs to the runtime that opened it.
-        let fetched = access.runtime.spawn(async move { keys.fetch_once(id, seen).await });
+        let fetched = authenticator
+            .runtime
+            .spawn(async move { cache.fetch_once(id, seen_fetch_count).await });
         fetched.await.unwrap_or_else(|_| FetchOutcome::Failed(self.clock.monotonic()))
     }
 
@@ -200,15 +202,16 @@ impl JwksCache {
         at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
     }
 
-    /// Fetches the keys, unless another task has fetched them since `seen` fetches had ended.
-    async fn fetch_once(&self, id: Option<Box<str>>, seen: u64) -> FetchOutcome {
+    /// Fetches the keys, unless another task has fetched them since `seen_fetch_count` fetches had
+    /// ended.
+    async fn fetch_once(&self, id: Option<Box<str>>, seen_fetch_count: u64) -> FetchOutcome {
         let mut fetches = self.fetches.lock().await;
-        if self.fetch_count.load(Relaxed) > seen {
+        if self.fetch_count.load(Relaxed) > seen_fetch_count {
             return fetches.last;
         }
         let now = self.clock.monotonic();
-        if let Some(refused) = fetches.begin_fetch(id, now) {
-            return refused;
+        if let Some(outcome) = fetches.begin_fetch(id, now) {
+            return outcome;
         }
         match self.client.get(&self.url).await.and_then(|body| parse_jwk_set(&body)) {
             Ok(keys) => {
@@ -228,26 +231,26 @@ impl JwksCache {
     }
 
     /// Returns the cached keys that match, if there are any and they are not older than `age`.
-    fn cached_keys(&self, wanted: KeySelector<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
-        let read = self.cached.load();
-        let read = read.as_ref()?;
-        if self.clock.monotonic().saturating_sub(read.fetched_at) > age {
+    fn cached_keys(&self, selector: KeySelector<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
+        let cached = self.cached.load();
+        let cached = cached.as_ref()?;
+        if self.clock.monotonic().saturating_sub(cached.fetched_at) > age {
             return None;
         }
-        let mut known = Vec::new();
-        for key in &read.keys {
-            if key.matches(wanted) {
-                known.push(key.key.clone());
+        let mut keys = Vec::new();
+        for key in &cached.keys {
+            if key.matches(selector) {
+                keys.push(key.key.clone());
             }
         }
-        if known.is_empty() { None } else { Some(known) }
+        if keys.is_empty() { None } else { Some(keys) }
     }
 }
 
 impl VerificationKey {
-    fn matches(&self, wanted: KeySelector<'_>) -> bool {
-        let has_id = wanted.id.is_none() || self.id.as_deref() == wanted.id;
-        self.algorithm == wanted.algorithm && has_id
+    fn matches(&self, selector: KeySelector<'_>) -> bool {
+        let has_id = selector.id.is_none() || self.id.as_deref() == selector.id;
+        self.algorithm == selector.algorithm && has_id
     }
 }
 
@@ -265,8 +268,8 @@ impl Default for FetchState {
 impl FetchState {
     /// Counts a fetch for a key id. Returns the reason if no fetch is allowed now.
     fn begin_fetch(&mut self, id: Option<Box<str>>, now: Duration) -> Option<FetchOutcome> {
-        if let FetchOutcome::Failed(again) = self.last
-            && now < again
+        if let FetchOutcome::Failed(retry_at) = self.last
+            && now < retry_at
         {
             return Some(self.last);
         }
@@ -317,7 +320,7 @@ fn parse_jwk_set(body: &[u8]) -> Result<Vec<VerificationKey>, &'static str> {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
 fn parse_jwk(jwk: &Jwk) -> Option<VerificationKey> {
-    let (algorithm, named) = match &jwk.algorithm {
+    let (algorithm, key_algorithm) = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => (Algorithm::Rs256, KeyAlgorithm::RS256),
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             (Algorithm::Es256, KeyAlgorithm::ES256)
@@ -327,7 +330,7 @@ fn parse_jwk(jwk: &Jwk) -> Option<VerificationKey> {
         }
         _ => return None,
     };
-    if !is_for_signatures(&jwk.common, named) {
+    if !is_for_signatures(&jwk.common, key_algorithm) {
         return None;
     }
     let key = DecodingKey::from_jwk(jwk).ok()?;
@@ -337,10 +340,10 @@ fn parse_jwk(jwk: &Jwk) -> Option<VerificationKey> {
 /// Reports whether a key may be used to verify signatures with `algorithm`. A member that is
 /// missing permits it (RFC 7517 §4.2 to §4.4).
 fn is_for_signatures(key: &CommonParameters, algorithm: KeyAlgorithm) -> bool {
-    if key.key_algorithm.is_some_and(|meant| meant != algorithm) {
+    if key.key_algorithm.is_some_and(|permitted| permitted != algorithm) {
         return false;
     }
-    if key.public_key_use.as_ref().is_some_and(|meant| *meant != PublicKeyUse::Signature) {
+    if key.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
         return false;
     }
     match &key.key_operations {

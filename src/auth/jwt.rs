@@ -82,9 +82,9 @@ struct Claims {
 
 impl Claims {
     /// Reports whether one of the claims contains this scope.
-    fn have_scope(&self, wanted: &str) -> bool {
+    fn have_scope(&self, required: &str) -> bool {
         for scopes in [&self.scope, &self.scp, &self.roles].into_iter().flatten() {
-            if scopes.contains(wanted) {
+            if scopes.contains(required) {
                 return true;
             }
         }
@@ -101,10 +101,10 @@ enum Scopes {
 }
 
 impl Scopes {
-    fn contains(&self, wanted: &str) -> bool {
+    fn contains(&self, required: &str) -> bool {
         match self {
-            Self::Text(text) => text.split(' ').any(|scope| scope == wanted),
-            Self::List(list) => list.iter().any(|scope| scope == wanted),
+            Self::Text(text) => text.split(' ').any(|scope| scope == required),
+            Self::List(list) => list.iter().any(|scope| scope == required),
         }
     }
 }
@@ -128,14 +128,15 @@ impl Issuer {
                 .is_ok_and(|claimed| claimed.iss == self.issuer)
     }
 
-    /// Verifies the token. `seen` is the number of fetches of the keys before the request. The
-    /// reason `Unknown` means that this issuer has not issued the token for this server.
+    /// Verifies the token. `seen_fetch_count` is the number of fetches of the keys before the
+    /// request. The reason `Unknown` means that this issuer has not issued the token for this
+    /// server.
     pub(super) async fn verify(
         &self,
         token: &str,
-        keys: &Arc<JwksCache>,
-        seen: u64,
-        access: &AuthenticatorInner,
+        cache: &Arc<JwksCache>,
+        seen_fetch_count: u64,
+        authenticator: &AuthenticatorInner,
     ) -> Result<(), FailureReason> {
         let header = decode_header(token).map_err(|_| FailureReason::Unknown)?;
         // A recipient must refuse a token with critical header parameters that it does not
@@ -147,24 +148,24 @@ impl Issuer {
         let Some(&algorithm) = algorithms.find(|it| it.to_jsonwebtoken() == header.alg) else {
             return Err(FailureReason::Unknown);
         };
-        let wanted = KeySelector { id: header.kid.as_deref(), algorithm, seen };
-        for key in keys.find_keys(wanted, access).await? {
-            if let Some(verdict) = self.verify_with_key(token, algorithm, &key, access) {
+        let selector = KeySelector { id: header.kid.as_deref(), algorithm, seen_fetch_count };
+        for key in cache.find_keys(selector, authenticator).await? {
+            if let Some(verdict) = self.verify_with_key(token, algorithm, &key, authenticator) {
                 return verdict;
             }
         }
         // The issuer may have replaced the key by another one with the same id or without an id. A
         // wrong signature is certain only after a fetch.
-        let fetched = keys.fetch(wanted, access).await;
-        for key in keys.find_keys(wanted, access).await? {
-            if let Some(verdict) = self.verify_with_key(token, algorithm, &key, access) {
+        let fetched = cache.fetch(selector, authenticator).await;
+        for key in cache.find_keys(selector, authenticator).await? {
+            if let Some(verdict) = self.verify_with_key(token, algorithm, &key, authenticator) {
                 return verdict;
             }
         }
         Err(match fetched {
             FetchOutcome::UpToDate => FailureReason::Unknown,
-            FetchOutcome::NotBefore(at) => FailureReason::KeyNotCached(keys.time_until(at)),
-            FetchOutcome::Failed(at) => FailureReason::IssuerUnavailable(keys.time_until(at)),
+            FetchOutcome::NotBefore(at) => FailureReason::KeyNotCached(cache.time_until(at)),
+            FetchOutcome::Failed(at) => FailureReason::IssuerUnavailable(cache.time_until(at)),
         })
     }
 
@@ -173,12 +174,14 @@ impl Issuer {
         token: &str,
         algorithm: Algorithm,
         key: &DecodingKey,
-        access: &AuthenticatorInner,
+        authenticator: &AuthenticatorInner,
     ) -> Option<Result<(), FailureReason>> {
         match self.verify_signature(token, algorithm, key) {
             SignatureCheck::OtherKey => None,
             SignatureCheck::Unacceptable => Some(Err(FailureReason::Unknown)),
-            SignatureCheck::Valid(claims) => Some(self.check_claims(&claims, access.clock.now())),
+            SignatureCheck::Valid(claims) => {
+                Some(self.check_claims(&claims, authenticator.clock.now()))
+            }
         }
     }
 
@@ -202,7 +205,11 @@ impl Issuer {
             }
             Err(error) => {
                 let reason = describe_error(error.kind());
-                tracing::info!(issuer = %self.name, "a signed token is not accepted: {reason}");
+                tracing::info!(
+                    issuer = %self.name,
+                    "token of issuer {} refused: {reason}",
+                    self.name
+                );
                 SignatureCheck::Unacceptable
             }
         }
@@ -227,10 +234,14 @@ impl Issuer {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
 fn describe_error(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::InvalidAudience => "it is for another audience",
-        ErrorKind::InvalidIssuer => "it is of another issuer",
-        ErrorKind::MissingRequiredClaim(_) => "it lacks iss, aud or exp",
-        ErrorKind::Json(_) => "its claims cannot be read",
-        _ => "it is malformed",
+        ErrorKind::InvalidAudience => "`aud` is not the configured audience",
+        ErrorKind::InvalidIssuer => "`iss` is not the configured issuer",
+        ErrorKind::MissingRequiredClaim(_) => "`iss`, `aud` or `exp` is missing",
+        ErrorKind::InvalidClaimFormat(_) => "a claim has the wrong type",
+        ErrorKind::Json(_) => "a claim is missing or has the wrong type",
+        ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Utf8(_) => {
+            "it is not a well-formed JWT"
+        }
+        _ => "its signature cannot be verified with the issuer's key",
     }
 }

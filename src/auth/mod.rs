@@ -110,10 +110,10 @@ impl FailureReason {
             Self::Unknown => "wrong token",
             Self::Expired => "expired",
             Self::NotYetValid => "not valid yet",
-            Self::Scope => "scope",
-            Self::Network => "network",
-            Self::Throttled(_) => "slowed",
-            Self::KeyNotCached(_) => "unknown key",
+            Self::Scope => "scope missing",
+            Self::Network => "address not allowed",
+            Self::Throttled(_) => "throttled",
+            Self::KeyNotCached(_) => "key not cached",
             Self::IssuerUnavailable(_) => "issuer does not answer",
         }
     }
@@ -155,11 +155,11 @@ impl Authenticator {
     /// # Errors
     /// Returns an error when there is an issuer and no HTTP client can be built for it.
     pub fn new(
-        rules: AuthSettings,
+        settings: AuthSettings,
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Result<Self, reqwest::Error> {
-        let active = ActiveSettings::new(rules, &HashMap::new(), &clock)?;
+        let active = ActiveSettings::new(settings, &HashMap::new(), &clock)?;
         Ok(Self(Arc::new(AuthenticatorInner {
             active: ArcSwap::from_pointee(active),
             throttle: FailedAuthThrottle::new(),
@@ -173,8 +173,9 @@ impl Authenticator {
     /// # Errors
     /// Returns an error when no HTTP client can be built for an issuer. The old settings stay in
     /// force then.
-    pub fn replace_settings(&self, rules: AuthSettings) -> Result<(), reqwest::Error> {
-        let active = ActiveSettings::new(rules, &self.0.active.load().jwks_caches, &self.0.clock)?;
+    pub fn replace_settings(&self, settings: AuthSettings) -> Result<(), reqwest::Error> {
+        let active =
+            ActiveSettings::new(settings, &self.0.active.load().jwks_caches, &self.0.clock)?;
         self.0.active.store(Arc::new(active));
         Ok(())
     }
@@ -236,31 +237,30 @@ impl Authenticator {
         }
         // Hashes are compared first, which is fast. Verification of a JWT may take long, and its
         // future is large and therefore boxed.
-        let known = active.find_client(presented, self.0.clock.as_ref());
-        let recognised = match known {
-            Some(known) => Some(known),
+        let owner = match active.find_client(presented, self.0.clock.as_ref()) {
+            Some(owner) => Some(owner),
             None => Box::pin(active.find_issuer(presented, &self.0)).await,
         };
-        let Some(recognised) = recognised else {
+        let Some(owner) = owner else {
             // When the client's address is unknown, the attempt counts against the proxy.
-            let why = self.wrong_token(address.or(peer)).await;
-            return Err(AuthFailure { client: None, address, reason: why });
+            let reason = self.count_wrong_token(address.or(peer)).await;
+            return Err(AuthFailure { client: None, address, reason });
         };
-        let caller = recognised.caller.clone();
-        match recognised.verdict {
-            Ok(()) if recognised.is_accepted_from(address) => Ok(caller),
+        let name = owner.name.clone();
+        match owner.verdict {
+            Ok(()) if owner.is_accepted_from(address) => Ok(name),
             Ok(()) => {
-                Err(AuthFailure { client: Some(caller), address, reason: FailureReason::Network })
+                Err(AuthFailure { client: Some(name), address, reason: FailureReason::Network })
             }
-            Err(why) => Err(AuthFailure { client: Some(caller), address, reason: why }),
+            Err(reason) => Err(AuthFailure { client: Some(name), address, reason }),
         }
     }
 
     /// Counts a wrong token against an address, and returns the reason of the refusal.
-    async fn wrong_token(&self, address: Option<IpAddr>) -> FailureReason {
+    async fn count_wrong_token(&self, address: Option<IpAddr>) -> FailureReason {
         let Some(address) = address else { return FailureReason::Unknown };
         let now = self.0.clock.monotonic();
-        match Box::pin(self.0.throttle.record_failure(address, now)).await {
+        match Box::pin(self.0.throttle.delay_or_record(address, now)).await {
             Some(delay) => FailureReason::Throttled(delay),
             None => FailureReason::Unknown,
         }
@@ -270,7 +270,7 @@ impl Authenticator {
 /// Token of a known client or issuer.
 struct TokenOwner<'a> {
     /// Client or issuer that the token belongs to.
-    caller: &'a ClientName,
+    name: &'a ClientName,
     /// Networks from which the token is accepted.
     networks: Option<&'a Networks>,
     verdict: Result<(), FailureReason>,
@@ -289,32 +289,32 @@ impl TokenOwner<'_> {
 
 impl ActiveSettings {
     fn new(
-        rules: AuthSettings,
-        known: &HashMap<Url, Arc<JwksCache>>,
+        settings: AuthSettings,
+        earlier_caches: &HashMap<Url, Arc<JwksCache>>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
-        let mut keys = HashMap::new();
-        for Issuer { jwks_url: url, .. } in &rules.issuers {
+        let mut jwks_caches = HashMap::new();
+        for Issuer { jwks_url: url, .. } in &settings.issuers {
             // Fetched keys outlive a change of other settings, because the issuer may not answer at
             // that time.
-            let of_issuer = match known.get(url) {
-                Some(known) => Arc::clone(known),
+            let cache = match earlier_caches.get(url) {
+                Some(earlier) => Arc::clone(earlier),
                 None => Arc::new(JwksCache::new(
                     url.clone(),
                     JwksClient::for_url(url)?,
                     Arc::clone(clock),
                 )),
             };
-            keys.insert(url.clone(), of_issuer);
+            jwks_caches.insert(url.clone(), cache);
         }
         let now = clock.now();
-        for client in &rules.clients {
+        for client in &settings.clients {
             if client.has_expired(now) {
-                let caller = &client.name;
-                tracing::warn!(client = %caller, "the token of the client {caller} has expired");
+                let name = &client.name;
+                tracing::warn!(client = %name, "the token of the client {name} has expired");
             }
         }
-        Ok(Self { settings: rules, jwks_caches: keys })
+        Ok(Self { settings, jwks_caches })
     }
 
     /// Returns the client that one of these tokens belongs to.
@@ -323,20 +323,20 @@ impl ActiveSettings {
         let expired = client.has_expired(clock.now());
         let verdict = if expired { Err(FailureReason::Expired) } else { Ok(()) };
         let networks = client.networks.as_ref();
-        Some(TokenOwner { caller: &client.name, networks, verdict })
+        Some(TokenOwner { name: &client.name, networks, verdict })
     }
 
     /// Returns the issuer that has signed one of these tokens.
     async fn find_issuer(
         &self,
         presented: &[Vec<u8>],
-        access: &AuthenticatorInner,
+        authenticator: &AuthenticatorInner,
     ) -> Option<TokenOwner<'_>> {
         for token in presented {
             let Ok(token) = std::str::from_utf8(token) else { continue };
-            let found = self.find_issuer_of_token(token, access).await;
-            if found.is_some() {
-                return found;
+            let owner = self.find_issuer_of_token(token, authenticator).await;
+            if owner.is_some() {
+                return owner;
             }
         }
         None
@@ -346,52 +346,52 @@ impl ActiveSettings {
     async fn find_issuer_of_token(
         &self,
         token: &str,
-        access: &AuthenticatorInner,
+        authenticator: &AuthenticatorInner,
     ) -> Option<TokenOwner<'_>> {
-        let mut found = None;
-        let mut seen = HashMap::new();
-        for (url, keys) in &self.jwks_caches {
-            seen.insert(url, keys.fetch_count());
+        let mut owner = None;
+        let mut fetch_counts = HashMap::new();
+        for (url, cache) in &self.jwks_caches {
+            fetch_counts.insert(url, cache.fetch_count());
         }
         for issuer in &self.settings.issuers {
             if !issuer.may_have_issued(token) {
                 continue;
             }
-            let keys = self.jwks_caches.get(&issuer.jwks_url)?;
-            let seen = seen.get(&issuer.jwks_url).copied().unwrap_or_default();
-            let verdict = issuer.verify(token, keys, seen, access).await;
+            let cache = self.jwks_caches.get(&issuer.jwks_url)?;
+            let seen_fetch_count = fetch_counts.get(&issuer.jwks_url).copied().unwrap_or_default();
+            let verdict = issuer.verify(token, cache, seen_fetch_count, authenticator).await;
             // The same issuer may be configured several times, for several audiences.
             if verdict == Err(FailureReason::Unknown) {
                 continue;
             }
             let networks = issuer.networks.as_ref();
-            found = Some(TokenOwner { caller: &issuer.name, networks, verdict });
+            owner = Some(TokenOwner { name: &issuer.name, networks, verdict });
             if verdict.is_ok() {
                 break;
             }
         }
-        found
+        owner
     }
 
     /// Returns the client with this token. The token is compared with that of every client, so that
     /// the response time does not reveal which one it resembles.
     fn client_with_token(&self, presented: &[u8]) -> Option<&Client> {
         let presented = TokenHash::from_token(presented);
-        let mut found = None;
+        let mut matching = None;
         for client in &self.settings.clients {
             if client.token == presented {
-                found = Some(client);
+                matching = Some(client);
             }
         }
-        found
+        matching
     }
 }
 
 impl Client {
     /// Creates a client whose token does not expire and is accepted from every address.
     #[must_use]
-    pub fn unrestricted(caller: ClientName, token: TokenHash) -> Self {
-        Self { name: caller, token, expires: None, networks: None }
+    pub fn unrestricted(name: ClientName, token: TokenHash) -> Self {
+        Self { name, token, expires: None, networks: None }
     }
 
     fn has_expired(&self, now: Timestamp) -> bool {

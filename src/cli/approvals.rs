@@ -71,7 +71,7 @@ pub(super) fn listen(directory: Directory) -> io::Result<()> {
             };
             // Requests are answered one at a time, because there is one operator.
             if let Err(error) = respond(stream, &directory).await {
-                tracing::warn!("a request of `approve` was not answered: {error}");
+                tracing::warn!("no response was sent to `approve`: {error}");
             }
         }
     });
@@ -81,7 +81,7 @@ pub(super) fn listen(directory: Directory) -> io::Result<()> {
 async fn respond(mut stream: UnixStream, directory: &Directory) -> io::Result<()> {
     require_own_user(&stream)?;
     let request = wire::read(&mut stream, wire::TIMEOUT).await?;
-    let answer = match request {
+    let response = match request {
         ApprovalRequest::Show => held_change(directory),
         ApprovalRequest::Approve(id) => match directory.approve(&id).await {
             ApprovalOutcome::Published(users) => ApprovalResponse::Published(users),
@@ -90,7 +90,7 @@ async fn respond(mut stream: UnixStream, directory: &Directory) -> io::Result<()
             ApprovalOutcome::Failed(reason) => ApprovalResponse::Failed(reason),
         },
     };
-    wire::write(&mut stream, &answer).await
+    wire::write(&mut stream, &response).await
 }
 
 fn held_change(directory: &Directory) -> ApprovalResponse {

@@ -88,8 +88,8 @@ fn change_was_replaced(id: &str) -> CommandError {
     ))
 }
 
-fn unexpected_response(answer: &ApprovalResponse) -> CommandError {
-    match answer {
+fn unexpected_response(response: &ApprovalResponse) -> CommandError {
+    match response {
         ApprovalResponse::Another(id) => change_was_replaced(id),
         ApprovalResponse::Failed(reason) => {
             CommandError::Failed(format!("the change could not be published: {reason}"))
@@ -104,7 +104,7 @@ fn unexpected_response(answer: &ApprovalResponse) -> CommandError {
 
 async fn exchange(pid: u32, request: &ApprovalRequest) -> Result<ApprovalResponse, CommandError> {
     match try_exchange(pid, request).await {
-        Ok(answer) => Ok(answer),
+        Ok(response) => Ok(response),
         Err(error) => Err(CommandError::Failed(format!(
             "process {pid} accepts no approval from this user ({error}); run this command where \
              the server runs and as its user, for example in its container"
@@ -123,8 +123,8 @@ async fn fetch_process_id(server: &str) -> Result<u32, CommandError> {
     let url = format!("{server}/health/ready");
     // The response of a server that is not ready contains the process id as well.
     let (_, text) = request(&url).await?;
-    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-    if let Some(pid) = answer.get("pid").and_then(Value::as_u64)
+    let health: Value = serde_json::from_str(&text).unwrap_or_default();
+    if let Some(pid) = health.get("pid").and_then(Value::as_u64)
         && let Ok(pid) = u32::try_from(pid)
     {
         return Ok(pid);
@@ -143,12 +143,12 @@ mod tests {
     use super::*;
 
     /// Starts a server with this response to health checks, and returns it with its URL.
-    async fn server(answer: &str) -> (MockServer, String) {
+    async fn server(body: &str) -> (MockServer, String) {
         let server = MockServer::start().await;
-        let answer = ResponseTemplate::new(503).set_body_raw(answer.to_owned(), "application/json");
+        let response = ResponseTemplate::new(503).set_body_raw(body.to_owned(), "application/json");
         Mock::given(method("GET"))
             .and(path("/health/ready"))
-            .respond_with(answer)
+            .respond_with(response)
             .mount(&server)
             .await;
         let address = format!("http://{}", server.address());
@@ -159,13 +159,13 @@ mod tests {
     async fn response_without_a_valid_process_id_is_an_error() {
         let all =
             [Value::Null, json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
-        let mut answers: Vec<String> =
+        let mut bodies: Vec<String> =
             all.into_iter().map(|pid| json!({"pid": pid}).to_string()).collect();
-        answers.extend(["", "null", "{\"id\": 1}", "<html>", "[1]"].map(str::to_owned));
-        for answer in answers {
-            let (_server, address) = server(&answer).await;
+        bodies.extend(["", "null", "{\"id\": 1}", "<html>", "[1]"].map(str::to_owned));
+        for body in bodies {
+            let (_server, address) = server(&body).await;
             let failure = fetch_process_id(&address).await.unwrap_err().to_string();
-            assert!(failure.contains("is not that of a personio-scim server"), "{answer}");
+            assert!(failure.contains("is not that of a personio-scim server"), "{body}");
         }
     }
 

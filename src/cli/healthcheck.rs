@@ -30,7 +30,7 @@ pub(super) async fn request(url: &str) -> Result<(StatusCode, String), CommandEr
             None => return Ok((StatusCode::BAD_REQUEST, body)),
             Some(advice) => advice.to_owned(),
         },
-        Ok(answer) => return Ok(answer),
+        Ok(response) => return Ok(response),
         Err(error) => match advice_on_protocol(url).await {
             None => error.to_string(),
             Some(advice) => advice.to_owned(),

@@ -152,7 +152,7 @@ fn hangup_signal() -> Result<HangupSignal, CommandError> {
 /// would run unattended.
 async fn reload_on_hangup(
     mut hangups: HangupSignal,
-    live: ReloadHandle,
+    reload_handle: ReloadHandle,
     read: impl Fn() -> Result<Config, config::Error>,
 ) {
     loop {
@@ -166,16 +166,16 @@ async fn reload_on_hangup(
             );
             return;
         }
-        if let Err(failure) = reload(&live, &read) {
+        if let Err(failure) = reload(&reload_handle, &read) {
             tracing::error!("the settings stay as they were: {failure}");
         }
     }
 }
 
 fn reload(
-    live: &ReloadHandle,
+    reload_handle: &ReloadHandle,
     read: &impl Fn() -> Result<Config, config::Error>,
 ) -> Result<(), CommandError> {
-    live.apply(read()?)?;
+    reload_handle.apply(read()?)?;
     Ok(())
 }

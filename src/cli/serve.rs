@@ -32,14 +32,14 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Co
     if let Some(address) = application.metrics_address() {
         tracing::info!(%address, "metrics are at http://{address}/metrics");
     }
-    let live = application.reload_handle();
-    let ended = async {
+    let reload_handle = application.reload_handle();
+    let stop_or_hangup = async {
         tokio::select! {
             () = stop => {}
-            () = reload_on_hangup(hangups, live, || Config::for_serve(args, matches)) => {}
+            () = reload_on_hangup(hangups, reload_handle, || Config::for_serve(args, matches)) => {}
         }
     };
-    application.run(ended).await?;
+    application.run(stop_or_hangup).await?;
     #[cfg(feature = "otlp")]
     traces.shutdown().await;
     Ok(())

@@ -79,52 +79,54 @@ pub(super) fn check_tables(
     let mut names = HashSet::new();
     let trusted_proxies =
         Networks::parse(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
-    let mut rules = AuthSettings { trusted_proxies, ..AuthSettings::default() };
+    let mut auth_settings = AuthSettings { trusted_proxies, ..AuthSettings::default() };
     for table in clients {
         let client = check_client(table)?;
-        if let Some(other) = client_with(&rules, &client.token) {
+        if let Some(other) = client_with(&auth_settings, &client.token) {
             return Err(format!(
                 "client `{}`: it has the same token as `{}`",
                 client.name, other.name
             ));
         }
         claim_name(&mut names, "client", &client.name)?;
-        rules.clients.push(client);
+        auth_settings.clients.push(client);
     }
     for table in issuers {
         let issuer = check_issuer(table)?;
         claim_name(&mut names, "issuer", &issuer.name)?;
-        rules.issuers.push(issuer);
+        auth_settings.issuers.push(issuer);
     }
-    Ok(rules)
+    Ok(auth_settings)
 }
 
 /// Adds the tokens of the settings. The webhook token must differ from all others, because Personio
 /// stores it where other people can read it, and it must not give access to the directory.
 pub(super) fn with_tokens(
-    mut rules: AuthSettings,
+    mut auth_settings: AuthSettings,
     bearer: Option<&SecretString>,
     webhook: Option<&SecretString>,
 ) -> Result<AuthSettings, String> {
     if let Some(bearer) = bearer {
-        let caller = ClientName::parse(DEFAULT_CLIENT_NAME).map_err(|error| error.to_string())?;
+        let client_name =
+            ClientName::parse(DEFAULT_CLIENT_NAME).map_err(|error| error.to_string())?;
         let token = token_of(bearer);
-        if let Some(other) = client_with(&rules, &token) {
+        if let Some(other) = client_with(&auth_settings, &token) {
             return Err(format!(
                 "{BEARER_TOKEN} is the same as the token of the client `{}`",
                 other.name
             ));
         }
-        if has_name(&rules, &caller) {
+        if has_name(&auth_settings, &client_name) {
             return Err(format!(
-                "the name `{DEFAULT_CLIENT_NAME}` is that of the client with {BEARER_TOKEN}: choose another one"
+                "the name `{DEFAULT_CLIENT_NAME}` is that of the client with {BEARER_TOKEN}: \
+                 choose another one"
             ));
         }
-        rules.clients.push(Client::unrestricted(caller, token));
+        auth_settings.clients.push(Client::unrestricted(client_name, token));
     }
-    let Some(webhook) = webhook else { return Ok(rules) };
+    let Some(webhook) = webhook else { return Ok(auth_settings) };
     let webhook = token_of(webhook);
-    if let Some(same) = client_with(&rules, &webhook) {
+    if let Some(same) = client_with(&auth_settings, &webhook) {
         return Err(match same.name.as_str() {
             DEFAULT_CLIENT_NAME if bearer.is_some() => {
                 format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}")
@@ -132,7 +134,7 @@ pub(super) fn with_tokens(
             name => format!("{WEBHOOK_TOKEN} is the same as the token of the client `{name}`"),
         });
     }
-    Ok(AuthSettings { webhook_token: Some(webhook), ..rules })
+    Ok(AuthSettings { webhook_token: Some(webhook), ..auth_settings })
 }
 
 fn token_of(secret: &SecretString) -> TokenHash {
@@ -140,98 +142,100 @@ fn token_of(secret: &SecretString) -> TokenHash {
 }
 
 /// Returns the client with this token, if there is one.
-fn client_with<'r>(rules: &'r AuthSettings, token: &TokenHash) -> Option<&'r Client> {
-    rules.clients.iter().find(|client| client.token == *token)
+fn client_with<'r>(auth_settings: &'r AuthSettings, token: &TokenHash) -> Option<&'r Client> {
+    auth_settings.clients.iter().find(|client| client.token == *token)
 }
 
 /// Reports whether a client or an issuer has this name.
-fn has_name(rules: &AuthSettings, caller: &ClientName) -> bool {
-    rules.clients.iter().any(|client| client.name == *caller)
-        || rules.issuers.iter().any(|issuer| issuer.name == *caller)
+fn has_name(auth_settings: &AuthSettings, client_name: &ClientName) -> bool {
+    auth_settings.clients.iter().any(|client| client.name == *client_name)
+        || auth_settings.issuers.iter().any(|issuer| issuer.name == *client_name)
 }
 
 /// Adds a name, unless another client or issuer has it.
 fn claim_name(
     names: &mut HashSet<ClientName>,
     kind: &str,
-    caller: &ClientName,
+    client_name: &ClientName,
 ) -> Result<(), String> {
-    if !names.insert(caller.clone()) {
-        return Err(format!("{kind} `{caller}`: this name is taken"));
+    if !names.insert(client_name.clone()) {
+        return Err(format!("{kind} `{client_name}`: this name is taken"));
     }
     Ok(())
 }
 
 fn check_client(table: ClientTable) -> Result<Client, String> {
     let ClientTable { name, token, token_sha256, expires, networks } = table;
-    let caller = ClientName::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
-    let place = format!("client `{caller}`");
+    let client_name =
+        ClientName::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
+    let label = format!("client `{client_name}`");
     let token = match (token, token_sha256) {
         (Some(token), None) => {
             let Some(text) = token.as_text() else {
-                return Err(format!("{place}: token must be a text in quotes"));
+                return Err(format!("{label}: token must be a text in quotes"));
             };
-            let token = parsers::token(&format_args!("{place}: token"), text.into());
+            let token = parsers::token(&format_args!("{label}: token"), text.into());
             token_of(&token.map_err(|error| error.0)?)
         }
         (None, Some(hash)) => match hash.as_text().and_then(TokenHash::from_hash) {
             Some(token) => token,
             None => {
                 return Err(format!(
-                    "{place}: token_sha256 is not 64 hexadecimal digits; make it with `printf %s \
+                    "{label}: token_sha256 is not 64 hexadecimal digits; make it with `printf %s \
                      TOKEN | sha256sum`"
                 ));
             }
         },
         (None, None) | (Some(_), Some(_)) => {
-            return Err(format!("{place}: give either its token or its token_sha256"));
+            return Err(format!("{label}: give either its token or its token_sha256"));
         }
     };
     let expires = match &expires {
         None => None,
-        Some(expiry) => Some(parse_expiry(expiry).map_err(|error| format!("{place}: {error}"))?),
+        Some(expiry) => Some(parse_expiry(expiry).map_err(|error| format!("{label}: {error}"))?),
     };
-    Ok(Client { networks: check_networks(&place, networks)?, name: caller, token, expires })
+    Ok(Client { networks: check_networks(&label, networks)?, name: client_name, token, expires })
 }
 
 fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
     let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
-    let caller = ClientName::parse(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
-    let place = format!("issuer `{caller}`");
+    let client_name =
+        ClientName::parse(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
+    let label = format!("issuer `{client_name}`");
     let texts =
         [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())];
     for (key, text) in texts {
         if text.is_some_and(|text| text.trim().is_empty()) {
-            return Err(format!("{place}: {key} is empty"));
+            return Err(format!("{label}: {key} is empty"));
         }
     }
     if scope.as_ref().is_some_and(|scope| scope.contains(char::is_whitespace)) {
-        return Err(format!("{place}: scope must be one scope, without spaces"));
+        return Err(format!("{label}: scope must be one scope, without spaces"));
     }
     let algorithms = algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
     if algorithms.is_empty() {
         return Err(format!(
-            "{place}: algorithms is empty, so no token would be accepted; list one or remove \
+            "{label}: algorithms is empty, so no token would be accepted; list one or remove \
              the key"
         ));
     }
-    let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url);
+    let jwks_url = parsers::keys_url(&format_args!("{label}: jwks_url"), &jwks_url);
     let jwks_url = jwks_url.map_err(|error| error.0)?;
-    let networks = check_networks(&place, networks)?;
-    Ok(Issuer { name: caller, issuer, audience, jwks_url, scope, algorithms, networks })
+    let networks = check_networks(&label, networks)?;
+    Ok(Issuer { name: client_name, issuer, audience, jwks_url, scope, algorithms, networks })
 }
 
-fn check_networks(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
+fn check_networks(label: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
     let Some(names) = names else { return Ok(None) };
     if names.is_empty() {
         return Err(format!(
-            "{place}: networks is empty, so no request would be accepted; list one or remove \
+            "{label}: networks is empty, so no request would be accepted; list one or remove \
              the key"
         ));
     }
     match Networks::parse(&names) {
         Ok(networks) => Ok(Some(networks)),
-        Err(error) => Err(format!("{place}: networks: {error}")),
+        Err(error) => Err(format!("{label}: networks: {error}")),
     }
 }
 
@@ -272,7 +276,7 @@ mod tests {
 
     #[test]
     fn full_file_is_parsed() {
-        let rules = parse(
+        let auth_settings = parse(
             r#"
             time_zone = "Asia/Tokyo"
             trusted_proxies = ["10.0.0.0/8", "::1"]
@@ -296,17 +300,17 @@ mod tests {
         )
         .unwrap()
         .auth_settings;
-        let [okta, c1] = &rules.clients[..] else { panic!("{rules:?}") };
+        let [okta, c1] = &auth_settings.clients[..] else { panic!("{auth_settings:?}") };
         assert_eq!((okta.name.as_str(), c1.name.as_str()), ("okta", "c1.prod_2-a"));
         assert!(okta.token.matches(b"0123456789abcdef") && c1.token.matches(SECRET.as_bytes()));
         assert_eq!(okta.expires, "2027-12-31T00:00:00Z".parse().ok());
         assert!(okta.networks.as_ref().unwrap().contains("192.0.2.9".parse().unwrap()));
         assert!(c1.expires.is_none() && c1.networks.is_none());
-        let [issuer] = &rules.issuers[..] else { panic!("{rules:?}") };
+        let [issuer] = &auth_settings.issuers[..] else { panic!("{auth_settings:?}") };
         assert_eq!((issuer.name.as_str(), issuer.audience.as_str()), ("entra", "api://scim"));
         assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
-        assert!(rules.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
-        assert!(!format!("{rules:?}").contains(SECRET));
+        assert!(auth_settings.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
+        assert!(!format!("{auth_settings:?}").contains(SECRET));
     }
 
     #[test]
@@ -451,9 +455,9 @@ mod tests {
             ),
         ] {
             match (with_tokens(file(), bearer, webhook), expected) {
-                (Ok(rules), Ok(clients)) => {
-                    assert_eq!(rules.clients.len(), clients);
-                    assert_eq!(rules.webhook_token.is_some(), webhook.is_some());
+                (Ok(auth_settings), Ok(clients)) => {
+                    assert_eq!(auth_settings.clients.len(), clients);
+                    assert_eq!(auth_settings.webhook_token.is_some(), webhook.is_some());
                 }
                 (Err(error), Err(part)) => {
                     assert!(error.contains(part) && !error.contains(SECRET), "{error}")
@@ -461,12 +465,12 @@ mod tests {
                 (found, _) => panic!("{expected:?}: {found:?}"),
             }
         }
-        let named = parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n"))
+        let table = parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n"))
             .unwrap()
             .auth_settings;
-        assert!(with_tokens(named.clone(), None, None).is_ok());
+        assert!(with_tokens(table.clone(), None, None).is_ok());
         assert!(
-            with_tokens(named, Some(&own), None)
+            with_tokens(table, Some(&own), None)
                 .unwrap_err()
                 .contains("the name `client` is that of")
         );

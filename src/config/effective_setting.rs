@@ -29,8 +29,8 @@ pub(super) fn command_settings<A: Args>(matches: &ArgMatches) -> Vec<EffectiveSe
         let Some(flag) = arg.get_long() else { continue };
         let value = given_value(arg, matches);
         let source = matches.value_source(arg.get_id().as_str());
-        let is_chosen = value.is_some() && source != Some(ValueSource::DefaultValue);
-        settings.push(EffectiveSetting { flag: format!("--{flag}"), value, is_given: is_chosen });
+        let is_given = value.is_some() && source != Some(ValueSource::DefaultValue);
+        settings.push(EffectiveSetting { flag: format!("--{flag}"), value, is_given });
     }
     settings
 }
@@ -48,18 +48,21 @@ fn given_value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
 }
 
 /// Returns the settings of the configuration file. A token shows only as the name of its client.
-pub(super) fn file_settings(policy: &MappingPolicy, rules: &AuthSettings) -> Vec<EffectiveSetting> {
+pub(super) fn file_settings(
+    policy: &MappingPolicy,
+    auth_settings: &AuthSettings,
+) -> Vec<EffectiveSetting> {
     let division = if policy.team_is_division { Some("team".to_owned()) } else { None };
     let require = if policy.require_email { Some("email".to_owned()) } else { None };
     let mut groups = Vec::new();
-    for kind in &policy.groups {
-        groups.push(kind.id_prefix().to_owned());
+    for group in &policy.groups {
+        groups.push(group.id_prefix().to_owned());
     }
     let mut custom = Vec::new();
     for attribute in &policy.custom_attributes {
         custom.push(format!("{} as {}", attribute.id, attribute.definition.name));
     }
-    let proxies = rules.trusted_proxies.to_string();
+    let proxies = auth_settings.trusted_proxies.to_string();
     let proxies = if proxies.is_empty() { None } else { Some(proxies) };
     let mut settings = vec![
         of_key(
@@ -79,7 +82,7 @@ pub(super) fn file_settings(policy: &MappingPolicy, rules: &AuthSettings) -> Vec
         of_key("custom_attribute", joined(&custom)),
         of_key("trusted_proxies", proxies),
     ];
-    for client in &rules.clients {
+    for client in &auth_settings.clients {
         let mut limits = Vec::new();
         if let Some(moment) = &client.expires {
             limits.push(format!("until {moment}"));
@@ -90,7 +93,7 @@ pub(super) fn file_settings(policy: &MappingPolicy, rules: &AuthSettings) -> Vec
         let value = joined(&limits).unwrap_or_else(|| "a token".to_owned());
         settings.push(of_key(&format!("client {}", client.name), Some(value)));
     }
-    for issuer in &rules.issuers {
+    for issuer in &auth_settings.issuers {
         let mut value = format!("{} for {}", issuer.issuer, issuer.audience);
         if let Some(scope) = &issuer.scope {
             value += " with ";
@@ -132,19 +135,19 @@ mod tests {
         let given = flags.iter().map(|flag| format!("--{flag}={}", text(flag)));
         let words = ["personio-scim".to_owned(), name.to_owned()].into_iter().chain(given);
         let matches = config::Args::command().try_get_matches_from(words).unwrap();
-        let told = command_settings::<A>(matches.subcommand_matches(name).unwrap());
-        assert!(told.iter().all(|told| told.is_given));
-        assert_eq!(told.len(), flags.len());
-        told.into_iter().map(|told| (told.flag, told.value)).collect()
+        let settings = command_settings::<A>(matches.subcommand_matches(name).unwrap());
+        assert!(settings.iter().all(|setting| setting.is_given));
+        assert_eq!(settings.len(), flags.len());
+        settings.into_iter().map(|setting| (setting.flag, setting.value)).collect()
     }
 
     #[test]
     fn secrets_are_redacted() {
-        for (told, least) in
+        for (settings, least) in
             [(effective_values::<ServeArgs>("serve"), 4), (effective_values::<DemoArgs>("demo"), 3)]
         {
             let mut secrets = 0;
-            for (flag, value) in told {
+            for (flag, value) in settings {
                 let is_secret = ["secret", "token", "key"].iter().any(|word| flag.contains(word));
                 // These settings name a file that holds the secret.
                 let is_secret = is_secret && !flag.ends_with("-file") && flag != "--tls-key";
@@ -162,11 +165,11 @@ mod tests {
             active_until: Some(ActiveUntil::LastWorkingDay),
             ..MappingPolicy::default()
         };
-        let told = file_settings(&policy, &AuthSettings::default());
+        let settings = file_settings(&policy, &AuthSettings::default());
         for (key, value) in
             [("active_before_start_days", "14"), ("active_until", "last_working_day")]
         {
-            let found = told.iter().find(|told| told.flag == key).unwrap();
+            let found = settings.iter().find(|setting| setting.flag == key).unwrap();
             assert_eq!((found.value.as_deref(), found.is_given), (Some(value), true), "{key}");
         }
     }
@@ -176,11 +179,11 @@ mod tests {
         let matches = config::Args::command()
             .try_get_matches_from(["personio-scim", "demo", "--config="])
             .unwrap();
-        let told = command_settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
+        let settings = command_settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
         for (flag, value) in
             [("--status-page", Some("on")), ("--config", None), ("--state-key", None)]
         {
-            let found = told.iter().find(|told| told.flag == flag).unwrap();
+            let found = settings.iter().find(|setting| setting.flag == flag).unwrap();
             assert_eq!((found.value.as_deref(), found.is_given), (value, false), "{flag}");
         }
     }

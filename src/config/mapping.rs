@@ -149,7 +149,7 @@ struct CustomAttributeTable {
     global_id: Option<String>,
     name: String,
     #[serde(default, rename = "type")]
-    kind: CustomAttributeKind,
+    attribute_type: CustomAttributeKind,
     #[serde(default)]
     multi_valued: bool,
 }
@@ -167,7 +167,7 @@ enum CustomAttributeKind {
 /// Reads and checks the file.
 pub(super) fn read_file(path: &str) -> Result<CheckedConfigFile, Error> {
     let text = parsers::file(path)?;
-    parse(&text).map_err(|what| Error(format!("{path}: {}", suggestion::one_line(&what))))
+    parse(&text).map_err(|message| Error(format!("{path}: {}", suggestion::one_line(&message))))
 }
 
 pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
@@ -175,8 +175,8 @@ pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
         toml::from_str(text).map_err(|error| describe_error(text, &error))?;
     let clients = mem::take(&mut file.client);
     let issuers = mem::take(&mut file.issuer);
-    let rules = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
-    Ok(CheckedConfigFile { policy: check_policy(file)?, auth_settings: rules })
+    let auth_settings = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
+    Ok(CheckedConfigFile { policy: check_policy(file)?, auth_settings })
 }
 
 /// Returns the error with its line and, if possible, the key or word that was probably meant.
@@ -184,32 +184,32 @@ fn describe_error(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     let Some(span) = error.span() else { return message.to_owned() };
     let before = text.get(..span.start).unwrap_or_default();
-    let place = format!("line {}", before.matches('\n').count() + 1);
+    let line = format!("line {}", before.matches('\n').count() + 1);
     let Some((what, rest)) = message.split_once(", expected") else {
-        return format!("{place}: {message}");
+        return format!("{line}: {message}");
     };
     // The rest names the accepted words, such as `email`.
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let Some(key) = unknown_key(what) else {
         let word = what.split('`').nth(1).unwrap_or_default();
-        return format!("{place}: {message}{}", suggestion::question(word, &known));
+        return format!("{line}: {message}{}", suggestion::did_you_mean(word, &known));
     };
     if TOP_LEVEL_KEYS.contains(&key)
         && let Some(heading) = last_heading(before)
     {
         return format!(
-            "{place}: `{key}` is read as a key of {heading}: it belongs above the first [heading] \
+            "{line}: `{key}` is read as a key of {heading}: it belongs above the first [heading] \
              of the file"
         );
     }
     for (own, table) in TABLE_KEYS {
         if *own == key && !known.contains(own) {
-            return format!("{place}: `{key}` belongs below {table}");
+            return format!("{line}: `{key}` belongs below {table}");
         }
     }
     match suggestion::nearest(key, &known) {
-        Some(meant) => format!("{place}: unknown field `{key}`; did you mean `{meant}`?"),
-        None => format!("{place}: {message}"),
+        Some(known) => format!("{line}: unknown field `{key}`; did you mean `{known}`?"),
+        None => format!("{line}: {message}"),
     }
 }
 
@@ -285,7 +285,7 @@ fn check_custom_attribute(
     attribute: CustomAttributeTable,
     names: &mut HashSet<String>,
 ) -> Result<CustomAttributePolicy, String> {
-    let CustomAttributeTable { id, global_id, name, kind, multi_valued } = attribute;
+    let CustomAttributeTable { id, global_id, name, attribute_type, multi_valued } = attribute;
     if !scim::is_attribute_name(&name) {
         return Err(format!(
             "custom_attribute: invalid name `{name}`: expected a letter, followed by letters and \
@@ -305,7 +305,7 @@ fn check_custom_attribute(
     };
     refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
     refuse_personal(&format!("custom_attribute with the id `{id}`: its name"), &name)?;
-    let kind = match kind {
+    let attribute_type = match attribute_type {
         CustomAttributeKind::String => AttributeType::String,
         CustomAttributeKind::Boolean => AttributeType::Boolean,
         CustomAttributeKind::Decimal => AttributeType::Decimal,
@@ -313,7 +313,7 @@ fn check_custom_attribute(
     };
     Ok(CustomAttributePolicy {
         id,
-        definition: scim::CustomAttributeDefinition { name, attribute_type: kind, multi_valued },
+        definition: scim::CustomAttributeDefinition { name, attribute_type, multi_valued },
     })
 }
 

@@ -103,7 +103,7 @@ pub struct ServerSettings {
     /// URL under which clients reach this server; without it, the listen address.
     pub public_url: Option<Url>,
     /// Clients, issuers and trusted proxies.
-    pub rules: AuthSettings,
+    pub auth_settings: AuthSettings,
     /// Age from which on a request triggers a refresh.
     pub cache_ttl: Duration,
     /// Longest time that a request waits for a refresh.
@@ -203,7 +203,7 @@ impl Config {
         let personio = personio_settings(&args.personio, matches)?;
         let token = parsers::secret(parsers::BEARER_TOKEN, matches)?;
         let scim = server_settings::<ServeArgs>(&args.scim, matches, token)?;
-        if !scim.rules.has_clients() {
+        if !scim.auth_settings.has_clients() {
             return Err(Error(format!(
                 "{} is required: {}",
                 parsers::BEARER_TOKEN,
@@ -215,19 +215,19 @@ impl Config {
 }
 
 impl ServerSettings {
-    /// Returns the checked configuration of `demo` and its token, which is `spare` unless one is
-    /// given.
+    /// Returns the checked configuration of `demo` and its token, which is `default_token` unless
+    /// one is given.
     ///
     /// # Errors
     /// Returns an error when a setting is invalid.
     pub fn for_demo(
         args: &DemoArgs,
         matches: &ArgMatches,
-        spare: &SecretString,
+        default_token: &SecretString,
     ) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
-        let given = parsers::secret(parsers::BEARER_TOKEN, matches)?;
-        let token = given.unwrap_or_else(|| spare.clone());
+        let given_token = parsers::secret(parsers::BEARER_TOKEN, matches)?;
+        let token = given_token.unwrap_or_else(|| default_token.clone());
         let scim = server_settings::<DemoArgs>(&args.scim, matches, Some(token.clone()))?;
         Ok((scim, token))
     }
@@ -313,17 +313,18 @@ fn server_settings<A: clap::Args>(
             parsers::CACHE_TTL
         )));
     }
-    let CheckedConfigFile { policy, auth_settings: rules } = configuration_file(matches)?;
+    let CheckedConfigFile { policy, auth_settings } = configuration_file(matches)?;
     let webhook = parsers::secret(parsers::WEBHOOK_TOKEN, matches)?;
     let webhook = checked_token(parsers::WEBHOOK_TOKEN, webhook)?;
-    let rules = clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
-    let mut told = effective_setting::command_settings::<A>(matches);
-    told.extend(effective_setting::file_settings(&policy, &rules));
+    let auth_settings =
+        clients::with_tokens(auth_settings, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
+    let mut effective_settings = effective_setting::command_settings::<A>(matches);
+    effective_settings.extend(effective_setting::file_settings(&policy, &auth_settings));
     Ok(ServerSettings {
         listen: listen_address(&args.listen)?,
         tls: tls::certificate_and_key(matches)?,
         public_url: optional_url("public_url", parsers::public_url, matches)?,
-        rules,
+        auth_settings,
         cache_ttl,
         refresh_wait: parsers::duration(parsers::REFRESH_WAIT, &args.refresh_wait)?,
         refresh_every: refresh_every(matches, max_stale)?,
@@ -366,7 +367,7 @@ fn server_settings<A: clap::Args>(
         status_page: parsers::switch(parsers::STATUS_PAGE, &args.status_page)?,
         #[cfg(feature = "otlp")]
         otlp_endpoint: optional_url("otlp_endpoint", parsers::otlp_endpoint, matches)?,
-        effective_settings: told,
+        effective_settings,
     })
 }
 
@@ -403,7 +404,7 @@ impl ServerSettings {
     /// Returns warnings about settings that may be a mistake, each with the names of the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        const PLAIN: &str = "so others on the network can read tokens and personal data";
+        const PLAIN_HTTP_RISK: &str = "so others on the network can read tokens and personal data";
         let proxy = format!("a proxy with TLS and its https:// address as {}", parsers::PUBLIC_URL);
         let certificate = format!("{} with {}", parsers::TLS_CERT, parsers::TLS_KEY);
         let mut warnings = Vec::new();
@@ -420,7 +421,7 @@ impl ServerSettings {
             )),
             Some(url) if url.scheme() == "http" && !parsers::is_loopback(url) => {
                 warnings.push(format!(
-                    "{} begins with http://, {PLAIN}: use {proxy}, or {certificate}",
+                    "{} begins with http://, {PLAIN_HTTP_RISK}: use {proxy}, or {certificate}",
                     parsers::PUBLIC_URL
                 ))
             }
@@ -428,7 +429,7 @@ impl ServerSettings {
         }
         if self.tls.is_none() && self.public_url.is_none() && !is_local {
             warnings.push(format!(
-                "clients speak plain HTTP to {} ({}), {PLAIN}: use {proxy}, or {certificate}",
+                "clients speak plain HTTP to {} ({}), {PLAIN_HTTP_RISK}: use {proxy}, or {certificate}",
                 self.listen,
                 parsers::LISTEN
             ));
@@ -448,8 +449,8 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
     let Some(text) = parsers::optional_text("refresh_every", matches) else { return Ok(None) };
     let every = parsers::duration(parsers::REFRESH_EVERY, text)?;
     if every < MIN_REFRESH_INTERVAL {
-        let shortest = MIN_REFRESH_INTERVAL.as_secs();
-        return Err(Error(format!("{} is shorter than {shortest}s", parsers::REFRESH_EVERY)));
+        let min_seconds = MIN_REFRESH_INTERVAL.as_secs();
+        return Err(Error(format!("{} is shorter than {min_seconds}s", parsers::REFRESH_EVERY)));
     }
     if every >= max_stale {
         return Err(Error(format!(

@@ -145,7 +145,7 @@ impl ReadingSettings {
             reading,
             max_results: scim.max_results,
             credential: format!("{id}, {secret}"),
-            has_clients: scim.rules.has_clients(),
+            has_clients: scim.auth_settings.has_clients(),
         })
     }
 }

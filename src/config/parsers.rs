@@ -292,9 +292,9 @@ pub(super) fn word(
             return Ok(word);
         }
     }
-    let question = suggestion::question(&lower, words);
+    let did_you_mean = suggestion::did_you_mean(&lower, words);
     Err(Error(format!(
-        "{setting}: invalid value `{text}`: expected one of {}{question}",
+        "{setting}: invalid value `{text}`: expected one of {}{did_you_mean}",
         words.join(", ")
     )))
 }

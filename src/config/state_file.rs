@@ -72,15 +72,15 @@ fn check_path(text: &str) -> Result<PathBuf, Error> {
         Some(_) | None => Path::new("."),
     };
     if !folder.is_dir() {
-        return Err(refused(folder, "there is no such folder"));
+        return Err(invalid_folder(folder, "there is no such folder"));
     }
     if let Err(error) = probe_folder(path) {
-        return Err(refused(folder, &format!("the folder cannot be written to: {error}")));
+        return Err(invalid_folder(folder, &format!("the folder cannot be written to: {error}")));
     }
     Ok(path.to_owned())
 }
 
-fn refused(folder: &Path, reason: &str) -> Error {
+fn invalid_folder(folder: &Path, reason: &str) -> Error {
     Error(format!("{STATE_FILE}: {}: {reason}", folder.display()))
 }
 

@@ -71,8 +71,8 @@ fn rank(word: &str, candidate: &str, synonym: Option<&str>) -> Option<usize> {
     if synonym.is_some_and(|own| candidate.ends_with(own)) {
         return Some(0);
     }
-    if let Some(slips) = spelling::count_mistakes(word, candidate) {
-        return Some(slips);
+    if let Some(mistakes) = spelling::count_mistakes(word, candidate) {
+        return Some(mistakes);
     }
     // Examples: `token` for `bearer_token`, and `warning` for `warn`.
     let is_part = (word.len() >= 3 && candidate.contains(word))
@@ -87,7 +87,7 @@ fn is_secret(variable: &str) -> bool {
 
 /// Returns the question that follows a message about `word`, with punctuation in front, or an empty
 /// text.
-pub(super) fn question(word: &str, candidates: &[&str]) -> String {
+pub(super) fn did_you_mean(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates) {
         Some(candidate) => format!("; did you mean `{candidate}`?"),
         None => String::new(),
@@ -111,9 +111,9 @@ fn comparable_letters(name: &str) -> String {
 /// Returns the error of the arguments as one line, with a suggestion.
 pub(super) fn describe_error(error: &clap::Error) -> String {
     let text = error.to_string();
-    let about = text.split("\n\n").next().unwrap_or_default();
-    let about = about.strip_prefix("error: ").unwrap_or(about);
-    let line = one_line(about);
+    let message = text.split("\n\n").next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let line = one_line(message);
     if error.kind() == ErrorKind::UnknownArgument
         && let Some(flag) = text_of(error, ContextKind::InvalidArg)
         && flag.starts_with("--")
@@ -127,7 +127,7 @@ pub(super) fn describe_error(error: &clap::Error) -> String {
         (text_of(error, ContextKind::InvalidValue), error.get(ContextKind::ValidValue))
     {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return format!("{line}{}", question(word, &known));
+        return format!("{line}{}", did_you_mean(word, &known));
     }
     line
 }
@@ -181,7 +181,7 @@ fn suggest_flag(flag: &str) -> String {
         }
     }
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    question(flag, &flags)
+    did_you_mean(flag, &flags)
 }
 
 /// Returns the question for a command or subcommand with a similar name.
@@ -192,7 +192,7 @@ fn suggest_command(word: &str) -> String {
         names.push(command.get_name());
         names.extend(command.get_subcommands().map(clap::Command::get_name));
     }
-    question(word, &names)
+    did_you_mean(word, &names)
 }
 
 /// Returns the variables of all commands.

@@ -88,7 +88,7 @@ enum ResponseContent<B> {
     Parts(Pin<Box<B>>),
 }
 
-/// Guard of a request that is being answered. It ends the answer on drop.
+/// Guard of a request that is being answered. It ends the response on drop.
 struct ResponseGuard(Rc<ConnectionState>);
 
 impl Drop for ResponseGuard {

@@ -32,7 +32,7 @@ pub(super) struct ConnectionState {
     reader_waker: RefCell<Option<Waker>>,
 }
 
-/// Position of the stream in the exchange of a request and its answer.
+/// Position of the stream in the exchange of a request and its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The head of a request is read.

@@ -42,8 +42,8 @@ mod tests {
 
     #[test]
     fn response_has_the_length_in_its_header() {
-        let answer = std::str::from_utf8(USE_TLS).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{answer}");
+        let response = std::str::from_utf8(USE_TLS).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{response}");
     }
 }

@@ -75,7 +75,7 @@ pub struct ConnectionRegistry {
     /// below the limit of unknown ones.
     new_permits: Semaphore,
     started: Instant,
-    bounds: [CloseCounter; 8],
+    counters: [CloseCounter; 8],
 }
 
 #[derive(Default)]
@@ -238,7 +238,7 @@ impl ConnectionRegistry {
             tables: Mutex::default(),
             new_permits: Semaphore::new((limits.reserved / NEW_DIVISOR).max(1)),
             started: Instant::now(),
-            bounds: Default::default(),
+            counters: Default::default(),
         })
     }
 
@@ -261,17 +261,18 @@ impl ConnectionRegistry {
         for (client, count) in counts {
             open.get_or_create(&[("client", client)]).set(count as i64);
         }
-        let about = "Open connections, by whether a right token came over them";
-        metrics.register("connections_open", about, open);
+        let description = "Open connections, by whether a valid token was presented on them";
+        metrics.register("connections_open", description, open);
         let limit = ConstGauge::new(self.limits.all() as u64);
-        metrics.register("connections_limit", "Most connections that may be open", limit);
+        metrics.register("connections_limit", "Maximum number of open connections", limit);
         let closed = Family::<[(&str, &str); 1], Counter>::default();
-        for hit in CloseReason::ALL {
-            let counter: &Counter = &closed.get_or_create(&[("reason", hit.label())]);
-            counter.inc_by(self.bound(hit).count.get());
+        for reason in CloseReason::ALL {
+            let counter: &Counter = &closed.get_or_create(&[("reason", reason.label())]);
+            counter.inc_by(self.counter(reason).count.get());
         }
-        let about = "Connections that were refused or closed because of a bound or a deadline";
-        metrics.register("connections_closed", about, closed);
+        let description =
+            "Connections that were refused or closed because of a limit or a deadline";
+        metrics.register("connections_closed", description, closed);
     }
 
     /// Waits for a permit for a new connection. The caller returns it once the server has checked
@@ -285,15 +286,15 @@ impl ConnectionRegistry {
         // The limit per address does not apply to exempt addresses.
         let address = address.filter(|address| !(self.is_exempt)(*address)).map(subscriber);
         let mut tables = self.lock_tables();
-        let full = tables.make_room(self.limits, address);
-        let has_room = match &full {
-            Some(full) => full.has_room,
+        let reached = tables.make_room(self.limits, address);
+        let has_room = match &reached {
+            Some(reached) => reached.has_room,
             None => true,
         };
         let admission = if has_room { Some(self.enter(&mut tables, address)) } else { None };
         drop(tables);
-        if let Some(full) = full {
-            self.count_hit(full.reason);
+        if let Some(reached) = reached {
+            self.count_close(reached.reason);
         }
         admission
     }
@@ -330,18 +331,18 @@ impl ConnectionRegistry {
             return true;
         }
         let mut tables = self.lock_tables();
-        let mut standing = slot.lock_category();
-        if *standing != ConnectionCategory::Unknown {
+        let mut category = slot.lock_category();
+        if *category != ConnectionCategory::Unknown {
             return false;
         }
         tables.forget_unknown(slot);
         if tables.known < self.limits.known {
-            *standing = ConnectionCategory::Known;
+            *category = ConnectionCategory::Known;
             tables.known += 1;
             return true;
         }
-        *standing = ConnectionCategory::Overflow;
-        drop(standing);
+        *category = ConnectionCategory::Overflow;
+        drop(category);
         tables.admitted = tables.admitted.saturating_sub(1);
         if tables.overflow.len() >= self.limits.overflow
             && let Some((_, oldest)) = tables.overflow.pop_first()
@@ -351,16 +352,17 @@ impl ConnectionRegistry {
         }
         tables.overflow.insert(slot.id, Arc::clone(slot));
         drop(tables);
-        self.count_hit(CloseReason::KnownLimit);
+        self.count_close(CloseReason::KnownLimit);
         false
     }
 
-    /// Counts a limit or deadline that was met, and logs it at most once in [`LOG_INTERVAL`].
-    pub(super) fn count_hit(&self, hit: CloseReason) {
-        let bound = self.bound(hit);
-        let count = bound.count.inc() + 1;
+    /// Counts a connection that is closed or refused, and logs its reason at most once in
+    /// [`LOG_INTERVAL`].
+    pub(super) fn count_close(&self, reason: CloseReason) {
+        let counter = self.counter(reason);
+        let count = counter.count.inc() + 1;
         let now = Instant::now();
-        let mut last_log = bound.last_log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last_log = counter.last_log.lock().unwrap_or_else(PoisonError::into_inner);
         let (is_due, logged) = match *last_log {
             None => (true, 0),
             Some((at, logged)) => (now.duration_since(at) >= LOG_INTERVAL, logged),
@@ -369,8 +371,8 @@ impl ConnectionRegistry {
             *last_log = Some((now, count));
             drop(last_log);
             let connections = count - logged;
-            let explanation = self.explanation(hit, connections);
-            tracing::warn!(connections, reason = hit.label(), "{explanation}");
+            let explanation = self.explanation(reason, connections);
+            tracing::warn!(connections, reason = reason.label(), "{explanation}");
         }
     }
 
@@ -393,7 +395,7 @@ impl ConnectionRegistry {
         let slowest = tables.mark_slowest_readers();
         drop(tables);
         for slot in slowest {
-            self.count_hit(CloseReason::UnsentBytes);
+            self.count_close(CloseReason::UnsentBytes);
             slot.close();
         }
         BodyRegistration { registry: Arc::clone(self), slot: Arc::clone(slot), key }
@@ -409,9 +411,9 @@ impl ConnectionRegistry {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bound(&self, hit: CloseReason) -> &CloseCounter {
-        let [all, known, address, request, reader, unsent, plain, tls] = &self.bounds;
-        match hit {
+    fn counter(&self, reason: CloseReason) -> &CloseCounter {
+        let [all, known, address, request, reader, unsent, plain, tls] = &self.counters;
+        match reason {
             CloseReason::TotalLimit => all,
             CloseReason::KnownLimit => known,
             CloseReason::AddressLimit => address,
@@ -423,12 +425,12 @@ impl ConnectionRegistry {
         }
     }
 
-    fn explanation(&self, hit: CloseReason, connections: u64) -> String {
+    fn explanation(&self, reason: CloseReason, connections: u64) -> String {
         let ConnectionLimits { known, unknown_per_address, .. } = self.limits;
-        match hit {
+        match reason {
             CloseReason::TotalLimit => format!(
                 "{connections} connections were closed or refused: the maximum of {} connections \
-                 is open",
+                 is open; raise --max-connections if all of them are needed",
                 self.limits.admitted()
             ),
             CloseReason::KnownLimit => format!(
@@ -555,12 +557,12 @@ impl ConnectionTables {
         }
         let mut of_crowded = older.clone();
         of_crowded.retain(|slot| crowded.is_some() && slot.address == crowded);
-        let choice = oldest_idle(&of_crowded)
+        let least_needed = oldest_idle(&of_crowded)
             .or(older.iter().find(|slot| slot.waits_for_peer()).copied())
             .or(of_crowded.first().copied())
             .or(oldest_idle(&older))
             .or(older.first().copied());
-        choice.map(Arc::clone)
+        least_needed.map(Arc::clone)
     }
 
     fn slots_of(&self, address: IpAddr) -> impl Iterator<Item = &Arc<ConnectionSlot>> {
@@ -654,8 +656,8 @@ fn oldest_idle<'s>(slots: &[&'s Arc<ConnectionSlot>]) -> Option<&'s Arc<Connecti
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut tables = self.registry.lock_tables();
-        let standing = *self.slot.lock_category();
-        match standing {
+        let category = *self.slot.lock_category();
+        match category {
             ConnectionCategory::Closing => {}
             ConnectionCategory::Known => {
                 tables.admitted = tables.admitted.saturating_sub(1);

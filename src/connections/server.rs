@@ -143,11 +143,11 @@ async fn admit(
                 Some(Ok(HandshakeOutcome::Done(accepted))) => StreamTransport::Tls(accepted),
                 Some(Ok(HandshakeOutcome::Failed(error))) => return Err(DispatchError::Io(error)),
                 Some(Ok(HandshakeOutcome::NotTls)) => {
-                    registry.count_hit(CloseReason::PlainAtTls);
+                    registry.count_close(CloseReason::PlainAtTls);
                     return Err(DispatchError::Io(io::ErrorKind::InvalidData.into()));
                 }
                 Some(Err(_)) => {
-                    registry.count_hit(CloseReason::SlowRequest);
+                    registry.count_close(CloseReason::SlowRequest);
                     return Err(DispatchError::SlowRequestTimeout);
                 }
                 None => return Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into())),
@@ -199,9 +199,9 @@ where
     B: MessageBody,
 {
     let exchange = Exchange::begin(&mut request);
-    let answer = application.call(request);
+    let response = application.call(request);
     async move {
-        let response = answer.await?.into();
+        let response = response.await?.into();
         Ok(exchange.end(response).await)
     }
 }

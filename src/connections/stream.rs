@@ -109,7 +109,7 @@ impl GuardedStream {
         &mut self,
         context: &mut Context<'_>,
         deadline: Instant,
-        hit: CloseReason,
+        reason: CloseReason,
     ) -> io::Result<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
@@ -118,7 +118,7 @@ impl GuardedStream {
         if timer.as_mut().poll(context).is_pending() {
             return Ok(());
         }
-        self.admission.registry.count_hit(hit);
+        self.admission.registry.count_close(reason);
         // Later polls of the closed connection do not count again.
         self.flow.head_since.set(None);
         Err(io::ErrorKind::TimedOut.into())
@@ -241,7 +241,7 @@ impl AsyncRead for GuardedStream {
             && stream.transport.is_plain()
             && bytes.first().is_some_and(|first| protocol::is_tls(*first))
         {
-            stream.admission.registry.count_hit(CloseReason::TlsAtPlain);
+            stream.admission.registry.count_close(CloseReason::TlsAtPlain);
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let passed = stream.count_passed(bytes);
@@ -299,7 +299,7 @@ impl Drop for GuardedStream {
         if let (Some(since), false) = (self.flow.head_since.get(), self.had_request)
             && since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT
         {
-            self.admission.registry.count_hit(CloseReason::SlowRequest);
+            self.admission.registry.count_close(CloseReason::SlowRequest);
         }
     }
 }

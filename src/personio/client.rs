@@ -258,9 +258,9 @@ impl PersonioClient {
 
     /// Lists all persons, each once.
     ///
-    /// `wanted` contains the ids or global ids of the custom attributes to read; all others are
-    /// skipped without being decoded. `keep` converts each person before the next page is
-    /// requested, so that the memory holds only one page of full persons. `on_page` receives the
+    /// `wanted_attributes` contains the ids or global ids of the custom attributes to read; all
+    /// others are skipped without being decoded. `keep` converts each person before the next page
+    /// is requested, so that the memory holds only one page of full persons. `on_page` receives the
     /// number of entries of each page.
     ///
     /// # Errors
@@ -268,7 +268,7 @@ impl PersonioClient {
     /// unreadable persons are reported in the listing; many fail it.
     pub async fn list_persons<K>(
         &self,
-        wanted: &[String],
+        wanted_attributes: &[String],
         mut keep: impl FnMut(ParsedEntry<Person>) -> Result<K, Error>,
         on_page: impl Fn(usize),
     ) -> Result<CompleteListing<K>, Error> {
@@ -277,7 +277,7 @@ impl PersonioClient {
             url: self.url(&["persons"]),
             retry: self.settings.retry,
             limits: self.settings.limits.persons,
-            wanted,
+            wanted_attributes,
         };
         self.list(&request, on_page, |person: ParsedEntry<Person>| {
             Ok((person.value.id.clone(), keep(person)?))
@@ -293,10 +293,11 @@ impl PersonioClient {
     pub async fn person(
         &self,
         id: &str,
-        wanted: &[String],
+        wanted_attributes: &[String],
     ) -> Result<Option<ParsedEntry<Person>>, Error> {
         let endpoint = Endpoint::Person;
-        match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted).await {
+        match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted_attributes).await
+        {
             Ok(person) if person.value.id != id => {
                 Err(Error::unreadable(endpoint, "it is about another person"))
             }
@@ -341,7 +342,7 @@ impl PersonioClient {
             url: self.url(&["persons", person_id, "employments"]),
             retry: self.settings.retry,
             limits: self.settings.limits.employments,
-            wanted: &[],
+            wanted_attributes: &[],
         };
         let listing = self.list(&request, |_| {}, employment_by_id).await?;
         if let Some(UnreadableEntry { attribute, .. }) = listing.unreadable.first() {
@@ -349,13 +350,13 @@ impl PersonioClient {
             return Err(Error::unreadable(endpoint, reason));
         }
         let mut employments = PersonEmployments::default();
-        for ParsedEntry { value, malformed: odd } in listing.entries {
+        for ParsedEntry { value, malformed } in listing.entries {
             employments.names_other_person |=
                 value.person.is_some_and(|person| person != person_id);
             if value.has_malformed_dates {
                 employments.ids_with_malformed_dates.push(value.employment.id.clone());
             }
-            employments.malformed.extend(odd);
+            employments.malformed.extend(malformed);
             employments.employments.push(value.employment);
         }
         employments.malformed.sort_unstable();
@@ -381,7 +382,7 @@ impl PersonioClient {
             url: with_unit_type(self.url(&[path]), kind),
             retry,
             limits: self.settings.limits.names,
-            wanted: &[],
+            wanted_attributes: &[],
         };
         let listing = self.list(&request, |_| {}, lookup_entry_by_id).await?;
         let mut malformed =
@@ -416,10 +417,11 @@ impl PersonioClient {
 
     /// Replaces the malformed names of one kind.
     fn note_malformed_names(&self, names: MalformedNames) {
-        let mut noted = self.malformed_names.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.retain(|earlier| earlier.kind != names.kind);
+        let mut malformed_names =
+            self.malformed_names.lock().unwrap_or_else(PoisonError::into_inner);
+        malformed_names.retain(|earlier| earlier.kind != names.kind);
         if !names.ids.is_empty() || names.unreadable > 0 {
-            noted.push(names);
+            malformed_names.push(names);
         }
     }
 
@@ -455,7 +457,7 @@ impl PersonioClient {
             drop(text);
             on_page(page.data.len());
             let earlier_entries = collector.len();
-            self.collect_entries(&page, request.wanted, &mut collector, &mut keep)?;
+            self.collect_entries(&page, request.wanted_attributes, &mut collector, &mut keep)?;
             collector.check_entries().map_err(|reason| Error::unreadable(endpoint, reason))?;
             let has_news = collector.len() > earlier_entries;
             pages_without_news = if has_news { 0 } else { pages_without_news + 1 };
@@ -484,11 +486,11 @@ impl PersonioClient {
     fn collect_entries<T: FromObject, K>(
         &self,
         page: &Page,
-        wanted: &[String],
+        wanted_attributes: &[String],
         collector: &mut ListingCollector<K>,
         keep: &mut impl FnMut(ParsedEntry<T>) -> Result<(String, K), Error>,
     ) -> Result<(), Error> {
-        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
+        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted_attributes));
         for entry in &page.data {
             match reader.entry::<T>(entry.get()) {
                 Ok(value) => {
@@ -531,13 +533,13 @@ impl PersonioClient {
         &self,
         target: impl Into<RequestTarget>,
         url: &Url,
-        wanted: &[String],
+        wanted_attributes: &[String],
     ) -> Result<ParsedEntry<T>, Error> {
         let target: RequestTarget = target.into();
         let endpoint = target.endpoint;
         let text = self.text(target, url, self.settings.retry).await?;
         parse_envelope(&text, |_| ()).map_err(|reason| Error::unreadable(endpoint, reason))?;
-        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
+        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted_attributes));
         match reader.entry(&text) {
             Ok(value) => Ok(ParsedEntry { value, malformed: reader.take_malformed() }),
             Err(UnreadableAttribute(attribute)) => {
@@ -597,7 +599,7 @@ struct ListingRequest<'r> {
     retry: RetryPolicy,
     limits: ListingLimits,
     /// Ids and global ids of the custom attributes to read.
-    wanted: &'r [String],
+    wanted_attributes: &'r [String],
 }
 
 /// Id of an entry that is unreadable otherwise.

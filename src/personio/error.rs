@@ -153,7 +153,7 @@ pub enum Error {
         fault: ConnectionFault,
     },
     /// Response of 200 with unexpected content.
-    #[error("Personio's answer to {endpoint} cannot be read: {reason}")]
+    #[error("Personio's response to {endpoint} is not used: {reason}")]
     Unreadable {
         /// Endpoint of the request.
         endpoint: Endpoint,

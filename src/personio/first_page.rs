@@ -112,7 +112,7 @@ impl PersonioClient {
     ///
     /// # Errors
     /// If the page cannot be read.
-    pub async fn first_page(&self, wanted: &[String]) -> Result<FirstPage, Error> {
+    pub async fn first_page(&self, wanted_attributes: &[String]) -> Result<FirstPage, Error> {
         let url = page_url(&self.url(&["persons"]), None);
         let page = self.page(Endpoint::Persons, &url, self.settings.retry).await?;
         let next = page.next(PAGE_SIZE);
@@ -120,7 +120,7 @@ impl PersonioClient {
         if let NextPage::Cursor(cursor) = next {
             first.next = Some(cursor);
         }
-        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
+        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted_attributes));
         for entry in &page.data {
             match reader.entry::<Person>(entry.get()) {
                 Ok(person) => {
@@ -130,7 +130,7 @@ impl PersonioClient {
                             .push(MalformedValue { person: person.id.clone(), attribute });
                     }
                     let attributes = match reader.entry(entry.get()) {
-                        Ok(AttributeMetadataList(heads)) => heads,
+                        Ok(AttributeMetadataList(attributes)) => attributes,
                         Err(UnreadableAttribute(_)) => Vec::new(),
                     };
                     first.attributes.push(attributes);

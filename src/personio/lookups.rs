@@ -130,7 +130,7 @@ struct ListState {
     /// Time of the last successful read.
     read_at: Option<Duration>,
     /// Number of entries with a name in the last successful read.
-    named: usize,
+    named_count: usize,
     /// Last failure since then.
     failure: Option<LookupFailure>,
     /// Number of consecutive failures without a pause between them.
@@ -196,12 +196,12 @@ impl LookupCache {
 
 impl CachedLookup {
     /// Reports whether each id has a name or was requested within the last day.
-    fn is_settled(&self, wanted: &HashSet<String>, now: Duration) -> bool {
-        wanted.iter().all(|id| self.names.contains_key(id) || self.units.was_requested(id, now))
+    fn is_settled(&self, used_ids: &HashSet<String>, now: Duration) -> bool {
+        used_ids.iter().all(|id| self.names.contains_key(id) || self.units.was_requested(id, now))
     }
 
     /// Reports whether the list must be read again to find the names of these ids.
-    fn is_list_due(&self, kind: LookupKind, wanted: &HashSet<String>, now: Duration) -> bool {
+    fn is_list_due(&self, kind: LookupKind, used_ids: &HashSet<String>, now: Duration) -> bool {
         if self.is_list_paused(now) {
             return self.may_retry_at_once();
         }
@@ -211,7 +211,7 @@ impl CachedLookup {
         }
         // Ids that are missing from a new list are requested one by one, if the kind allows it.
         let is_new = kind.org_unit_type().is_some() && is_within(read_at, COOL_DOWN, now);
-        !is_new && !self.units.is_paused(now) && !self.is_settled(wanted, now)
+        !is_new && !self.units.is_paused(now) && !self.is_settled(used_ids, now)
     }
 
     /// Reports whether the cool-down after a failure blocks reading the list.
@@ -239,10 +239,10 @@ impl CachedLookup {
     /// still refer to the unit.
     fn adopt_list(&mut self, list: Vec<LookupEntry>, now: Duration) {
         let mut names = NamesById::clone(&self.names);
-        let mut named = 0;
+        let mut named_count = 0;
         for LookupEntry { id, name } in list {
             if name.is_some() {
-                named += 1;
+                named_count += 1;
                 self.units.requested_at.remove(&id);
             }
             if name.is_some() || !names.contains_key(&id) {
@@ -252,7 +252,7 @@ impl CachedLookup {
         self.names = Arc::new(names);
         self.list = ListState {
             read_at: Some(now),
-            named,
+            named_count,
             failure: None,
             consecutive_failures: 0,
             beta: self.list.beta,
@@ -265,7 +265,7 @@ impl CachedLookup {
     }
 
     /// Returns the ids to request one by one, in a fixed order.
-    fn units_to_request(&self, wanted: &HashSet<String>, now: Duration) -> Vec<String> {
+    fn units_to_request(&self, used_ids: &HashSet<String>, now: Duration) -> Vec<String> {
         let may_have_names = match &self.list.failure {
             None => self.list.read_at.is_some(),
             Some(LookupFailure { error, .. }) => is_not_found(error),
@@ -274,7 +274,7 @@ impl CachedLookup {
             return Vec::new();
         }
         let mut ids = Vec::new();
-        for id in wanted {
+        for id in used_ids {
             let has_name = matches!(self.names.get(id), Some(Some(_)));
             // The name of an unlisted unit comes from its last request, and expires after a day.
             let is_unlisted = !has_name || self.units.requested_at.contains_key(id);
@@ -313,11 +313,11 @@ impl CachedLookup {
 
     /// Marks ids that are missing from the list as nameless. This is for kinds whose units cannot
     /// be requested one by one.
-    fn mark_unlisted(&mut self, wanted: &HashSet<String>) {
+    fn mark_unlisted(&mut self, used_ids: &HashSet<String>) {
         let is_read = self.list.read_at.is_some() && self.list.failure.is_none();
-        if is_read && wanted.iter().any(|id| !self.names.contains_key(id)) {
+        if is_read && used_ids.iter().any(|id| !self.names.contains_key(id)) {
             let names = Arc::make_mut(&mut self.names);
-            for id in wanted {
+            for id in used_ids {
                 names.entry(id.clone()).or_default();
             }
         }
@@ -335,13 +335,13 @@ impl CachedLookup {
     }
 
     /// Logs that names in use cannot be read: the first time as a warning, then for debugging.
-    fn log_failure(&mut self, kind: LookupKind, wanted: &HashSet<String>) {
+    fn log_failure(&mut self, kind: LookupKind, used_ids: &HashSet<String>) {
         let failure = self.list.failure.as_ref().or(self.units.failure.as_ref());
         let Some(LookupFailure { error, .. }) = failure else {
             self.is_reported = false;
             return;
         };
-        let lacking = wanted.iter().filter(|id| !self.names.contains_key(*id)).count();
+        let lacking = used_ids.iter().filter(|id| !self.names.contains_key(*id)).count();
         if self.is_reported || error.blocks_every_request() {
             tracing::debug!(%kind, lacking, "names of {kind} still cannot be read: {error}");
             return;
@@ -349,7 +349,7 @@ impl CachedLookup {
         tracing::warn!(
             %kind,
             lacking,
-            "names of {kind} cannot be read, and {lacking} in use have none: {error}"
+            "names of {kind} cannot be read, so {lacking} units are served without a name: {error}"
         );
         self.is_reported = true;
     }
@@ -379,7 +379,7 @@ fn is_not_found(error: &Error) -> bool {
 }
 
 impl PersonioClient {
-    /// Restores `look_up_names` that an earlier run of this program has read, until they are read
+    /// Restores `names` that an earlier run of this program has read, until they are read
     /// again. A look-up that is running keeps its own names.
     pub fn restore_names(&self, names: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
@@ -423,15 +423,15 @@ impl PersonioClient {
         self.update_list(kind, &mut *lookup.lock().await, no_ids).await;
     }
 
-    /// Returns the names of all kinds. A kind with `wanted` ids is read first if its names have
-    /// expired or do not include a wanted id. Concurrent callers share one request.
+    /// Returns the names of all kinds. A kind with ids in `used_ids` is read first if its names have
+    /// expired or do not include one of them. Concurrent callers share one request.
     pub async fn look_up_names(
         &self,
-        wanted: &HashMap<LookupKind, HashSet<String>>,
+        used_ids: &HashMap<LookupKind, HashSet<String>>,
     ) -> LookupNames {
         let mut updates = Vec::new();
         for (kind, lookup) in self.lookups.iter() {
-            updates.push(self.updated_names(kind, lookup, wanted.get(&kind)));
+            updates.push(self.updated_names(kind, lookup, used_ids.get(&kind)));
         }
         LookupNames { by_kind: join_all(updates).await.into_iter().collect() }
     }
@@ -441,10 +441,10 @@ impl PersonioClient {
         &self,
         kind: LookupKind,
         lookup: &Mutex<CachedLookup>,
-        wanted: Option<&HashSet<String>>,
+        used_ids: Option<&HashSet<String>>,
     ) -> (LookupKind, Arc<NamesById>) {
         let mut lookup = lookup.lock().await;
-        if let Some(ids) = wanted {
+        if let Some(ids) = used_ids {
             self.update(kind, &mut lookup, ids).await;
         }
         (kind, Arc::clone(&lookup.names))
@@ -455,14 +455,14 @@ impl PersonioClient {
         let mut look_ups = Vec::new();
         for (kind, lookup) in self.lookups.iter() {
             let CachedLookup { list, units, .. } = &*lookup.lock().await;
-            let listed = match &list.failure {
-                None => Ok(list.named),
+            let list_result = match &list.failure {
+                None => Ok(list.named_count),
                 Some(LookupFailure { error, .. }) => Err(error.clone()),
             };
             let failure = units.failure.as_ref().map(|failure| failure.error.clone());
             look_ups.push(LookupReport {
                 kind,
-                list_result: listed,
+                list_result,
                 units_requested: units.requested_at.len(),
                 failure,
             });
@@ -470,13 +470,18 @@ impl PersonioClient {
         look_ups
     }
 
-    async fn update(&self, kind: LookupKind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
-        self.update_list(kind, lookup, wanted).await;
+    async fn update(
+        &self,
+        kind: LookupKind,
+        lookup: &mut CachedLookup,
+        used_ids: &HashSet<String>,
+    ) {
+        self.update_list(kind, lookup, used_ids).await;
         match kind.org_unit_type() {
-            Some(_) => self.update_units(kind, lookup, wanted).await,
-            None => lookup.mark_unlisted(wanted),
+            Some(_) => self.update_units(kind, lookup, used_ids).await,
+            None => lookup.mark_unlisted(used_ids),
         }
-        lookup.log_failure(kind, wanted);
+        lookup.log_failure(kind, used_ids);
     }
 
     /// Reads the list if it is due. While no name is known, all retries are used, since users would
@@ -485,10 +490,10 @@ impl PersonioClient {
         &self,
         kind: LookupKind,
         lookup: &mut CachedLookup,
-        wanted: &HashSet<String>,
+        used_ids: &HashSet<String>,
     ) {
         let now = self.lookups.clock.monotonic();
-        if !lookup.is_list_due(kind, wanted, now) {
+        if !lookup.is_list_due(kind, used_ids, now) {
             return;
         }
         if !lookup.is_list_paused(now) {
@@ -534,10 +539,10 @@ impl PersonioClient {
         &self,
         kind: LookupKind,
         lookup: &mut CachedLookup,
-        wanted: &HashSet<String>,
+        used_ids: &HashSet<String>,
     ) {
         let now = self.lookups.clock.monotonic();
-        let ids = lookup.units_to_request(wanted, now);
+        let ids = lookup.units_to_request(used_ids, now);
         if ids.is_empty() {
             return;
         }

@@ -112,20 +112,20 @@ impl TokenProvider {
     /// Returns the outcome of the last token request, if there was one.
     pub(super) fn state(&self) -> Option<TokenState> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let since = self.clock.monotonic().saturating_sub(state.unchanged_for);
-        Some(TokenState { unchanged_for: since, ..state })
+        let unchanged_for = self.clock.monotonic().saturating_sub(state.unchanged_for);
+        Some(TokenState { unchanged_for, ..state })
     }
 
     /// Records the outcome of a token request. Its start time stays the same until success turns
     /// into failure, or the reverse.
-    fn record_outcome(&self, refusal: Option<Error>) {
+    fn record_outcome(&self, error: Option<Error>) {
         let now = self.clock.monotonic();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = match &*state {
-            Some(earlier) if earlier.error.is_some() == refusal.is_some() => earlier.unchanged_for,
+        let changed_at = match &*state {
+            Some(earlier) if earlier.error.is_some() == error.is_some() => earlier.unchanged_for,
             _ => now,
         };
-        *state = Some(TokenState { error: refusal, unchanged_for: since });
+        *state = Some(TokenState { error, unchanged_for: changed_at });
     }
 
     /// Replaces the client secret for all further token requests. Reports whether the new secret

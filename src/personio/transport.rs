@@ -128,16 +128,16 @@ impl UpstreamTransport {
             };
             if body.len() + chunk.len() > max_bytes {
                 let reason =
-                    format!("it is larger than {max_bytes} bytes, the limit of one answer");
+                    format!("it is larger than {max_bytes} bytes, the limit of one response");
                 return Err(Error::unreadable(endpoint, reason));
             }
             body.extend_from_slice(&chunk);
         }
     }
 
-    /// Returns the error of a request that `connection_fault` ended.
-    pub(super) fn unreachable(&self, endpoint: Endpoint, obstacle: ConnectionFault) -> Error {
-        Error::Unreachable { endpoint, host: self.host.clone(), fault: obstacle }
+    /// Returns the error of a request that `fault` ended.
+    pub(super) fn unreachable(&self, endpoint: Endpoint, fault: ConnectionFault) -> Error {
+        Error::Unreachable { endpoint, host: self.host.clone(), fault }
     }
 }
 

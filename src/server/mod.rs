@@ -70,7 +70,7 @@ pub struct StateParts {
     /// Flag that adds the block `pagination` of RFC 9865 to `/ServiceProviderConfig`.
     pub announces_pagination: bool,
     /// Authentication of clients and webhooks.
-    pub access: Authenticator,
+    pub authenticator: Authenticator,
     /// Key that signs cursors.
     pub cursor_key: CursorKey,
     /// Maximum number of resources on a page.
@@ -129,7 +129,7 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
         .wrap(from_fn(authenticate))
         .default_service(web::to(no_route));
     service.service(scim_scope);
-    if state.access.has_webhooks() {
+    if state.authenticator.has_webhooks() {
         service.service(webhook::resource());
     }
     if state.optional_endpoints.status {
@@ -237,7 +237,7 @@ async fn bulk() -> Result<&'static str, Error> {
 }
 
 async fn no_route(request: HttpRequest, state: web::Data<State>) -> Result<&'static str, Error> {
-    let has_webhooks = state.access.has_webhooks();
+    let has_webhooks = state.authenticator.has_webhooks();
     let suggestion =
         path_suggestion::suggestion(request.path(), state.optional_endpoints, has_webhooks);
     Err(Error::NoRoute(suggestion))

@@ -31,14 +31,15 @@ pub(super) async fn read(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    let facts = ServerFacts {
+    let server_facts = ServerFacts {
         pages: state.optional_endpoints,
-        has_webhooks: state.access.has_webhooks(),
+        has_webhooks: state.authenticator.has_webhooks(),
         max_results: state.max_results,
         filter_limits: state.filter_limits,
     };
-    let vocabulary = state.directory.schema_registry();
-    let document = document(&vocabulary.discovery, &facts).map_err(|_| Error::Internal)?;
+    let schema_registry = state.directory.schema_registry();
+    let document =
+        document(&schema_registry.discovery, &server_facts).map_err(|_| Error::Internal)?;
     response::plain_document(&request, &state, document).await
 }
 
@@ -46,9 +47,12 @@ pub(super) async fn read(
 ///
 /// # Errors
 /// When the template or a schema in this program is invalid, which tests rule out.
-fn document(discovery: &Discovery, facts: &ServerFacts) -> Result<String, InvalidSchemaDocument> {
+fn document(
+    discovery: &Discovery,
+    server_facts: &ServerFacts,
+) -> Result<String, InvalidSchemaDocument> {
     let mut document: Value = serde_json::from_str(TEMPLATE)?;
-    remove_missing_endpoints(&mut document, facts);
+    remove_missing_endpoints(&mut document, server_facts);
     set(&mut document, "/info", "version", env!("CARGO_PKG_VERSION").into());
 
     let base = discovery.urls.base();
@@ -59,7 +63,7 @@ fn document(discovery: &Discovery, facts: &ServerFacts) -> Result<String, Invali
     for name in ["User", "Group"] {
         set(&mut document, "/components/schemas", name, discovery.json_schema(name)?);
     }
-    set_limits(&mut document, facts);
+    set_limits(&mut document, server_facts);
 
     add_json(&mut document);
     let responses = document.pointer("/components/responses").cloned().unwrap_or_default();
@@ -78,14 +82,14 @@ fn document(discovery: &Discovery, facts: &ServerFacts) -> Result<String, Invali
 }
 
 /// Removes the endpoints that this server does not have.
-fn remove_missing_endpoints(document: &mut Value, facts: &ServerFacts) {
-    if !facts.pages.status {
+fn remove_missing_endpoints(document: &mut Value, server_facts: &ServerFacts) {
+    if !server_facts.pages.status {
         remove(document, "/paths", STATUS_PATH);
     }
-    if !facts.pages.metrics {
+    if !server_facts.pages.metrics {
         remove(document, "/paths", METRICS_PATH);
     }
-    if !facts.has_webhooks {
+    if !server_facts.has_webhooks {
         remove(document, "/paths", WEBHOOKS_PATH);
         remove(document, "/components/securitySchemes", "webhook");
         remove(document, "/components/schemas", "Notice");
@@ -93,14 +97,14 @@ fn remove_missing_endpoints(document: &mut Value, facts: &ServerFacts) {
 }
 
 /// Fills in the limits on pages and filters.
-fn set_limits(document: &mut Value, facts: &ServerFacts) {
+fn set_limits(document: &mut Value, server_facts: &ServerFacts) {
     let page = "/components/schemas/Page/properties";
-    set(document, &format!("{page}/itemsPerPage"), "maximum", facts.max_results.into());
-    set(document, &format!("{page}/Resources"), "maxItems", facts.max_results.into());
+    set(document, &format!("{page}/itemsPerPage"), "maximum", server_facts.max_results.into());
+    set(document, &format!("{page}/Resources"), "maxItems", server_facts.max_results.into());
     let filter = format!(
         "Condition on the resources, in the grammar of RFC 7644 §3.4.2.2: at most {} bytes, and \
          at most {} parentheses and brackets open at once.",
-        facts.filter_limits.max_bytes, facts.filter_limits.max_depth
+        server_facts.filter_limits.max_bytes, server_facts.filter_limits.max_depth
     );
     for pointer in ["parameters/filter", "schemas/SearchRequest/properties/filter"] {
         let pointer = format!("/components/{pointer}");

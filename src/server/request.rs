@@ -161,12 +161,12 @@ pub(super) fn cursor_paging(
         let page_size = count.unwrap_or(state.max_results);
         return Ok((PageRequest::at_offset(0, page_size), CursorPosition::Start));
     }
-    let Some(opened) = state.cursor_key.open(cursor, client.as_str(), list_id) else {
+    let Some(cursor) = state.cursor_key.open(cursor, client.as_str(), list_id) else {
         let detail = "the cursor does not belong to this query: repeat all parameters of the \
                       first page; only count may be left out";
         return Err(invalid_cursor_query(ScimType::InvalidCursor, detail).into());
     };
-    let Cursor { snapshot, offset, count: page_size } = opened;
+    let Cursor { snapshot, offset, count: page_size } = cursor;
     let page_size = page_size as usize;
     if count.is_some_and(|count| count != page_size) {
         let detail = "count must be the same on every page";
@@ -184,9 +184,9 @@ pub(super) fn has_current(request: &HttpRequest, tag: &str) -> bool {
     match IfNoneMatch::parse(request) {
         // The parser returns `Any` for a missing header, too.
         Ok(IfNoneMatch::Any) => request.headers().contains_key("If-None-Match"),
-        Ok(IfNoneMatch::Items(known)) => {
+        Ok(IfNoneMatch::Items(tags)) => {
             let current = tag.trim_start_matches("W/").trim_matches('"');
-            known.iter().any(|known| known.tag() == current)
+            tags.iter().any(|tag| tag.tag() == current)
         }
         Err(_) => false,
     }

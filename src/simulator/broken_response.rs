@@ -24,28 +24,28 @@ const PADDING_CHUNK_BYTES: usize = 64 * 1024;
 /// Number of entries on each page of an endless listing.
 const ENDLESS_PAGE_SIZE: usize = 50;
 
-pub(super) fn complete(answer: SimulatedResponse) -> HttpResponse {
-    start(answer.status, answer.content_type).body(answer.body)
+pub(super) fn complete(response: SimulatedResponse) -> HttpResponse {
+    start(response.status, response.content_type).body(response.body)
 }
 
 /// Returns a complete HTTP response that contains only the first half of the body.
-pub(super) fn truncated_json(answer: SimulatedResponse) -> HttpResponse {
-    let half = first_half(&answer);
-    start(answer.status, answer.content_type).body(half)
+pub(super) fn truncated_json(response: SimulatedResponse) -> HttpResponse {
+    let half = first_half(&response);
+    start(response.status, response.content_type).body(half)
 }
 
 /// Returns a response that sends the first half of the body and then closes the connection.
 ///
 /// Its `Content-Length` is that of the whole body.
-pub(super) fn truncated_body(answer: SimulatedResponse) -> HttpResponse {
-    let first = stream::iter([Ok(first_half(&answer))]);
+pub(super) fn truncated_body(response: SimulatedResponse) -> HttpResponse {
+    let first = stream::iter([Ok(first_half(&response))]);
     let then = stream::once(async {
         tokio::time::sleep(FLUSH_DELAY).await;
         Err(connection_closed_error())
     });
-    let length = answer.body.len().max(1) as u64;
+    let length = response.body.len().max(1) as u64;
     let body = SizedStream::new(length, Box::pin(first.chain(then)));
-    start(answer.status, answer.content_type).body(body)
+    start(response.status, response.content_type).body(body)
 }
 
 /// Returns a response that closes the connection before anything is sent.
@@ -73,15 +73,15 @@ pub(super) fn wrong_json() -> HttpResponse {
 /// Returns the listing with at most `entries` entries and without a next link.
 ///
 /// A response that is not a listing keeps its content.
-pub(super) fn short_listing(answer: &SimulatedResponse, entries: usize) -> HttpResponse {
-    let mut page = page_of(answer);
+pub(super) fn short_listing(response: &SimulatedResponse, entries: usize) -> HttpResponse {
+    let mut page = page_of(response);
     if let Some(data) = entries_of(&mut page) {
         data.truncate(entries);
     }
     if let Some(links) = page.pointer_mut("/_meta/links").and_then(Value::as_object_mut) {
         links.remove("next");
     }
-    start(answer.status, answer.content_type).body(page.to_string())
+    start(response.status, response.content_type).body(page.to_string())
 }
 
 /// Returns an empty page that is padded with spaces to `size` bytes.
@@ -101,9 +101,9 @@ pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse
 }
 
 /// Returns the response with every occurrence of `old` replaced by `new`.
-pub(super) fn substituted(answer: &SimulatedResponse, old: &str, new: &[u8]) -> HttpResponse {
-    let mut body = Vec::with_capacity(answer.body.len() + new.len());
-    let mut rest = &answer.body[..];
+pub(super) fn substituted(response: &SimulatedResponse, old: &str, new: &[u8]) -> HttpResponse {
+    let mut body = Vec::with_capacity(response.body.len() + new.len());
+    let mut rest = &response.body[..];
     while !old.is_empty()
         && let Some(at) = memchr::memmem::find(rest, old.as_bytes())
     {
@@ -113,19 +113,19 @@ pub(super) fn substituted(answer: &SimulatedResponse, old: &str, new: &[u8]) -> 
         rest = after.get(old.len()..).unwrap_or_default();
     }
     body.extend_from_slice(rest);
-    start(answer.status, answer.content_type).body(body)
+    start(response.status, response.content_type).body(body)
 }
 
 /// Returns the listing with another value of an attribute in its first entries.
 ///
 /// A response that is not a listing keeps its content.
 pub(super) fn odd_entries(
-    answer: &SimulatedResponse,
+    response: &SimulatedResponse,
     entries: usize,
     attribute: &str,
     value: &Value,
 ) -> HttpResponse {
-    let mut page = page_of(answer);
+    let mut page = page_of(response);
     if let Some(data) = entries_of(&mut page) {
         for entry in data.iter_mut().take(entries) {
             if let Some(members) = entry.as_object_mut() {
@@ -133,14 +133,14 @@ pub(super) fn odd_entries(
             }
         }
     }
-    start(answer.status, answer.content_type).body(page.to_string())
+    start(response.status, response.content_type).body(page.to_string())
 }
 
 /// Returns the listing in which each entry has the name of the one before it.
 ///
 /// A response that is not a listing keeps its content.
-pub(super) fn other_names(answer: &SimulatedResponse) -> HttpResponse {
-    let mut page = page_of(answer);
+pub(super) fn other_names(response: &SimulatedResponse) -> HttpResponse {
+    let mut page = page_of(response);
     if let Some(data) = entries_of(&mut page) {
         let mut earlier = data.last().and_then(|entry| entry.get("name")).cloned();
         for entry in data {
@@ -151,7 +151,7 @@ pub(super) fn other_names(answer: &SimulatedResponse) -> HttpResponse {
             }
         }
     }
-    start(answer.status, answer.content_type).body(page.to_string())
+    start(response.status, response.content_type).body(page.to_string())
 }
 
 /// Returns a page of new ids with a link to another such page.
@@ -172,8 +172,8 @@ pub(super) fn endless_listing(path: &str, query: &str, base_url: &str) -> HttpRe
 }
 
 /// Removes the reference to the person from the entries of a listing.
-pub(super) fn without_person(mut answer: SimulatedResponse) -> SimulatedResponse {
-    let mut page = page_of(&answer);
+pub(super) fn without_person(mut response: SimulatedResponse) -> SimulatedResponse {
+    let mut page = page_of(&response);
     if let Some(data) = entries_of(&mut page) {
         for entry in data {
             if let Some(members) = entry.as_object_mut() {
@@ -181,13 +181,13 @@ pub(super) fn without_person(mut answer: SimulatedResponse) -> SimulatedResponse
             }
         }
     }
-    answer.body = Bytes::from(page.to_string());
-    answer
+    response.body = Bytes::from(page.to_string());
+    response
 }
 
 /// Parses the body of a response. Returns `null` for a body that is not JSON.
-fn page_of(answer: &SimulatedResponse) -> Value {
-    serde_json::from_slice(&answer.body).unwrap_or_default()
+fn page_of(response: &SimulatedResponse) -> Value {
+    serde_json::from_slice(&response.body).unwrap_or_default()
 }
 
 /// Returns the entries of a page, or `None` if it is not a listing.
@@ -202,8 +202,8 @@ fn start(status: u16, content_type: &'static str) -> HttpResponseBuilder {
     builder
 }
 
-fn first_half(answer: &SimulatedResponse) -> Bytes {
-    answer.body.slice(..answer.body.len() / 2)
+fn first_half(response: &SimulatedResponse) -> Bytes {
+    response.body.slice(..response.body.len() / 2)
 }
 
 fn connection_closed_error() -> io::Error {

@@ -38,15 +38,15 @@ pub(super) async fn handle(
     shared: web::Data<SimulatorState>,
 ) -> HttpResponse {
     let route = SimulatedRoute::parse(request.method(), request.path());
-    let entrance = decide_on_arrival(&request, &body, &shared, &route);
+    let decision = decide_on_arrival(&request, &body, &shared, &route);
     let _in_flight = InFlightGuard(&shared);
-    if !entrance.latency.is_zero() {
-        sleep(entrance.latency).await;
+    if !decision.latency.is_zero() {
+        sleep(decision.latency).await;
     }
-    let mut response = if entrance.passes {
-        let asked =
+    let mut response = if decision.passes {
+        let admitted =
             AdmittedRequest { request: &request, body: &body, route: &route, shared: &shared };
-        asked.respond(entrance.action).await
+        admitted.respond(decision.action).await
     } else {
         broken_response::complete(
             PersonioProblem::too_many_requests().into_response(&shared.next_error_context()),
@@ -55,7 +55,7 @@ pub(super) async fn handle(
     if response.status().as_u16() == 429 {
         shared.runtime().record.count_throttled();
     }
-    if let Some(verdict) = entrance.verdict {
+    if let Some(verdict) = decision.verdict {
         for (name, value) in verdict.headers() {
             let name = HeaderName::from_static(name);
             response.headers_mut().insert(name, HeaderValue::from(value));
@@ -83,8 +83,8 @@ fn decide_on_arrival(
     route: &SimulatedRoute,
 ) -> ArrivalDecision {
     let endpoint = route.endpoint();
-    let mut live = shared.runtime();
-    live.record.record_arrival(ReceivedRequest {
+    let mut runtime = shared.runtime();
+    runtime.record.record_arrival(ReceivedRequest {
         endpoint,
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
@@ -93,13 +93,13 @@ fn decide_on_arrival(
         body: (endpoint == SimulatedEndpoint::Token)
             .then(|| String::from_utf8_lossy(body).into_owned()),
     });
-    let verdict = live.buckets.take(endpoint, Instant::now());
+    let verdict = runtime.buckets.take(endpoint, Instant::now());
     let passes = match verdict {
         Some(verdict) => verdict.is_allowed,
         None => true,
     };
-    let action = if passes { live.faults.next_action(route) } else { None };
-    ArrivalDecision { latency: live.latency, verdict, passes, action }
+    let action = if passes { runtime.faults.next_action(route) } else { None };
+    ArrivalDecision { latency: runtime.latency, verdict, passes, action }
 }
 
 /// Request that passed the rate limit and needs a response.
@@ -160,13 +160,13 @@ impl AdmittedRequest<'_> {
             Some(FaultAction::EndlessListing) => {
                 broken_response::endless_listing(path, self.request.query_string(), base_url)
             }
-            Some(FaultAction::EmploymentsOf { person, refers_to_person: names_person }) => {
+            Some(FaultAction::EmploymentsOf { person, refers_to_person }) => {
                 let route = SimulatedRoute::Employments(person);
-                let answer = AdmittedRequest { route: &route, ..*self }.normal_response();
-                broken_response::complete(if names_person {
-                    answer
+                let response = AdmittedRequest { route: &route, ..*self }.normal_response();
+                broken_response::complete(if refers_to_person {
+                    response
                 } else {
-                    broken_response::without_person(answer)
+                    broken_response::without_person(response)
                 })
             }
         }
@@ -179,12 +179,12 @@ impl AdmittedRequest<'_> {
 
     /// Creates the normal response.
     fn normal_response(&self) -> SimulatedResponse {
-        let stamp = self.shared.next_error_context();
+        let error_context = self.shared.next_error_context();
         match self.route {
             SimulatedRoute::Unknown => {
-                PersonioProblem::no_route(self.request.path()).into_response(&stamp)
+                PersonioProblem::no_route(self.request.path()).into_response(&error_context)
             }
-            SimulatedRoute::Token => self.token_response(&stamp),
+            SimulatedRoute::Token => self.token_response(&error_context),
             SimulatedRoute::Persons
             | SimulatedRoute::Person(_)
             | SimulatedRoute::Employments(_)
@@ -194,16 +194,16 @@ impl AdmittedRequest<'_> {
             | SimulatedRoute::Workplaces
             | SimulatedRoute::CostCenters
             | SimulatedRoute::Jobs => {
-                self.read_response().unwrap_or_else(|problem| problem.into_response(&stamp))
+                self.read_response().unwrap_or_else(|problem| problem.into_response(&error_context))
             }
         }
     }
 
-    fn token_response(&self, stamp: &ErrorContext) -> SimulatedResponse {
+    fn token_response(&self, error_context: &ErrorContext) -> SimulatedResponse {
         let content_type = header(self.request, CONTENT_TYPE.as_str());
         let (credential, sent) = (&self.shared.credential, (content_type, &self.body[..]));
-        let mut live = self.shared.runtime();
-        token::respond(credential, &mut live.tokens, sent, Instant::now(), stamp)
+        let mut runtime = self.shared.runtime();
+        token::respond(credential, &mut runtime.tokens, sent, Instant::now(), error_context)
     }
 
     /// Checks the token and creates the response of a reading endpoint.
@@ -213,9 +213,9 @@ impl AdmittedRequest<'_> {
         if !is_beta && quirks.beta_endpoints.contains(&self.route.endpoint()) {
             return Err(PersonioProblem::no_route(self.request.path()));
         }
-        let store = self.shared.indexed_world();
+        let indexed_world = self.shared.indexed_world();
         let wire = JsonWriter { quirks: &quirks, base_url: &self.shared.base_url };
-        let (world, index) = (&store.world, &store.index);
+        let (world, index) = (&indexed_world.world, &indexed_world.index);
         let (path, query) = (self.request.path(), self.request.query_string());
         let view = EndpointContext { world, index, wire, path, query };
         match self.route {
@@ -242,9 +242,9 @@ impl AdmittedRequest<'_> {
 
     /// Checks the token of the request and returns the current quirks.
     fn authorize(&self) -> Result<Quirks, PersonioProblem> {
-        let live = self.shared.runtime();
-        if live.tokens.accepts(header(self.request, AUTHORIZATION.as_str()), Instant::now()) {
-            Ok(live.quirks.clone())
+        let runtime = self.shared.runtime();
+        if runtime.tokens.accepts(header(self.request, AUTHORIZATION.as_str()), Instant::now()) {
+            Ok(runtime.quirks.clone())
         } else {
             Err(PersonioProblem::unauthorized())
         }

@@ -21,19 +21,19 @@ pub(super) struct WorldIndex {
 impl WorldIndex {
     pub(super) fn new(world: &World) -> Self {
         let mut hashes = Vec::with_capacity(world.persons.len());
-        for (place, person) in world.persons.iter().enumerate() {
-            hashes.push((stable_hash(&person.id), place));
+        for (index, person) in world.persons.iter().enumerate() {
+            hashes.push((stable_hash(&person.id), index));
         }
         hashes.sort_unstable();
         let mut order = Vec::with_capacity(hashes.len());
-        let mut positions = HashMap::with_capacity(hashes.len());
-        for (position, (_, place)) in hashes.into_iter().enumerate() {
-            order.push(place);
-            if let Some(person) = world.persons.get(place) {
-                positions.insert(person.id.clone(), position);
+        let mut position_by_id = HashMap::with_capacity(hashes.len());
+        for (position, (_, index)) in hashes.into_iter().enumerate() {
+            order.push(index);
+            if let Some(person) = world.persons.get(index) {
+                position_by_id.insert(person.id.clone(), position);
             }
         }
-        Self { order, position_by_id: positions, jobs: jobs(world) }
+        Self { order, position_by_id, jobs: jobs(world) }
     }
 
     /// Returns the number of positions in the listing of persons.

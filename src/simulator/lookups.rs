@@ -21,7 +21,7 @@ pub(super) fn list(
     let entries = all.iter().enumerate();
     Ok(listing.page(
         entries,
-        |named| view.wire.lookup_entry(named),
+        |entry| view.wire.lookup_entry(entry),
         view.wire.quirks,
         view.wire.base_url,
     ))
@@ -32,10 +32,11 @@ pub(super) fn list_org_units(
     view: &EndpointContext<'_>,
 ) -> Result<SimulatedResponse, PersonioProblem> {
     let listing = ListingParameters::parse(view.path, view.query, &["type"], MAX_LOOKUP_PAGE_SIZE)?;
-    let kind = parse_org_unit_type(listing.parameter("type"))?;
+    let unit_type = parse_org_unit_type(listing.parameter("type"))?;
     let unlisted = &view.wire.quirks.unlisted_org_units;
     let units = view.world.org_units.iter().enumerate();
-    let entries = units.filter(|(_, unit)| unit.unit_type == kind && !unlisted.contains(&unit.id));
+    let entries =
+        units.filter(|(_, unit)| unit.unit_type == unit_type && !unlisted.contains(&unit.id));
     Ok(listing.page(entries, |unit| view.wire.org_unit(unit), view.wire.quirks, view.wire.base_url))
 }
 
@@ -44,9 +45,10 @@ pub(super) fn get_org_unit(
     view: &EndpointContext<'_>,
     id: &str,
 ) -> Result<SimulatedResponse, PersonioProblem> {
-    let kind = parse_org_unit_type(query_parameters(view.query).get("type").map(String::as_str))?;
+    let unit_type =
+        parse_org_unit_type(query_parameters(view.query).get("type").map(String::as_str))?;
     for unit in &view.world.org_units {
-        if unit.unit_type == kind && unit.id == id {
+        if unit.unit_type == unit_type && unit.id == id {
             return Ok(SimulatedResponse::json(200, &view.wire.org_unit(unit)));
         }
     }

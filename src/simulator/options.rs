@@ -66,7 +66,7 @@ impl Default for SimulatedRateLimit {
 pub struct Quirks {
     /// Lower-case enumeration values: `active` instead of `ACTIVE`, `string` instead of `STRING`.
     pub lowercase_enums: bool,
-    /// Key `last_working_date_key` instead of `last_working_day` in a termination.
+    /// JSON key `last_working_date` instead of `last_working_day` in a termination.
     pub last_working_date_key: bool,
     /// `null` instead of an absent key for an unknown value.
     pub null_instead_of_absent: bool,

@@ -133,11 +133,11 @@ impl<'l> PersonFilter<'l> {
     fn has_email(&self, email: Option<&str>) -> bool {
         let Some(emails) = &self.emails else { return true };
         let Some(email) = email else { return false };
-        emails.iter().any(|wanted| wanted.eq_ignore_ascii_case(email))
+        emails.iter().any(|filter| filter.eq_ignore_ascii_case(email))
     }
 }
 
 /// Reports whether a value passes a filter by equality. `None` passes every value.
-fn equals(wanted: Option<&str>, value: Option<&str>) -> bool {
-    wanted.is_none() || wanted == value
+fn equals(filter: Option<&str>, value: Option<&str>) -> bool {
+    filter.is_none() || filter == value
 }

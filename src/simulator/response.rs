@@ -40,14 +40,14 @@ pub(super) struct ErrorContext {
 #[derive(Debug, Clone)]
 pub(super) struct PersonioProblem {
     status: u16,
-    kind: &'static str,
+    problem_type: &'static str,
     detail: String,
     meta: Value,
 }
 
 impl PersonioProblem {
-    fn new(status: u16, kind: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, detail: detail.into(), meta: json!({}) }
+    fn new(status: u16, problem_type: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, problem_type, detail: detail.into(), meta: json!({}) }
     }
 
     pub(super) fn status(status: u16) -> Self {
@@ -80,14 +80,14 @@ impl PersonioProblem {
         Self { meta: json!({ "path": path }), ..problem }
     }
 
-    pub(super) fn into_response(self, stamp: &ErrorContext) -> SimulatedResponse {
+    pub(super) fn into_response(self, error_context: &ErrorContext) -> SimulatedResponse {
         let body = json!({
-            "personio_trace_id": stamp.trace_id,
-            "timestamp": stamp.timestamp.to_string(),
+            "personio_trace_id": error_context.trace_id,
+            "timestamp": error_context.timestamp.to_string(),
             "errors": [{
                 "title": reason_phrase(self.status),
                 "detail": self.detail,
-                "type": self.kind,
+                "type": self.problem_type,
                 "_meta": self.meta,
             }],
         });
@@ -99,14 +99,14 @@ impl PersonioProblem {
 pub(super) fn token_error_response(
     error: &str,
     description: &str,
-    stamp: &ErrorContext,
+    error_context: &ErrorContext,
 ) -> SimulatedResponse {
     let body = json!({
         "error": error,
         "error_description": description,
         "error_uri": "https://developer.personio.de/reference",
-        "timestamp": stamp.timestamp.to_string(),
-        "trace_id": stamp.trace_id,
+        "timestamp": error_context.timestamp.to_string(),
+        "trace_id": error_context.trace_id,
     });
     SimulatedResponse::json(400, &body)
 }

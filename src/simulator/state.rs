@@ -56,7 +56,7 @@ impl SimulatorState {
             client_secret: options.client_secret,
             token_lifetime: options.token_lifetime,
         };
-        let live = RuntimeState {
+        let runtime = RuntimeState {
             record: RequestHistory::default(),
             tokens: TokenStore::default(),
             buckets: EndpointBuckets::new(options.rate),
@@ -66,8 +66,8 @@ impl SimulatorState {
             trace_ids: Random::new(0),
         };
         let clock = (options.now, Instant::now());
-        let store = RwLock::new(IndexedWorld { world, index });
-        Self { base_url, credential, clock, indexed_world: store, runtime: Mutex::new(live) }
+        let indexed_world = RwLock::new(IndexedWorld { world, index });
+        Self { base_url, credential, clock, indexed_world, runtime: Mutex::new(runtime) }
     }
 
     pub(super) fn indexed_world(&self) -> RwLockReadGuard<'_, IndexedWorld> {

@@ -65,10 +65,10 @@ pub(super) fn respond(
     tokens: &mut TokenStore,
     (content_type, body): (Option<&str>, &[u8]),
     now: Instant,
-    stamp: &ErrorContext,
+    error_context: &ErrorContext,
 ) -> SimulatedResponse {
     if let Err((error, description)) = check_token_request(credential, content_type, body) {
-        return token_error_response(error, description, stamp);
+        return token_error_response(error, description, error_context);
     }
     let (token, left) = tokens.current_or_new(credential.token_lifetime, now);
     let body = json!({

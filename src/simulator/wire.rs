@@ -116,8 +116,8 @@ impl JsonWriter<'_> {
         object.finish_without(&self.quirks.hidden_attributes)
     }
 
-    pub(super) fn lookup_entry(&self, named: &SimulatedLookupEntry) -> Value {
-        json!({ "id": self.id(&named.id), "name": named.name })
+    pub(super) fn lookup_entry(&self, entry: &SimulatedLookupEntry) -> Value {
+        json!({ "id": self.id(&entry.id), "name": entry.name })
     }
 
     pub(super) fn org_unit(&self, unit: &SimulatedOrgUnit) -> Value {

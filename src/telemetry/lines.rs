@@ -160,10 +160,10 @@ impl QueueState {
         let mut pending = self.pending();
         if pending.text.is_empty() {
             pending.is_idle = true;
-            let news = self
+            let waited = self
                 .changed
                 .wait_while(pending, |pending| pending.text.is_empty() && !pending.is_closed);
-            pending = news.unwrap_or_else(PoisonError::into_inner);
+            pending = waited.unwrap_or_else(PoisonError::into_inner);
             if !pending.is_closed {
                 drop(pending);
                 thread::sleep(BATCH_DELAY);

@@ -56,12 +56,14 @@ impl Traces {
     /// Sends the remaining spans and stops the export.
     pub async fn shutdown(self) {
         let Some(provider) = self.0 else { return };
-        let ended =
-            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(EXPORT_TIMEOUT))
-                .await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::warn!("the last traces could not be sent");
-        }
+        let shutdown =
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(EXPORT_TIMEOUT));
+        let reason = match shutdown.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!("the last traces could not be sent: {reason}");
     }
 }
 
@@ -78,22 +80,34 @@ struct Sender {
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let sent = self.runtime.spawn(send(self.client.clone(), request)).await;
-        let answer = match sent {
-            Ok(answer) => answer,
+        let result = match sent {
+            Ok(result) => result,
             Err(error) => Err(HttpError::from(error)),
         };
-        let has_failed = match &answer {
-            Ok(answer) => !answer.status().is_success(),
-            Err(_) => true,
+        let failure = match &result {
+            Ok(response) if response.status().is_success() => None,
+            Ok(response) => Some(format!("it responded with status {}", response.status())),
+            Err(error) => Some(describe_failure(error.as_ref()).to_owned()),
         };
+        let had_failed = self.has_failed.swap(failure.is_some(), Ordering::Relaxed);
         // A series of failures is reported once, not with every batch.
-        if has_failed && !self.has_failed.swap(has_failed, Ordering::Relaxed) {
+        if let Some(reason) = failure
+            && !had_failed
+        {
             tracing::warn!(
-                "traces do not reach the collector (--otlp-endpoint, SCIM_OTLP_ENDPOINT)"
+                "traces do not reach the collector (--otlp-endpoint, SCIM_OTLP_ENDPOINT): {reason}"
             );
         }
-        self.has_failed.store(has_failed, Ordering::Relaxed);
-        answer
+        result
+    }
+}
+
+/// Describes the failure of a request. The error itself is not quoted, because it contains the URL.
+fn describe_failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> &'static str {
+    match error.downcast_ref::<reqwest::Error>() {
+        Some(error) if error.is_timeout() => "it did not respond in time",
+        Some(error) if error.is_connect() => "no connection can be established",
+        Some(_) | None => "the request failed before its response was complete",
     }
 }
 
@@ -101,9 +115,9 @@ async fn send(
     client: reqwest::Client,
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
-    let answer = client.execute(request.try_into()?).await?;
-    let status = answer.status();
-    let mut response = Response::new(answer.bytes().await?);
+    let received = client.execute(request.try_into()?).await?;
+    let status = received.status();
+    let mut response = Response::new(received.bytes().await?);
     *response.status_mut() = status;
     Ok(response)
 }

@@ -42,12 +42,12 @@ pub enum FileRole {
 
 /// Error in one of the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {why}", path.display())]
+#[error("{}: {reason}", path.display())]
 pub struct Error {
     /// Role of the file.
     pub role: FileRole,
     path: PathBuf,
-    why: String,
+    reason: String,
 }
 
 /// Certificate and private key that belong together.
@@ -119,9 +119,9 @@ impl FileContents {
 
     fn to_key_pair(&self, files: &CertificateFiles) -> Result<CertifiedKeyPair, Error> {
         let chain = parse_chain(&self.certificate)
-            .map_err(|why| file_error(FileRole::Certificate, &files.certificate, why))?;
+            .map_err(|reason| file_error(FileRole::Certificate, &files.certificate, reason))?;
         let key = parse_private_key(self.key.expose_secret())
-            .map_err(|why| file_error(FileRole::Key, &files.key, why))?;
+            .map_err(|reason| file_error(FileRole::Key, &files.key, reason))?;
         let Ok(key) = default_provider().key_provider.load_private_key(key) else {
             return Err(file_error(FileRole::Key, &files.key, UNSUPPORTED));
         };
@@ -129,11 +129,11 @@ impl FileContents {
         match certified.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
             Err(rustls::Error::InconsistentKeys(_)) => {
-                let why = format!(
+                let reason = format!(
                     "does not belong to the certificate in {}",
                     files.certificate.display()
                 );
-                return Err(file_error(FileRole::Key, &files.key, why));
+                return Err(file_error(FileRole::Key, &files.key, reason));
             }
             Err(_) => {
                 return Err(file_error(
@@ -151,8 +151,8 @@ impl FileContents {
     }
 }
 
-fn file_error(part: FileRole, path: &Path, why: impl Into<String>) -> Error {
-    Error { role: part, path: path.to_owned(), why: why.into() }
+fn file_error(role: FileRole, path: &Path, reason: impl Into<String>) -> Error {
+    Error { role, path: path.to_owned(), reason: reason.into() }
 }
 
 const DAMAGED: &str = "is cut short or damaged";

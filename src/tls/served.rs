@@ -38,9 +38,9 @@ impl ServedCertificate {
     /// validity period.
     #[must_use]
     pub fn new(pair: CertifiedKeyPair, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let served = Arc::new(Self { pair: ArcSwap::from_pointee(pair), clock });
-        served.warn_if_invalid();
-        served
+        let certificate = Arc::new(Self { pair: ArcSwap::from_pointee(pair), clock });
+        certificate.warn_if_invalid();
+        certificate
     }
 
     /// Returns the configuration of a server with this certificate: TLS 1.2 and 1.3, without client
@@ -73,8 +73,8 @@ impl ServedCertificate {
 
     /// Spawns a task that reads the files again at this interval, until the certificate is dropped.
     pub fn watch_files(self: &Arc<Self>, every: Duration) {
-        let served = Arc::downgrade(self);
-        tokio::spawn(watch(served, every));
+        let certificate = Arc::downgrade(self);
+        tokio::spawn(watch(certificate, every));
     }
 
     /// Logs a warning when the certificate is outside its validity period. Clients refuse such a
@@ -94,16 +94,16 @@ impl ServedCertificate {
 /// A file may be half written when it is read: it is invalid, or its chain is incomplete. A changed
 /// certificate is therefore adopted when two reads in a row find the same contents, and an error is
 /// logged when two reads in a row fail. Each error is logged once.
-async fn watch(served: Weak<ServedCertificate>, every: Duration) {
+async fn watch(certificate: Weak<ServedCertificate>, every: Duration) {
     // Digest of a changed certificate that the last read found.
-    let mut seen = None;
+    let mut last_digest = None;
     // Number of failed reads in a row.
     let mut failures = 0;
     let mut logged_error = None;
     loop {
         tokio::time::sleep(every).await;
-        let Some(served) = served.upgrade() else { return };
-        let pair = served.pair.load_full();
+        let Some(certificate) = certificate.upgrade() else { return };
+        let pair = certificate.pair.load_full();
         // A read may block for long, for example on a network file system that hangs.
         let Ok(read) = tokio::task::spawn_blocking(move || pair.read_if_changed()).await else {
             return;
@@ -114,14 +114,14 @@ async fn watch(served: Weak<ServedCertificate>, every: Duration) {
                 logged_error = None;
                 let digest = new.as_ref().map(|pair| pair.digest.clone());
                 if let Some(pair) = new
-                    && digest == seen
+                    && digest == last_digest
                 {
-                    served.replace(pair);
+                    certificate.replace(pair);
                 }
-                seen = digest;
+                last_digest = digest;
             }
             Err(error) => {
-                seen = None;
+                last_digest = None;
                 failures += 1;
                 if failures >= 2 && logged_error.as_ref() != Some(&error) {
                     tracing::warn!("the certificate was not replaced: {error}");
@@ -199,11 +199,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (generate_pair(), generate_pair());
         let files = write(&folder, &first.0, &first.1);
-        let served = ServedCertificate::new(
+        let certificate = ServedCertificate::new(
             CertifiedKeyPair::read(&files).unwrap(),
             Arc::new(SystemClock::new()),
         );
-        served.watch_files(READ_INTERVAL);
+        certificate.watch_files(READ_INTERVAL);
         wait_for_reads(5).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "nothing has changed");
 
@@ -242,7 +242,7 @@ mod tests {
             "an error that was corrected and made again is logged again"
         );
         assert!(
-            served.pair.load().digest
+            certificate.pair.load().digest
                 == CertifiedKeyPair::read(&write(&folder, &second.0, &second.1)).unwrap().digest
         );
     }
@@ -252,14 +252,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = generate_pair();
         let files = write(&folder, &certificate, &key);
-        let served = ServedCertificate::new(
+        let certificate = ServedCertificate::new(
             CertifiedKeyPair::read(&files).unwrap(),
             Arc::new(SystemClock::new()),
         );
-        let watching = tokio::spawn(watch(Arc::downgrade(&served), READ_INTERVAL));
+        let watching = tokio::spawn(watch(Arc::downgrade(&certificate), READ_INTERVAL));
         wait_for_reads(3).await;
         assert!(!watching.is_finished());
-        drop(served);
+        drop(certificate);
         wait_for_reads(1).await;
         assert!(watching.is_finished());
     }

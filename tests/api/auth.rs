@@ -9,7 +9,9 @@ use personio_scim::auth::{AuthSettings, Client, ClientName, Networks, TokenHash}
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::harness::{NOW, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, rules, send_request};
+use crate::harness::{
+    NOW, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, auth_settings, send_request,
+};
 
 const OKTA: &str = "a-token-of-okta";
 const OTHER: &str = "a-token-of-another";
@@ -22,9 +24,9 @@ fn networks(names: &[&str]) -> Networks {
     Networks::parse(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// Starts a server with these rules and waits for its data.
-async fn start_server(rules: AuthSettings) -> TestServer {
-    let bridge = Setup { rules: Some(rules), ..Setup::persons(5) }.start();
+/// Starts a server with these settings and waits for its data.
+async fn start_server(auth_settings: AuthSettings) -> TestServer {
+    let bridge = Setup { auth_settings: Some(auth_settings), ..Setup::persons(5) }.start();
     bridge.ready().await;
     bridge
 }
@@ -316,7 +318,8 @@ async fn wrong_tokens_are_throttled_and_right_ones_are_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paging_sessions_and_cursors_are_separate_for_each_client() {
-    let setup = Setup { rules: Some(clients()), cache_ttl: SHORT_TTL, ..Setup::persons(30) };
+    let setup =
+        Setup { auth_settings: Some(clients()), cache_ttl: SHORT_TTL, ..Setup::persons(30) };
     let bridge = setup.start();
     bridge.ready().await;
     let total = async |query: &str, token: &str| {
@@ -345,7 +348,7 @@ async fn paging_sessions_and_cursors_are_separate_for_each_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_need_no_token_with_several_clients() {
-    let bridge = start_server(rules(Some("a-token-of-webhooks"))).await;
+    let bridge = start_server(auth_settings(Some("a-token-of-webhooks"))).await;
     for path in ["/health/live", "/health/ready", "/metrics"] {
         assert_eq!(
             get(&bridge, path, &[("Authorization", "Bearer wrong")]).await.status,
@@ -364,17 +367,17 @@ async fn health_and_metrics_need_no_token_with_several_clients() {
 #[tokio::test(flavor = "multi_thread")]
 async fn response_cache_returns_no_cursor_of_another_client() {
     let bridge = start_server(clients()).await;
-    let mut walks = [(OKTA, String::new()), (OTHER, String::new())];
+    let mut cursors = [(OKTA, String::new()), (OTHER, String::new())];
     for _ in 0..2 {
-        for (token, cursor) in &mut walks {
+        for (token, cursor) in &mut cursors {
             let answer =
                 with_token(&bridge, &format!("/Users?count=2&cursor={cursor}"), token).await;
             assert_eq!(answer.status, 200, "{}", answer.text);
             *cursor = answer.json()["nextCursor"].as_str().unwrap().to_owned();
         }
-        assert_ne!(walks[0].1, walks[1].1);
+        assert_ne!(cursors[0].1, cursors[1].1);
     }
     let foreign =
-        with_token(&bridge, &format!("/Users?count=2&cursor={}", walks[0].1), OTHER).await;
+        with_token(&bridge, &format!("/Users?count=2&cursor={}", cursors[0].1), OTHER).await;
     foreign.scim_error(400, Some("invalidCursor"));
 }

@@ -553,13 +553,14 @@ impl Campaign {
             let units = world.org_units.len();
             let place = world.persons.iter().position(|person| person.id == id).unwrap();
             let person = &mut world.persons[place];
-            let standing = |person: &mut SimulatedPerson, of_person: &str, of_employment: &str| {
-                person.status = Some(of_person.to_owned());
-                person
-                    .employments
-                    .iter_mut()
-                    .for_each(|it| it.status = Some(of_employment.to_owned()));
-            };
+            let set_statuses =
+                |person: &mut SimulatedPerson, of_person: &str, of_employment: &str| {
+                    person.status = Some(of_person.to_owned());
+                    person
+                        .employments
+                        .iter_mut()
+                        .for_each(|it| it.status = Some(of_employment.to_owned()));
+                };
             match kind {
                 0..6 => person.preferred_name = Some(format!("Preferred {step}")),
                 6..12 => person.last_name = Some(format!("Family {step}")),
@@ -576,8 +577,8 @@ impl Campaign {
                     person.employments.iter_mut().for_each(|it| it.org_units.clone_from(&unit));
                 }
                 38..42 => world.org_units[unit % units].name = format!("Unit {step}"),
-                42..46 => standing(person, "ACTIVE", "LEAVE"),
-                46..50 => standing(person, "ACTIVE", "ACTIVE"),
+                42..46 => set_statuses(person, "ACTIVE", "LEAVE"),
+                46..50 => set_statuses(person, "ACTIVE", "ACTIVE"),
                 50..53 => {
                     let mut hired = person.clone();
                     (hired.id, hired.email) =
@@ -591,7 +592,7 @@ impl Campaign {
                 // These changes take something from a user. In a long outage they add up to a held
                 // change.
                 53..55 => person.email = Some(format!("new.{step}@example.com")),
-                55..57 => standing(person, "INACTIVE", "INACTIVE"),
+                55..57 => set_statuses(person, "INACTIVE", "INACTIVE"),
                 _ => drop(world.persons.remove(place)),
             }
             self.truth.add(world);
@@ -743,9 +744,9 @@ impl Campaign {
     /// marker, and that a 503 has a plausible `Retry-After`.
     fn checked(&mut self, path: &str, answer: &TestResponse) -> Option<Value> {
         self.note(path, answer.status);
-        let told = format!("{:?} {}", answer.headers, answer.text);
+        let reported = format!("{:?} {}", answer.headers, answer.text);
         for marker in [PRIVATE, "27.18"] {
-            assert!(!told.contains(marker), "{marker} in {told}");
+            assert!(!reported.contains(marker), "{marker} in {reported}");
         }
         if answer.status == 503 {
             answer.scim_error(503, None);
@@ -1011,16 +1012,16 @@ async fn no_failure_loses_users_and_data_recovers_afterwards() {
     let [succeeded, failed, held_back] = campaign.loads().await;
     let unavailable = campaign.unavailable;
     let Campaign { approvals, compared_approvals: compared, read_alone, .. } = campaign;
-    let told = format!(
+    let reported = format!(
         "{succeeded} loads, {failed} failed, {held_back} held back, {approvals} approvals of which {compared} compared, {unavailable} answers of 503, \
          {read_alone} users read alone"
     );
     assert!(
         succeeded > 100 && failed > 50 && held_back > 3 && compared > 0 && read_alone > 0,
-        "{told}"
+        "{reported}"
     );
     campaign.settle().await;
-    eprintln!("{told}, {} persons", campaign.seen.served.len());
+    eprintln!("{reported}, {} persons", campaign.seen.served.len());
 }
 
 /// Returns the value of a metric of a program.
@@ -1056,9 +1057,9 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
     let is_ready =
         async || http().get(&health).send().await.is_ok_and(|answer| answer.status() == 200);
     wait_until("the server is ready", is_ready).await;
-    let (began, mut slowest, mut steps) = (Instant::now(), Duration::ZERO, 0);
+    let (started_at, mut slowest, mut steps) = (Instant::now(), Duration::ZERO, 0);
     while steps < 40 || metric(&base_url, "personio_scim_log_lines_dropped_total").await < 100.0 {
-        assert!(began.elapsed() < Duration::from_secs(90), "no line is dropped");
+        assert!(started_at.elapsed() < Duration::from_secs(90), "no line is dropped");
         steps += 1;
         if random.chance(30) {
             simulator.clear_faults();
@@ -1078,9 +1079,9 @@ async fn no_user_is_lost_while_the_log_is_blocked() {
         // Cheap requests that fill the log.
         let path = format!("{base_url}/Users?count=0");
         join_all((0..100).map(|_| get(&path, TOKEN))).await;
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let answer = get(&format!("{base_url}/Users"), TOKEN).await;
-        slowest = slowest.max(asked.elapsed());
+        slowest = slowest.max(sent_at.elapsed());
         assert_eq!(answer.status, 200, "{}", answer.text);
         let page = answer.json();
         let served: BTreeSet<String> = ids(&page).into_iter().map(str::to_owned).collect();

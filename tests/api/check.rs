@@ -249,7 +249,7 @@ async fn each_problem_is_reported_with_its_fix() {
             WrongJson,
             "persons",
             "fail",
-            "cannot be read",
+            "is not used",
             "nothing in between".to_owned(),
         ),
         (
@@ -986,11 +986,11 @@ async fn upstream_persons(simulator: &Simulator) -> Vec<UpstreamPerson> {
 }
 
 /// Returns the texts that Personio has at a source path such as `employment.position.title`.
-fn at(said: &UpstreamPerson, employment: Option<&Value>, source: &str) -> Vec<String> {
-    let (root, way) = source.split_once('.').unwrap();
-    let root = if root == "person" { &said.person } else { employment.unwrap() };
-    let way: Vec<&str> = way.split('.').collect();
-    let found = way.iter().fold(root, |value, step| &value[*step]);
+fn at(upstream: &UpstreamPerson, employment: Option<&Value>, source: &str) -> Vec<String> {
+    let (root, path) = source.split_once('.').unwrap();
+    let root = if root == "person" { &upstream.person } else { employment.unwrap() };
+    let path: Vec<&str> = path.split('.').collect();
+    let found = path.iter().fold(root, |value, step| &value[*step]);
     let mut all = BTreeSet::new();
     texts(found, &mut all);
     all.into_iter().collect()
@@ -1008,8 +1008,8 @@ async fn every_served_attribute_is_explained_by_personios_values() {
     let report =
         report(&simulator, 0, &[&config[..], &["--sample", "20", "--show-values"]].concat()).await;
     let persons = report["persons"].as_array().unwrap();
-    let said = upstream_persons(&simulator).await;
-    assert_eq!((persons.len(), users.len(), said.len()), (20, 20, 20));
+    let upstream = upstream_persons(&simulator).await;
+    assert_eq!((persons.len(), users.len(), upstream.len()), (20, 20, 20));
 
     let (mut attributes, mut sources) = (BTreeSet::new(), BTreeSet::new());
     for rows in persons {
@@ -1020,8 +1020,8 @@ async fn every_served_attribute_is_explained_by_personios_values() {
         let id = value("id").unwrap();
         let mut served = Vec::new();
         leaves("", by_id(&users, id.as_str().unwrap()), &mut served);
-        let told = |row: &Value| (text(&row["attribute"]), text(&row["value"]));
-        let mut explained: Vec<_> = rows.iter().map(told).collect();
+        let rendered = |row: &Value| (text(&row["attribute"]), text(&row["value"]));
+        let mut explained: Vec<_> = rows.iter().map(rendered).collect();
         // A person without a date of change in Personio gets the time of the load.
         let is_late = |(name, _): &(String, String)| {
             name == "meta.lastModified" && value("meta.lastModified").is_none()
@@ -1036,11 +1036,11 @@ async fn every_served_attribute_is_explained_by_personios_values() {
             "check explains what is served: {differences:#?}"
         );
 
-        let said = said.iter().find(|said| said.person["id"] == id).unwrap();
+        let upstream = upstream.iter().find(|upstream| upstream.person["id"] == id).unwrap();
         let employment_id =
             value("urn:ietf:params:scim:schemas:extension:personio:2.0:User:employmentId");
         let employment =
-            employment_id.and_then(|id| said.employments.iter().find(|it| it["id"] == id));
+            employment_id.and_then(|id| upstream.employments.iter().find(|it| it["id"] == id));
         for row in rows {
             let (attribute, source) = (text(&row["attribute"]), row["source"].as_str());
             let source = source.unwrap_or_else(|| panic!("{attribute} is not explained: {row}"));
@@ -1049,7 +1049,7 @@ async fn every_served_attribute_is_explained_by_personios_values() {
                 .find(|word| word.starts_with("person.") || word.starts_with("employment."));
             let is_path = path.is_some_and(|path| path == source);
             if is_path && !["active", "userType"].contains(&&*attribute) {
-                let known = at(said, employment, source)
+                let known = at(upstream, employment, source)
                     .iter()
                     .map(|it| it.to_lowercase())
                     .collect::<Vec<_>>();

@@ -441,9 +441,11 @@ async fn a_script_searches_by_post_without_user_names_in_the_url() {
             .iter()
             .any(|user| user["id"] == everybody[5]["id"] && user.get("name").is_none())
     );
-    let said =
+    let response =
         bridge.post("/scim/v2/Users/.search", &search("name.familyName = x".to_owned())).await;
     assert!(
-        said.scim_error(400, Some("invalidFilter")).contains("character 17: expected an operator")
+        response
+            .scim_error(400, Some("invalidFilter"))
+            .contains("character 17: expected an operator")
     );
 }

@@ -128,7 +128,7 @@ async fn an_answer_that_is_too_large_fails_as_a_whole() {
     ));
     assert_eq!(bridge.reloaded().await, users);
     let failure = bridge.failure().await;
-    assert!(failure.contains("larger than 1000000 bytes, the limit of one answer"), "{failure}");
+    assert!(failure.contains("larger than 1000000 bytes, the limit of one response"), "{failure}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -176,8 +176,8 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
     let path = folder.path().join("people.ndjson");
     let output = ["--output", path.to_str().unwrap()];
     let ended = export(&simulator, &output).await;
-    let said = format!("30 users written to {}\n", path.display());
-    assert_eq!((ended.status.code(), ended.out.as_str(), ended.err), (Some(0), "", said));
+    let expected = format!("30 users written to {}\n", path.display());
+    assert_eq!((ended.status.code(), ended.out.as_str(), ended.err), (Some(0), "", expected));
     let written = fs::read_to_string(&path).unwrap();
     assert_eq!(written.lines().count(), 30);
     assert_eq!(

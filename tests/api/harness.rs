@@ -98,9 +98,9 @@ pub struct Setup {
     pub has_metrics_address: bool,
     pub status_page: bool,
     /// Settings that the status page shows.
-    pub told: Vec<EffectiveSetting>,
-    /// Authentication rules. Without them, one client is configured, with [`TOKEN`].
-    pub rules: Option<AuthSettings>,
+    pub effective_settings: Vec<EffectiveSetting>,
+    /// Settings of authentication. Without them, one client is configured, with [`TOKEN`].
+    pub auth_settings: Option<AuthSettings>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
@@ -134,8 +134,8 @@ impl Setup {
             webhook_token: None,
             has_metrics_address: false,
             status_page: true,
-            told: Vec::new(),
-            rules: None,
+            effective_settings: Vec::new(),
+            auth_settings: None,
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
                 retry: RetryPolicy { max_retries: 2, initial_delay: Duration::from_millis(5) },
@@ -184,7 +184,9 @@ impl Setup {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 tls: self.tls,
                 public_url: self.public_url.map(|url| url.parse().unwrap()),
-                rules: self.rules.unwrap_or_else(|| rules(self.webhook_token)),
+                auth_settings: self
+                    .auth_settings
+                    .unwrap_or_else(|| auth_settings(self.webhook_token)),
                 cache_ttl: self.cache_ttl,
                 refresh_wait: self.refresh_wait,
                 refresh_every: self.refresh_every,
@@ -202,7 +204,7 @@ impl Setup {
                 status_page: self.status_page,
                 #[cfg(feature = "otlp")]
                 otlp_endpoint: None,
-                effective_settings: self.told,
+                effective_settings: self.effective_settings,
             },
         };
         let application =
@@ -230,8 +232,8 @@ impl Setup {
     }
 }
 
-/// Returns authentication rules with one client, whose token is [`TOKEN`].
-pub fn rules(webhook_token: Option<&str>) -> AuthSettings {
+/// Returns settings of authentication with one client, whose token is [`TOKEN`].
+pub fn auth_settings(webhook_token: Option<&str>) -> AuthSettings {
     let caller = ClientName::parse("client").unwrap();
     let client = Client {
         name: caller,

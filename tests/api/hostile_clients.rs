@@ -72,8 +72,8 @@ fn survive(server: &Server, attack: &Attack, before: Figures) -> Figures {
     let most = std::thread::scope(|scope| {
         scope.spawn(|| attack.run(server.address, &ended));
         let _end = EndAttackOnDrop(&ended);
-        let (began, mut most) = (Instant::now(), before);
-        while began.elapsed() < ATTACK_DURATION {
+        let (started_at, mut most) = (Instant::now(), before);
+        while started_at.elapsed() < ATTACK_DURATION {
             let now = server.program.figures();
             most.memory = most.memory.max(now.memory);
             most.open_files = most.open_files.max(now.open_files);
@@ -170,13 +170,13 @@ fn idle_connections_need_little_memory_and_stay_usable() {
         stream.write_all(&get("/health/live", "")).unwrap();
         assert_eq!(read_response(stream).unwrap().status, 200);
     }
-    let told = right.end("idle connections");
+    let reported = right.end("idle connections");
     drop(idle);
     wait_for("descriptors return", Duration::from_secs(15), || {
         (server.program.open_files() <= before.open_files + FILES_MARGIN).then_some(())
     });
     println!(
-        "{count} idle connections: {told}; {before}, at most {most}, then {}",
+        "{count} idle connections: {reported}; {before}, at most {most}, then {}",
         server.program.figures()
     );
 }
@@ -195,7 +195,7 @@ fn unneeded_bodies_are_not_awaited() {
             ("Connection: Upgrade\r\nUpgrade: websocket", "hello"),
         ] {
             let mut stream = server.connect();
-            let began = Instant::now();
+            let started_at = Instant::now();
             stream.write_all(&get(path, &format!("{headers}\r\n"))).unwrap();
             stream.write_all(body.as_bytes()).unwrap();
             let read = until_closed(&mut stream, Duration::from_secs(8));
@@ -203,7 +203,7 @@ fn unneeded_bodies_are_not_awaited() {
             let case = format!("{path} {headers}: {answer}");
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{case}");
             assert!(answer.to_lowercase().contains("connection: close"), "{case}");
-            assert!(began.elapsed() < Duration::from_secs(6), "{case}");
+            assert!(started_at.elapsed() < Duration::from_secs(6), "{case}");
         }
         // A small body that has already arrived does not cost the connection.
         let mut stream = server.connect();
@@ -273,13 +273,13 @@ fn each_wait_for_a_peer_has_a_timeout() {
         200,
         "between two requests there is more time"
     );
-    let asked = Instant::now();
+    let sent_at = Instant::now();
     assert!(
         server.metric("personio_scim_connections_closed_total{reason=\"request too slow\"}") >= 2.0
     );
     assert_eq!(until_closed(&mut idle, Duration::from_secs(95)), "");
     assert!(
-        asked.elapsed() > Duration::from_secs(60),
+        sent_at.elapsed() > Duration::from_secs(60),
         "clients that poll once a minute keep theirs"
     );
 }
@@ -300,9 +300,9 @@ fn unauthenticated_connections_of_one_address_displace_only_each_other() {
     });
     let mut open = 0;
     for stream in &mut strangers {
-        let asked = stream.write_all(&get("/health/live", ""));
+        let sent = stream.write_all(&get("/health/live", ""));
         open += usize::from(
-            asked.is_ok() && read_response(stream).is_ok_and(|answer| answer.status == 200),
+            sent.is_ok() && read_response(stream).is_ok_and(|answer| answer.status == 200),
         );
     }
     assert_eq!(open, 10, "the others have made room");
@@ -426,13 +426,13 @@ fn a_blocked_log_does_not_block_requests() {
     let mut server = Server::start_unread(1024, &[("RUST_LOG", "debug")]);
     let mut stream = server.connect();
     // More bytes than a pipe and the queue of pending lines hold.
-    let (began, mut slowest) = (Instant::now(), Duration::ZERO);
+    let (started_at, mut slowest) = (Instant::now(), Duration::ZERO);
     while server.metric("personio_scim_log_lines_dropped_total") < 100.0 {
-        assert!(began.elapsed() < Duration::from_secs(90), "no line is dropped");
+        assert!(started_at.elapsed() < Duration::from_secs(90), "no line is dropped");
         for _ in 0..200 {
-            let began = Instant::now();
+            let started_at = Instant::now();
             assert_eq!(ask(&mut stream, "/scim/v2/Users?count=0").unwrap().status, 200);
-            slowest = slowest.max(began.elapsed());
+            slowest = slowest.max(started_at.elapsed());
         }
     }
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
@@ -453,14 +453,14 @@ fn a_blocked_log_does_not_block_requests() {
         }
     }
     let Server { mut program, .. } = server;
-    let began = Instant::now();
+    let started_at = Instant::now();
     Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap();
     let status = wait_for("it ends", Duration::from_secs(30), || program.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
     assert!(
-        began.elapsed() < Duration::from_secs(10),
+        started_at.elapsed() < Duration::from_secs(10),
         "the end does not wait for the log: {:?}",
-        began.elapsed()
+        started_at.elapsed()
     );
 }
 
@@ -632,7 +632,7 @@ fn many_webhooks_cause_few_loads_and_use_bounded_memory() {
     let server =
         Server::start(1024, &[("SCIM_WEBHOOK_TOKEN", WEBHOOK_TOKEN), ("SCIM_REFRESH_EVERY", "1h")]);
     let loads = "personio_scim_loads_total{outcome=\"succeeded\"}";
-    let (before, began) = (server.program.figures(), Instant::now());
+    let (before, started_at) = (server.program.figures(), Instant::now());
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
     let mut stream = server.connect();
     for number in 0..count {
@@ -653,9 +653,9 @@ fn many_webhooks_cause_few_loads_and_use_bounded_memory() {
     }
     println!("{count} webhooks: {}", right.end("a flood of webhooks"));
     // A load begins five seconds after a webhook, and at most one more follows immediately.
-    let most = 2.0 + began.elapsed().as_secs_f64() / 5.0;
+    let most = 2.0 + started_at.elapsed().as_secs_f64() / 5.0;
     let loads = server.metric(loads);
-    assert!(loads <= 1.0 + most, "{loads} loads in {:?}", began.elapsed());
+    assert!(loads <= 1.0 + most, "{loads} loads in {:?}", started_at.elapsed());
     let after = server.program.figures();
     assert!(after.memory < before.memory + MEMORY_MARGIN, "{before} became {after}");
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::harness::{NOW, Setup, TOKEN, TestResponse, TestServer, rules, send_request};
+use crate::harness::{NOW, Setup, TOKEN, TestResponse, TestServer, auth_settings, send_request};
 
 const ISSUER: &str = "https://login.example.com/v2.0";
 const AUDIENCE: &str = "api://scim";
@@ -158,8 +158,11 @@ fn rule(server: &MockServer) -> Issuer {
 }
 
 async fn start_server(issuers: Vec<Issuer>) -> TestServer {
-    let bridge =
-        Setup { rules: Some(AuthSettings { issuers, ..rules(None) }), ..Setup::persons(5) }.start();
+    let bridge = Setup {
+        auth_settings: Some(AuthSettings { issuers, ..auth_settings(None) }),
+        ..Setup::persons(5)
+    }
+    .start();
     bridge.ready().await;
     bridge
 }
@@ -351,8 +354,8 @@ async fn only_signatures_by_known_keys_are_accepted() {
         assert!(!answer.text.contains(&token), "{what}");
         reset(&bridge);
     }
-    let asked = server.received_requests().await.unwrap();
-    assert!(asked.iter().all(|request| request.url.path() == "/keys"), "{asked:?}");
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| request.url.path() == "/keys"), "{requests:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -472,8 +472,8 @@ fn values_are_sorted_by_their_type() {
         attribute_type: kind,
         multi_valued: false,
     });
-    let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
-    let kind = Discovery::new(&locations, 1000, &custom).unwrap().compile_types().unwrap().user;
+    let urls = ResourceUrls::new("https://scim.example.com/scim/v2");
+    let kind = Discovery::new(&urls, 1000, &custom).unwrap().compile_types().unwrap().user;
     for (way, ascending) in [
         (&[PERSONIO_USER_SCHEMA, "level"][..], json!([-3, 2, 9, 10, 100])),
         (&[PERSONIO_USER_SCHEMA, "rate"], json!([-1.5, -1, 0.25, 2, 10, 1e3])),

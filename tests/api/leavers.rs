@@ -106,8 +106,8 @@ async fn failing_deletion_checks_stop_early() {
         .simulator
         .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(403)));
     assert_eq!(bridge.reloaded().await, users);
-    let asked = bridge.simulator.request_count(SimulatedEndpoint::Person);
-    assert!((11..60).contains(&asked), "{asked} were asked for");
+    let request_count = bridge.simulator.request_count(SimulatedEndpoint::Person);
+    assert!((11..60).contains(&request_count), "{request_count} were asked for");
     bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.reloaded().await.len(), 50);
@@ -160,7 +160,7 @@ async fn health_reports_the_number_of_unverified_persons() {
         .simulator
         .add_fault(InjectedFault::on(SimulatedEndpoint::Person, FaultAction::Status(500)));
     assert_eq!(bridge.reloaded().await, users);
-    let told = async || {
+    let reported = async || {
         let (status, health) = bridge.health().await;
         let unconfirmed = metric(&bridge, "unconfirmed_users").await;
         let parts = &health["parts"];
@@ -171,11 +171,11 @@ async fn health_reports_the_number_of_unverified_persons() {
         );
         (parts["personio"]["status"].clone(), parts["directory"]["unconfirmed"].clone())
     };
-    assert_eq!(told().await, ("degraded".into(), 15.into()));
+    assert_eq!(reported().await, ("degraded".into(), 15.into()));
     bridge.simulator.clear_faults();
     bridge.simulator.with_world(|world| world.persons.truncate(40));
     assert_eq!(bridge.reloaded().await.len(), 40);
-    assert_eq!(told().await, ("ok".into(), 0.into()));
+    assert_eq!(reported().await, ("ok".into(), 0.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

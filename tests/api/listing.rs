@@ -53,9 +53,9 @@ async fn non_numeric_and_duplicate_parameters_are_refused() {
         ("?sortBy=id&SortBy=id", "sortBy is given more than once"),
     ] {
         for path in ["/scim/v2/Users", "/Groups"] {
-            let said =
+            let actual =
                 bridge.get(&format!("{path}{query}")).await.scim_error(400, Some("invalidValue"));
-            assert!(said.contains(detail), "{query}: {said}");
+            assert!(actual.contains(detail), "{query}: {actual}");
         }
     }
     let id = bridge.all_users().await[0]["id"].as_str().unwrap().to_owned();
@@ -93,13 +93,13 @@ async fn parameter_names_ignore_case() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_attribute_name_is_shortened_in_the_error() {
     let bridge = Setup::persons(3).start();
-    for (name, told) in [
+    for (name, shown) in [
         (format!("a{}z", "ü".repeat(98)), format!("`a{}z`", "ü".repeat(98))),
         (format!("a{}z", "ü".repeat(3000)), format!("`a{}…{}z`", "ü".repeat(49), "ü".repeat(49))),
     ] {
         let answer = bridge.get(&format!("/Users?{}", encoded(&[("sortBy", &name)]))).await;
-        let said = answer.scim_error(400, Some("invalidPath"));
-        assert!(said.contains(&told) && said.chars().count() < 200, "{said}");
+        let actual = answer.scim_error(400, Some("invalidPath"));
+        assert!(actual.contains(&shown) && actual.chars().count() < 200, "{actual}");
     }
 }
 

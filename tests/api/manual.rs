@@ -17,11 +17,11 @@ fn hash(token: &str) -> String {
 }
 
 /// Collects the names of all commands as paths, for example `[token, new]`.
-fn commands(command: &clap::Command, way: &[String], all: &mut Vec<Vec<String>>) {
+fn commands(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let way = [way, &[sub.get_name().to_owned()]].concat();
-        commands(sub, &way, all);
-        all.push(way);
+        let path = [path, &[sub.get_name().to_owned()]].concat();
+        commands(sub, &path, all);
+        all.push(path);
     }
 }
 
@@ -30,16 +30,16 @@ async fn the_help_of_every_command_has_an_example() {
     let mut all = vec![Vec::new()];
     commands(&Args::command(), &[], &mut all);
     assert!(all.len() > 10, "{all:?}");
-    for way in all {
-        let args: Vec<&str> = way.iter().map(String::as_str).chain(["--help"]).collect();
+    for path in all {
+        let args: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
         let help = run(&args, &[]).await;
-        assert_eq!((help.status.code(), help.err.as_str()), (Some(0), ""), "{way:?}");
+        assert_eq!((help.status.code(), help.err.as_str()), (Some(0), ""), "{path:?}");
         let (_, example) =
-            help.out.split_once("\nExample").unwrap_or_else(|| panic!("{way:?}: {}", help.out));
-        let called = format!("personio-scim {}", way.join(" "));
+            help.out.split_once("\nExample").unwrap_or_else(|| panic!("{path:?}: {}", help.out));
+        let called = format!("personio-scim {}", path.join(" "));
         assert!(
             example.contains(called.trim_end()),
-            "the example of {way:?} does not show it: {example}"
+            "the example of {path:?} does not show it: {example}"
         );
     }
 }

@@ -10,7 +10,7 @@ use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use reqwest::Method;
 
 use crate::harness::{
-    AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, rules, send_request, wait_until,
+    AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, auth_settings, send_request, wait_until,
 };
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
@@ -296,8 +296,8 @@ async fn cache_hits_and_single_fetches_are_counted() {
 }
 
 /// Returns settings with a second client, whose token expires in 2030.
-fn rules_with_an_expiring_token() -> AuthSettings {
-    let mut settings = rules(None);
+fn settings_with_an_expiring_token() -> AuthSettings {
+    let mut settings = auth_settings(None);
     let expires = "2030-01-01T00:00:00Z".parse().ok();
     let name = ClientName::parse("okta").unwrap();
     settings.clients.push(Client { name, expires, ..settings.clients[0].clone() });
@@ -306,7 +306,7 @@ fn rules_with_an_expiring_token() -> AuthSettings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expiring_tokens_and_a_refused_credential_are_reported() {
-    let setup = Setup { rules: Some(rules_with_an_expiring_token()), ..Setup::persons(3) };
+    let setup = Setup { auth_settings: Some(settings_with_an_expiring_token()), ..Setup::persons(3) };
     let simulator = setup.simulator();
     simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(503)));
     let bridge = setup.start_with(simulator);
@@ -334,8 +334,8 @@ async fn expiring_tokens_and_a_refused_credential_are_reported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_is_documented_and_no_other() {
-    let rules = Some(rules_with_an_expiring_token());
-    let setup = Setup { cache_ttl: SHORT_TTL, rules, ..Setup::persons(30) };
+    let auth_settings = Some(settings_with_an_expiring_token());
+    let setup = Setup { cache_ttl: SHORT_TTL, auth_settings, ..Setup::persons(30) };
     let simulator = setup.simulator();
     simulator.add_fault(
         InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(503)).times(1),

@@ -1019,7 +1019,7 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
     let config =
         get(&format!("http://{address}/scim/v2/ServiceProviderConfig"), TOKEN).await.json();
     assert_eq!(config["filter"]["maxResults"], 3000);
-    for (filter, said) in [
+    for (filter, expected) in [
         ("((((title+pr))))".to_owned(), "filter, character 4: the filter is nested deeper than 3"),
         (
             format!("title+eq+%22{}%22", "x".repeat(200)),
@@ -1027,7 +1027,7 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
         ),
     ] {
         let answer = get(&format!("http://{address}/Users?filter={filter}"), TOKEN).await;
-        assert_eq!(answer.scim_error(400, Some("invalidFilter")), said);
+        assert_eq!(answer.scim_error(400, Some("invalidFilter")), expected);
     }
 }
 

@@ -159,13 +159,13 @@ async fn projection_keeps_order_and_total() {
     let plain = bridge
         .list("/Users", &[("filter", "active eq true"), ("sortBy", "userName"), ("count", "10")])
         .await;
-    let asked = [
+    let parameters = [
         ("filter", "active eq true"),
         ("sortBy", "userName"),
         ("count", "10"),
         ("attributes", "title"),
     ];
-    let page = bridge.list("/Users", &asked).await;
+    let page = bridge.list("/Users", &parameters).await;
     assert_eq!((ids(&page), &page["totalResults"]), (ids(&plain), &plain["totalResults"]));
 
     for path in ["/Users", "/Groups", "/Users/1"] {
@@ -221,11 +221,11 @@ async fn attributes_that_are_given_several_times_are_all_returned() {
         assert_eq!(one.get("userName").is_some(), name == "attributes", "{one}");
     }
     for name in ["filter", "count", "startIndex", "sortBy", "sortOrder", "cursor"] {
-        let said = bridge
+        let detail = bridge
             .get(&format!("/Users?{name}=1&{name}=1"))
             .await
             .scim_error(400, Some("invalidValue"));
-        assert_eq!(said, format!("the parameter {name} is given more than once"));
+        assert_eq!(detail, format!("the parameter {name} is given more than once"));
     }
     let both = bridge.get("/Users?attributes[]=id&excludedAttributes[]=meta").await;
     assert!(both.scim_error(400, Some("invalidValue")).contains("exclude each other"));

@@ -34,7 +34,7 @@ impl SyncState for Nothing {
 /// Source of one group, whose id is the current day.
 struct BlockableSource {
     clock: TestClock,
-    vocabulary: Arc<SchemaRegistry>,
+    schema_registry: Arc<SchemaRegistry>,
     loads: AtomicUsize,
     /// Releases the second load and the later ones.
     load: Notify,
@@ -72,7 +72,7 @@ impl BlockableSource {
 
 impl DirectorySource for BlockableSource {
     fn schema_registry(&self) -> Arc<SchemaRegistry> {
-        Arc::clone(&self.vocabulary)
+        Arc::clone(&self.schema_registry)
     }
 
     fn load<'a>(
@@ -135,13 +135,13 @@ impl DirectorySource for BlockableSource {
 fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
-    let vocabulary = Arc::new(
+    let schema_registry = Arc::new(
         SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap(),
     );
     let (made_again, is_same) = (AtomicUsize::new(0), AtomicBool::new(false));
     let source = Arc::new(BlockableSource {
         clock: clock.clone(),
-        vocabulary,
+        schema_registry,
         loads,
         load,
         again,

@@ -198,8 +198,11 @@ async fn a_lost_right_removes_no_employments_and_costs_few_requests() {
         ));
         bridge.simulator.reset_history();
         assert_eq!(bridge.reloaded().await, users, "{status}");
-        let asked = requested_person_ids(&bridge).len();
-        assert!((11..100).contains(&asked), "given up after some in a row: {asked}");
+        let request_count = requested_person_ids(&bridge).len();
+        assert!(
+            (11..100).contains(&request_count),
+            "given up after some in a row: {request_count}"
+        );
         bridge.simulator.clear_faults();
     }
     bridge.simulator.reset_history();

@@ -162,22 +162,22 @@ async fn a_new_secret_of_personio_is_used_for_the_next_token() {
     let simulator = Setup { options, ..Setup::persons(5) }.simulator();
     let bridge = setup.start_with(simulator);
     assert!(bridge.failure().await.contains("credential"), "{}", bridge.failure().await);
-    let asked = bridge.simulator.request_count(SimulatedEndpoint::Token);
+    let request_count = bridge.simulator.request_count(SimulatedEndpoint::Token);
 
     let mut config = bridge.config.clone();
     config.personio.client_secret = "the-new-secret".into();
     bridge.live.apply(config.clone()).unwrap();
     bridge.clock.pass(crate::harness::AFTER_COOL_DOWN);
     bridge.ready().await;
-    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), asked + 1);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), request_count + 1);
     // An unchanged secret causes no new token.
     bridge.live.apply(config.clone()).unwrap();
     bridge.ready().await;
-    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), asked + 1);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), request_count + 1);
     // A wrong secret is tried soon, although the old token is still valid.
     config.personio.client_secret = "a-wrong-secret".into();
     bridge.live.apply(config).unwrap();
     bridge.failure().await;
-    assert!(bridge.simulator.request_count(SimulatedEndpoint::Token) > asked + 1);
+    assert!(bridge.simulator.request_count(SimulatedEndpoint::Token) > request_count + 1);
     assert_eq!(bridge.health().await.0, 200, "what was read is served on");
 }

@@ -117,8 +117,8 @@ async fn a_body_that_is_not_a_search_request_is_refused() {
         let request = bridge
             .request(Method::POST, "/Users/.search")
             .header("Content-Type", "application/json");
-        let said = send_request(request.body(body)).await.scim_error(400, Some(scim_type));
-        assert!(said.contains(detail), "{body}: {said}");
+        let actual = send_request(request.body(body)).await.scim_error(400, Some(scim_type));
+        assert!(actual.contains(detail), "{body}: {actual}");
     }
     for (members, scim_type, detail) in [
         (json!({"filter": 1}), "invalidValue", "filter must be a string"),
@@ -140,11 +140,11 @@ async fn a_body_that_is_not_a_search_request_is_refused() {
         ),
         (json!({"sortBy": "x"}), "invalidPath", "there is no attribute `x`"),
     ] {
-        let said = bridge
+        let actual = bridge
             .post("/Users/.search", &request(&members))
             .await
             .scim_error(400, Some(scim_type));
-        assert!(said.contains(detail), "{members}: {said}");
+        assert!(actual.contains(detail), "{members}: {actual}");
     }
     for (members, name) in [
         (r#""filter": "id pr", "filter": "userName pr""#, "filter"),
@@ -153,9 +153,9 @@ async fn a_body_that_is_not_a_search_request_is_refused() {
         (r#""attributes": ["id"], "Attributes": ["id"]"#, "attributes"),
         (r#""cursor": "x", "cursor": "y""#, "cursor"),
     ] {
-        let said =
+        let actual =
             posted(&bridge, "/Users/.search", members).await.scim_error(400, Some("invalidValue"));
-        assert_eq!(said, format!("the parameter {name} is given more than once"), "{members}");
+        assert_eq!(actual, format!("the parameter {name} is given more than once"), "{members}");
     }
     let once =
         posted(&bridge, "/Users/.search", r#""filter": null, "filter": "id pr", "x": 1, "x": 2"#)
@@ -164,8 +164,8 @@ async fn a_body_that_is_not_a_search_request_is_refused() {
     let form = bridge
         .request(Method::POST, "/Users/.search")
         .header("Content-Type", "application/x-www-form-urlencoded");
-    let said = send_request(form.body("filter=x")).await.scim_error(415, None);
-    assert!(said.contains("application/scim+json"), "{said}");
+    let actual = send_request(form.body("filter=x")).await.scim_error(415, None);
+    assert!(actual.contains("application/scim+json"), "{actual}");
     let large = bridge.request(Method::POST, "/Users/.search").body(" ".repeat(2_000_000));
     send_request(large).await.scim_error(413, None);
 }
@@ -225,8 +225,8 @@ async fn the_root_lists_users_and_groups() {
     assert!(names.is_sorted() && names.len() == both.len(), "{names:?}");
     let by_user_name = bridge.list("/", &[("sortBy", "userName")]).await;
     assert_eq!(ids(&by_user_name)[30..], ids(&groups), "what has no value comes last");
-    let said = bridge.get("/?filter=shoeSize+pr").await.scim_error(400, Some("invalidFilter"));
-    assert!(said.contains("there is no attribute `shoeSize` in User or Group"), "{said}");
+    let actual = bridge.get("/?filter=shoeSize+pr").await.scim_error(400, Some("invalidFilter"));
+    assert!(actual.contains("there is no attribute `shoeSize` in User or Group"), "{actual}");
 }
 
 /// Returns the sort key of a resource in lower case.
@@ -301,9 +301,9 @@ async fn unimplemented_endpoints_return_501() {
     let bridge = Setup::persons(3).start();
     for path in ["/Me", "/Bulk", "/scim/v2/Me", "/scim/v2/Bulk"] {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let said =
+            let actual =
                 send_request(bridge.request(method, path).body("{}")).await.scim_error(501, None);
-            assert!(said.contains("is not implemented"), "{said}");
+            assert!(actual.contains("is not implemented"), "{actual}");
         }
         let head = send_request(bridge.request(Method::HEAD, path)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (501, ""), "{path}");

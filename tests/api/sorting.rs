@@ -127,8 +127,8 @@ async fn an_unsortable_attribute_is_refused() {
         ("sortBy=%20", "invalidPath", "sortBy: there is no attribute"),
         ("sortBy=id&sortOrder=up", "invalidValue", "sortOrder must be ascending or descending"),
     ] {
-        let said = bridge.get(&format!("/Users?{query}")).await.scim_error(400, Some(scim_type));
-        assert!(said.contains(detail), "{query}: {said}");
+        let actual = bridge.get(&format!("/Users?{query}")).await.scim_error(400, Some(scim_type));
+        assert!(actual.contains(detail), "{query}: {actual}");
     }
     assert_eq!(
         bridge.get("/Users?sortBy=&sortOrder=").await.json(),

@@ -409,17 +409,17 @@ async fn the_status_page_shows_a_held_change_with_its_numbers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_shown_as_escaped_text() {
-    let told = |flag: &str, value: Option<&str>, is_chosen| EffectiveSetting {
+    let setting = |flag: &str, value: Option<&str>, is_given| EffectiveSetting {
         flag: flag.to_owned(),
         value: value.map(str::to_owned),
-        is_given: is_chosen,
+        is_given,
     };
     let settings = vec![
-        told("--config", Some("<b>&\"'.toml"), true),
-        told("--cache-ttl", Some("5m"), false),
-        told("--state-file", None, false),
+        setting("--config", Some("<b>&\"'.toml"), true),
+        setting("--cache-ttl", Some("5m"), false),
+        setting("--state-file", None, false),
     ];
-    let bridge = Setup { told: settings, ..Setup::persons(3) }.start();
+    let bridge = Setup { effective_settings: settings, ..Setup::persons(3) }.start();
     let page = page(&bridge).await;
     assert!(page.contains("&lt;b&gt;&amp;&quot;'.toml") && !page.contains("<b>&"), "{page}");
     assert_eq!(after(&page, "--cache-ttl"), ["5m", "(default)"]);

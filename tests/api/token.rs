@@ -119,18 +119,18 @@ async fn credentials_with_any_characters_are_encoded() {
 async fn an_invalid_token_response_fails_the_load_without_being_quoted() {
     let json =
         |status, body: &str| FaultAction::CustomBody(status, "application/json", body.to_owned());
-    for (action, said) in [
-        (json(200, "{}"), "cannot be read"),
-        (json(200, r#"{"access_token": 7}"#), "cannot be read"),
-        (json(200, r#"{"access_token": "MARK\nER", "expires_in": 86400}"#), "cannot be read"),
+    for (action, expected) in [
+        (json(200, "{}"), "is not used"),
+        (json(200, r#"{"access_token": 7}"#), "is not used"),
+        (json(200, r#"{"access_token": "MARK\nER", "expires_in": 86400}"#), "is not used"),
         (FaultAction::HtmlError(200), "something between here and Personio"),
         (FaultAction::HtmlError(403), "something between here and Personio answered 403"),
         (FaultAction::HtmlError(405), "something between here and Personio answered 405"),
         (FaultAction::HtmlError(407), "something between here and Personio answered 407"),
         (json(405, ""), "answered 405"),
-        (FaultAction::TruncatedJson, "cannot be read"),
-        (FaultAction::WrongJson, "cannot be read"),
-        (FaultAction::Oversized(17 << 20), "cannot be read"),
+        (FaultAction::TruncatedJson, "is not used"),
+        (FaultAction::WrongJson, "is not used"),
+        (FaultAction::Oversized(17 << 20), "is not used"),
         (
             json(400, r#"{"error": "invalid_client", "error_description": "MARKER"}"#),
             "invalid_client",
@@ -146,10 +146,10 @@ async fn an_invalid_token_response_fails_the_load_without_being_quoted() {
         simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, action.clone()));
         let bridge = setup.start_with(simulator);
         let failure = bridge.failure().await;
-        assert!(failure.contains(said) && !failure.contains("MARK"), "{action:?}: {failure}");
+        assert!(failure.contains(expected) && !failure.contains("MARK"), "{action:?}: {failure}");
         assert!(
-            said == "invalid_client"
-                || said == "API credential"
+            expected == "invalid_client"
+                || expected == "API credential"
                 || !failure.contains("client secret"),
             "{failure}"
         );

@@ -400,7 +400,7 @@ async fn a_redirect_is_not_followed_and_its_host_is_named() {
     let (elsewhere, nowhere) =
         (format!("{evil_origin}/MARKER/persons?MARKER=1#MARKER"), "http://[MARKER".to_owned());
     for path in ["/v2/auth/token", "/v2/persons"] {
-        for (status, location, said) in [
+        for (status, location, expected) in [
             (301, elsewhere.as_str(), evil_origin.as_str()),
             (302, &elsewhere, &evil_origin),
             (303, &elsewhere, &evil_origin),
@@ -419,7 +419,7 @@ async fn a_redirect_is_not_followed_and_its_host_is_named() {
                 only_token(redirect).await
             };
             let failure = over(&upstream).failure().await;
-            for part in [path, said, &status.to_string(), "PERSONIO_BASE_URL"] {
+            for part in [path, expected, &status.to_string(), "PERSONIO_BASE_URL"] {
                 assert!(failure.contains(part), "{part}: {failure}");
             }
             assert!(!failure.contains("MARKER") && !failure.contains("secret"), "{failure}");
@@ -549,8 +549,8 @@ async fn an_error_body_is_never_quoted() {
         ));
         assert_eq!(bridge.reloaded().await, users, "{status} {body}");
         let failure = bridge.failure().await;
-        let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };
-        assert!(failure.contains(&said) && !failure.contains("MARKER"), "{body}: {failure}");
+        let expected = if status == 200 { "is not used".to_owned() } else { status.to_string() };
+        assert!(failure.contains(&expected) && !failure.contains("MARKER"), "{body}: {failure}");
         bridge.simulator.clear_faults();
         bridge.clock.pass(AFTER_COOL_DOWN);
     }

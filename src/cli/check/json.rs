@@ -10,14 +10,14 @@ use crate::diagnostics::preflight::{
 };
 
 /// Returns the report as one JSON document.
-pub(super) fn to_json(report: &PreflightReport, shown: ValueVisibility) -> Value {
+pub(super) fn to_json(report: &PreflightReport, visibility: ValueVisibility) -> Value {
     let outcome =
         report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(FindingOutcome::Pass);
     let mut persons = Vec::with_capacity(report.explained_users.len());
     for person in &report.explained_users {
         let mut attributes = Vec::with_capacity(person.len());
         for it in person {
-            let value = mask::display_value(it, shown);
+            let value = mask::display_value(it, visibility);
             attributes
                 .push(json!({"attribute": it.attribute, "value": value, "source": it.source}));
         }
@@ -47,25 +47,18 @@ fn array<T>(items: &[T], to_json: fn(&T) -> Value) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let Finding { step, outcome, description: what, remedy } = finding;
-    json!({"step": step, "outcome": outcome_word(*outcome), "what": what, "remedy": remedy})
+    let Finding { step, outcome, description, remedy } = finding;
+    json!({"step": step, "outcome": outcome_word(*outcome), "what": description, "remedy": remedy})
 }
 
-fn coverage(presence: &Coverage) -> Value {
-    let Coverage { attribute, present: found, total: of, .. } = presence;
-    json!({"attribute": attribute, "found": found, "of": of})
+fn coverage(coverage: &Coverage) -> Value {
+    let Coverage { attribute, present, total, .. } = coverage;
+    json!({"attribute": attribute, "found": present, "of": total})
 }
 
 fn custom(attribute: &CustomAttributeReport) -> Value {
-    let CustomAttributeReport {
-        id,
-        global_id,
-        label,
-        value_type: kind,
-        present: found,
-        usage: standing,
-    } = attribute;
-    let (standing, name) = match standing {
+    let CustomAttributeReport { id, global_id, label, value_type, present, usage } = attribute;
+    let (usage, name) = match usage {
         CustomAttributeUse::Personal => ("neverServed", None),
         CustomAttributeUse::Served(name) => ("served", Some(name)),
         CustomAttributeUse::Unused => ("canBeServed", None),
@@ -74,9 +67,9 @@ fn custom(attribute: &CustomAttributeReport) -> Value {
         "id": id,
         "globalId": global_id,
         "label": label,
-        "type": kind,
-        "found": found,
-        "standing": standing,
+        "type": value_type,
+        "found": present,
+        "standing": usage,
         "name": name,
     })
 }

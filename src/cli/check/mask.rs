@@ -19,8 +19,11 @@ pub(super) enum ValueVisibility {
 const MIN_LENGTH_FOR_FIRST_LETTER: usize = 4;
 
 /// Returns the text that is shown for a value.
-pub(super) fn display_value(explained: &AttributeExplanation, shown: ValueVisibility) -> String {
-    match (&explained.value, shown) {
+pub(super) fn display_value(
+    explained: &AttributeExplanation,
+    visibility: ValueVisibility,
+) -> String {
+    match (&explained.value, visibility) {
         (value, ValueVisibility::Full) => full_value(value),
         (value, ValueVisibility::Masked) => match (explained.sensitivity, value) {
             (Sensitivity::Fixed, value) => full_value(value),
@@ -79,13 +82,13 @@ mod tests {
 
     #[test]
     fn masked_value_shows_at_most_first_letter_and_length() {
-        let explained = |value, nature| AttributeExplanation {
+        let explained = |value, sensitivity| AttributeExplanation {
             attribute: "a".into(),
             value,
             source: None,
-            sensitivity: nature,
+            sensitivity,
         };
-        for (value, nature, expected) in [
+        for (value, sensitivity, expected) in [
             (json!("ann@example.com"), Sensitivity::LargeSet, "a…(15)"),
             (json!("Ümit"), Sensitivity::LargeSet, "Ü…(4)"),
             (json!("Ann"), Sensitivity::LargeSet, "…(3)"),
@@ -98,7 +101,10 @@ mod tests {
             (json!("work"), Sensitivity::Fixed, "work"),
             (json!(true), Sensitivity::Fixed, "true"),
         ] {
-            assert_eq!(display_value(&explained(value, nature), ValueVisibility::Masked), expected);
+            assert_eq!(
+                display_value(&explained(value, sensitivity), ValueVisibility::Masked),
+                expected
+            );
         }
         assert_eq!(
             display_value(

@@ -27,24 +27,24 @@ const DEFAULT_SAMPLE_SIZE: u8 = 3;
 const CLIENTS_STEP: &str = "clients";
 
 pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), CommandError> {
-    let shown = if args.show_values { ValueVisibility::Full } else { ValueVisibility::Masked };
-    let checking = match ReadingSettings::for_check(args, matches) {
-        Ok(checking) => checking,
+    let visibility = if args.show_values { ValueVisibility::Full } else { ValueVisibility::Masked };
+    let settings = match ReadingSettings::for_check(args, matches) {
+        Ok(settings) => settings,
         Err(error) => {
             if args.json {
-                print_json(&invalid_settings(&error), shown)?;
+                print_json(&invalid_settings(&error), visibility)?;
             }
             return Err(error.into());
         }
     };
-    let base_url = checking.reading.personio.base_url.clone();
-    let has_clients = checking.has_clients;
-    let survey = app::preflight(checking, Arc::new(SystemClock::new()), Tuning::interactive())?;
-    let sample = args.sample.unwrap_or(DEFAULT_SAMPLE_SIZE);
-    let mut report = survey.run(sample.into()).await;
-    if let Some(obstacle) = report.unreachable {
+    let base_url = settings.reading.personio.base_url.clone();
+    let has_clients = settings.has_clients;
+    let preflight = app::preflight(settings, Arc::new(SystemClock::new()), Tuning::interactive())?;
+    let sample_size = args.sample.unwrap_or(DEFAULT_SAMPLE_SIZE);
+    let mut report = preflight.run(sample_size.into()).await;
+    if let Some(fault) = report.unreachable {
         // The diagnosis of the connection is more precise than a finding about the access token.
-        report.findings = vec![network::diagnose(&base_url, obstacle).await];
+        report.findings = vec![network::diagnose(&base_url, fault).await];
     } else {
         report.findings.insert(0, network::reachable(&base_url));
     }
@@ -52,17 +52,17 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Co
         report.findings.push(no_clients());
     }
     if args.json {
-        print_json(&report, shown)?;
+        print_json(&report, visibility)?;
     } else {
         let is_verbose = args.verbose || args.sample.is_some() || args.show_values;
-        let details = is_verbose.then_some(shown);
+        let details = is_verbose.then_some(visibility);
         ignore_broken_pipe(text::write(&report, details, &mut anstream::stdout().lock()))?;
     }
     check_result(&report)
 }
 
-fn print_json(report: &PreflightReport, shown: ValueVisibility) -> Result<(), CommandError> {
-    print(format!("{:#}\n", json::to_json(report, shown)).as_bytes())
+fn print_json(report: &PreflightReport, visibility: ValueVisibility) -> Result<(), CommandError> {
+    print(format!("{:#}\n", json::to_json(report, visibility)).as_bytes())
 }
 
 /// Returns the report of a check that ended before its first request.

@@ -19,28 +19,23 @@ const BASE_URL: &str = "--personio-base-url (PERSONIO_BASE_URL)";
 
 /// Returns the finding that there was a response, whatever its status.
 pub(super) fn reachable(url: &Url) -> Finding {
-    let what = format!("{} answers", url.as_str().trim_end_matches('/'));
-    Finding { step: "network", outcome: FindingOutcome::Pass, description: what, remedy: None }
+    let description = format!("{} answers", url.as_str().trim_end_matches('/'));
+    Finding { step: "network", outcome: FindingOutcome::Pass, description, remedy: None }
 }
 
-fn failure(what: String, remedy: String) -> Finding {
-    Finding {
-        step: "network",
-        outcome: FindingOutcome::Failure,
-        description: what,
-        remedy: Some(remedy),
-    }
+fn failure(description: String, remedy: String) -> Finding {
+    Finding { step: "network", outcome: FindingOutcome::Failure, description, remedy: Some(remedy) }
 }
 
-/// Returns the finding about the cause that blocks requests to `url`. `obstacle` is the failure
+/// Returns the finding about the cause that blocks requests to `url`. `fault` is the failure
 /// that the requests saw.
-pub(super) async fn diagnose(url: &Url, obstacle: ConnectionFault) -> Finding {
+pub(super) async fn diagnose(url: &Url, fault: ConnectionFault) -> Finding {
     let is_tls = url.scheme() == "https";
     // Requests over plain HTTP stay on this machine and use no proxy.
     let proxy = if is_tls { config::proxy(url) } else { None };
     // The certificate, or the lack of TLS, was seen at the other end, so a proxy has let the
     // request through.
-    match (obstacle, proxy) {
+    match (fault, proxy) {
         (ConnectionFault::Certificate, _) => untrusted(url),
         (ConnectionFault::NotTls, None) => not_tls(url),
         (_, Some(proxy)) => diagnose_proxy(url, &proxy).await,
@@ -73,9 +68,9 @@ fn not_tls(url: &Url) -> Finding {
              secret: write the port at which it speaks TLS in {BASE_URL}."
         )
     };
-    let what =
+    let description =
         format!("{host} does not speak TLS on port {port}, but the URL begins with https://");
-    failure(what, remedy)
+    failure(description, remedy)
 }
 
 /// Returns the finding about a proxy through which no connection to Personio succeeds.
@@ -106,7 +101,7 @@ async fn diagnose_proxy(url: &Url, proxy: &Proxy) -> Finding {
 /// program at the other end.
 async fn diagnose_direct_connection(url: &Url, is_tls: bool) -> Finding {
     let (host, port) = host_and_port(url);
-    let (what, remedy) = match connect(host, port).await {
+    let (description, remedy) = match connect(host, port).await {
         ConnectOutcome::Unresolved => (
             format!("the name {host} cannot be resolved"),
             format!("Check the host name in {BASE_URL} and the DNS servers of this machine."),
@@ -134,7 +129,7 @@ async fn diagnose_direct_connection(url: &Url, is_tls: bool) -> Finding {
             format!("Check whether a firewall blocks it, and host and port in {BASE_URL}."),
         ),
     };
-    failure(what, remedy + &proxy_hint(is_tls))
+    failure(description, remedy + &proxy_hint(is_tls))
 }
 
 /// Returns the hint that a proxy may be missing, with a space in front.

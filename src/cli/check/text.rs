@@ -30,8 +30,8 @@ pub(super) fn write(
     write_paragraph(&result, "", out)?;
     writeln!(out)?;
     write_steps(&report.findings, out)?;
-    if let Some(shown) = details {
-        write_details(report, shown, out)?;
+    if let Some(visibility) = details {
+        write_details(report, visibility, out)?;
     }
     write_remedies(&report.findings, out)?;
 
@@ -86,11 +86,11 @@ fn summary(findings: &[Finding]) -> String {
 fn write_steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let width = findings.iter().map(|finding| finding.step.len()).max().unwrap_or_default();
     let indent = " ".repeat(width + 8);
-    for Finding { step, outcome, description: what, .. } in findings {
+    for Finding { step, outcome, description, .. } in findings {
         let style = style(*outcome);
         write!(out, "{style}{:4}{style:#}  {step:width$}  ", outcome_word(*outcome))?;
         for (number, line) in
-            wrap(&escape_control_characters(what), COLUMNS - indent.len()).iter().enumerate()
+            wrap(&escape_control_characters(description), COLUMNS - indent.len()).iter().enumerate()
         {
             let indent = if number == 0 { "" } else { &indent };
             writeln!(out, "{indent}{line}")?;
@@ -102,7 +102,7 @@ fn write_steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
 /// Writes the findings that are not in order once more, each with its remedy.
 fn write_remedies(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let mut is_first = true;
-    for Finding { step, outcome, description: what, remedy } in findings {
+    for Finding { step, outcome, description, remedy } in findings {
         // A finding without a remedy is a consequence of another one.
         if *outcome == FindingOutcome::Pass || remedy.is_none() {
             continue;
@@ -113,7 +113,7 @@ fn write_remedies(findings: &[Finding], out: &mut impl Write) -> io::Result<()> 
         }
         let style = style(*outcome);
         writeln!(out, "\n  {style}{step}{style:#}")?;
-        write_paragraph(&escape_control_characters(what), "    ", out)?;
+        write_paragraph(&escape_control_characters(description), "    ", out)?;
         if let Some(remedy) = remedy {
             write_paragraph(&format!("-> {}", escape_control_characters(remedy)), "    ", out)?;
         }
@@ -132,7 +132,7 @@ fn style(outcome: FindingOutcome) -> Style {
 
 fn write_details(
     report: &PreflightReport,
-    shown: ValueVisibility,
+    visibility: ValueVisibility,
     out: &mut impl Write,
 ) -> io::Result<()> {
     if !report.coverage.is_empty() {
@@ -141,7 +141,7 @@ fn write_details(
     if !report.custom_attributes.is_empty() {
         write_custom_attributes(&report.custom_attributes, out)?;
     }
-    if shown == ValueVisibility::Masked && !report.explained_users.is_empty() {
+    if visibility == ValueVisibility::Masked && !report.explained_users.is_empty() {
         let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that \
                       begins with j, …(3) a text of 3 characters, …(a word) one of a few fixed \
                       words. --show-values shows them.";
@@ -155,7 +155,7 @@ fn write_details(
         for attribute in person {
             // The list of schemas contains nothing about the source of a person's data.
             if attribute.attribute != "schemas" {
-                rows.push(explanation_row(attribute, shown));
+                rows.push(explanation_row(attribute, visibility));
             }
         }
         write_table(&rows, out)?;
@@ -163,10 +163,10 @@ fn write_details(
     Ok(())
 }
 
-fn write_coverage(presence: &[Coverage], out: &mut impl Write) -> io::Result<()> {
+fn write_coverage(coverage: &[Coverage], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nAttributes, with the number of sampled persons that have them:")?;
-    let mut rows = Vec::with_capacity(presence.len());
-    for it in presence {
+    let mut rows = Vec::with_capacity(coverage.len());
+    for it in coverage {
         rows.push(vec![it.attribute.to_owned(), format!("{} of {}", it.present, it.total)]);
     }
     write_table(&rows, out)
@@ -178,29 +178,21 @@ fn write_custom_attributes(
 ) -> io::Result<()> {
     writeln!(out, "\nCustom attributes, with their ids for the configuration file:")?;
     let mut rows = vec![["id", "type", "label", "persons", ""].map(str::to_owned).to_vec()];
-    for CustomAttributeReport {
-        id,
-        label,
-        value_type: kind,
-        present: found,
-        usage: standing,
-        ..
-    } in attributes
-    {
-        let standing = match standing {
+    for CustomAttributeReport { id, label, value_type, present, usage, .. } in attributes {
+        let usage = match usage {
             CustomAttributeUse::Personal => "personal data: never served".to_owned(),
             CustomAttributeUse::Served(name) => format!("served as {name}"),
             CustomAttributeUse::Unused => "can be served".to_owned(),
         };
-        let kind = plain_or_dash(kind.as_deref());
+        let value_type = plain_or_dash(value_type.as_deref());
         let label = plain_or_dash(label.as_deref());
         // The id is never cut, because operators copy it.
         rows.push(vec![
             escape_control_characters(id),
-            truncate(&kind, 10),
+            truncate(&value_type, 10),
             truncate(&label, 20),
-            found.to_string(),
-            standing,
+            present.to_string(),
+            usage,
         ]);
     }
     write_table(&rows, out)
@@ -213,13 +205,17 @@ fn plain_or_dash(text: Option<&str>) -> String {
     }
 }
 
-fn explanation_row(explained: &AttributeExplanation, shown: ValueVisibility) -> Vec<String> {
+fn explanation_row(explained: &AttributeExplanation, visibility: ValueVisibility) -> Vec<String> {
     let source = explained.source.as_deref().unwrap_or("(source unknown)");
-    let value = mask::display_value(explained, shown);
+    let value = mask::display_value(explained, visibility);
     vec![
         short_name(&explained.attribute).to_owned(),
         // A value that is not masked is not cut either.
-        if shown == ValueVisibility::Full { value } else { truncate(&value, MAX_CELL_COLUMNS) },
+        if visibility == ValueVisibility::Full {
+            value
+        } else {
+            truncate(&value, MAX_CELL_COLUMNS)
+        },
         format!("<- {}", escape_control_characters(source)),
     ]
 }

@@ -33,18 +33,18 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), C
     let reading = ReadingSettings::for_export(args, matches)?;
     let _logs = start_logs(&args.logs)?;
     let reader = OneShotReader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
-    let kind = &reader.types().user;
+    let user_type = &reader.types().user;
     // All arguments are checked before the first request, because a load can take long.
     let request = search_request(args)?;
     let paging =
         PageRequest::parse(None, request.count.as_deref(), usize::MAX).map_err(usage_error)?;
     let query =
-        ListQuery::new(&request, &[kind], MAX_FILTER_LIMITS, paging).map_err(usage_error)?;
+        ListQuery::new(&request, &[user_type], MAX_FILTER_LIMITS, paging).map_err(usage_error)?;
     let table = match args.format {
-        ExportFormat::Csv => Some(CsvTable::new(kind, &request).map_err(usage_error)?),
+        ExportFormat::Csv => Some(CsvTable::new(user_type, &request).map_err(usage_error)?),
         ExportFormat::Ndjson | ExportFormat::Json => None,
     };
-    warn_of_unknown(kind, &request);
+    warn_of_unknown(user_type, &request);
     let file = match &args.output {
         Some(path) => Some(create_temporary_file(path)?),
         None => None,
@@ -56,13 +56,13 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), C
     bar.end().await;
     let snapshot = snapshot.map_err(|error| CommandError::Failed(error.to_string()))?;
 
-    let found = query.select(&[snapshot.users()]);
-    let users = ExportedUsers { found, table, format: args.format };
+    let response = query.select(&[snapshot.users()]);
+    let users = ExportedUsers { response, table, format: args.format };
     let (Some(file), Some(path)) = (file, &args.output) else {
         return ignore_broken_pipe(write_buffered(io::stdout().lock(), &users));
     };
     write_file(file, path, &users)?;
-    let users = match users.found.resources().len() {
+    let users = match users.response.resources().len() {
         1 => "1 user".to_owned(),
         count => format!("{count} users"),
     };
@@ -72,7 +72,7 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), C
 
 /// Users of an export, and the format in which they are written.
 struct ExportedUsers<'s> {
-    found: ListResponse<SelectedResource<'s>>,
+    response: ListResponse<SelectedResource<'s>>,
     table: Option<CsvTable>,
     format: ExportFormat,
 }
@@ -80,13 +80,13 @@ struct ExportedUsers<'s> {
 impl ExportedUsers<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         match (&self.table, self.format) {
-            (Some(table), _) => table.write(self.found.resources(), out),
+            (Some(table), _) => table.write(self.response.resources(), out),
             (None, ExportFormat::Json) => {
-                out.write_all(&self.found.to_json())?;
+                out.write_all(&self.response.to_json())?;
                 out.write_all(b"\n")
             }
             (None, ExportFormat::Ndjson | ExportFormat::Csv) => {
-                write_ndjson(self.found.resources(), out)
+                write_ndjson(self.response.resources(), out)
             }
         }
     }
@@ -102,13 +102,13 @@ fn search_request(args: &ExportArgs) -> Result<SearchRequest, CommandError> {
         ("sortOrder", &args.sort_order),
         ("count", &args.count),
     ];
-    let mut given = Vec::new();
+    let mut given_parameters = Vec::new();
     for (name, value) in parameters {
         if let Some(value) = value {
-            given.push((name, value.as_str()));
+            given_parameters.push((name, value.as_str()));
         }
     }
-    SearchRequest::from_parameters(given).map_err(usage_error)
+    SearchRequest::from_parameters(given_parameters).map_err(usage_error)
 }
 
 /// Returns the error that a server would respond with, as an error in the arguments.
@@ -119,17 +119,20 @@ fn usage_error(error: InvalidQuery) -> CommandError {
 
 /// Logs a warning for each unknown attribute. A server ignores such names (RFC 7644 §3.9), but a
 /// person at a terminal may have mistyped one.
-fn warn_of_unknown(kind: &ResourceType, request: &SearchRequest) {
+fn warn_of_unknown(user_type: &ResourceType, request: &SearchRequest) {
     for name in request.attributes.iter().chain(&request.excluded_attributes) {
-        let alone = Projection::new(kind, std::slice::from_ref(name), &[]);
-        let nothing = Projection::new(kind, &["none".to_owned()], &[]);
-        if kind.attribute(name).is_none() && alone == nothing {
-            let paths = kind.paths();
-            let meant = match config::suggest_name(name, &paths) {
+        let alone = Projection::new(user_type, std::slice::from_ref(name), &[]);
+        let nothing = Projection::new(user_type, &["none".to_owned()], &[]);
+        if user_type.attribute(name).is_none() && alone == nothing {
+            let paths = user_type.paths();
+            let did_you_mean = match config::suggest_name(name, &paths) {
                 Some(path) => format!("; did you mean `{path}`?"),
                 None => String::new(),
             };
-            tracing::warn!("there is no attribute `{}`: it is ignored{meant}", name.escape_debug());
+            tracing::warn!(
+                "there is no attribute `{}`: it is ignored{did_you_mean}",
+                name.escape_debug()
+            );
         }
     }
 }

@@ -29,25 +29,28 @@ struct CsvColumn {
 
 impl CsvTable {
     /// Selects the columns for the attributes in `request`.
-    pub(super) fn new(kind: &ResourceType, request: &SearchRequest) -> Result<Self, InvalidQuery> {
+    pub(super) fn new(
+        user_type: &ResourceType,
+        request: &SearchRequest,
+    ) -> Result<Self, InvalidQuery> {
         let SearchRequest { attributes, excluded_attributes, .. } = request;
         let mut leaves =
-            Projection::new(kind, attributes, excluded_attributes)?.leaf_attributes(kind);
+            Projection::new(user_type, attributes, excluded_attributes)?.leaf_attributes(user_type);
         if attributes.is_empty() {
-            leaves.retain(|&id| is_default_column(kind, id));
+            leaves.retain(|&id| is_default_column(user_type, id));
         } else {
             // The columns have the order of the requested attributes. `id`, which is always
             // returned, comes first.
             let mut requested = Vec::with_capacity(attributes.len());
             for name in attributes {
-                requested.extend(kind.attribute(name));
+                requested.extend(user_type.attribute(name));
             }
             leaves.retain(|&id| {
-                position(kind, id, &requested).is_some() || is_default_column(kind, id)
+                position(user_type, id, &requested).is_some() || is_default_column(user_type, id)
             });
-            leaves.sort_by_key(|&id| position(kind, id, &requested));
+            leaves.sort_by_key(|&id| position(user_type, id, &requested));
         }
-        Ok(Self(leaves.into_iter().map(|id| CsvColumn::new(kind, id)).collect()))
+        Ok(Self(leaves.into_iter().map(|id| CsvColumn::new(user_type, id)).collect()))
     }
 
     /// Writes a heading and one row for each user.
@@ -69,8 +72,8 @@ impl CsvTable {
 }
 
 impl CsvColumn {
-    fn new(kind: &ResourceType, id: AttributeId) -> Self {
-        let steps: Vec<String> = kind.path_names(id).map(str::to_owned).collect();
+    fn new(user_type: &ResourceType, id: AttributeId) -> Self {
+        let steps: Vec<String> = user_type.path_names(id).map(str::to_owned).collect();
         let (urn, names) = match steps.split_first() {
             Some((first, names)) if first.contains(':') => (Some(first), names),
             Some(_) | None => (None, steps.as_slice()),
@@ -78,7 +81,7 @@ impl CsvColumn {
         // The URN is left out unless the short name stands for another attribute.
         let short = names.join(".");
         let heading = match urn {
-            Some(urn) if kind.attribute(&short).is_some() => format!("{urn}:{short}"),
+            Some(urn) if user_type.attribute(&short).is_some() => format!("{urn}:{short}"),
             Some(_) | None => short,
         };
         Self { heading, steps }
@@ -92,8 +95,8 @@ impl CsvColumn {
 }
 
 /// Returns the position of the first requested attribute that contains this one.
-fn position(kind: &ResourceType, id: AttributeId, requested: &[AttributeId]) -> Option<usize> {
-    requested.iter().position(|&whole| kind.is_within(id, whole))
+fn position(user_type: &ResourceType, id: AttributeId, requested: &[AttributeId]) -> Option<usize> {
+    requested.iter().position(|&whole| user_type.is_within(id, whole))
 }
 
 /// Returns the I/O error within an error of the crate `csv`. The crate's own conversion hides the
@@ -106,8 +109,8 @@ fn io_error(error: csv::Error) -> io::Error {
 }
 
 /// Reports whether an attribute is a column by default.
-fn is_default_column(kind: &ResourceType, id: AttributeId) -> bool {
-    let steps: Vec<&str> = kind.path_names(id).collect();
+fn is_default_column(user_type: &ResourceType, id: AttributeId) -> bool {
+    let steps: Vec<&str> = user_type.path_names(id).collect();
     match steps.as_slice() {
         ["schemas"] => false,
         ["meta", name] => *name == LAST_MODIFIED,

@@ -50,20 +50,23 @@ pub(in crate::personio) struct UnreadableAttribute(pub(in crate::personio) &'sta
 pub(in crate::personio) struct EntryReader<'r> {
     max_text_bytes: usize,
     /// Ids and global ids of the custom attributes to read; `None` reads all of them.
-    wanted: Option<&'r [String]>,
+    wanted_attributes: Option<&'r [String]>,
     /// Names of attributes with a malformed value.
     malformed: Vec<Box<str>>,
 }
 
 impl<'r> EntryReader<'r> {
-    pub(in crate::personio) fn new(limits: &ReadLimits, wanted: Option<&'r [String]>) -> Self {
-        Self { max_text_bytes: limits.text_bytes, wanted, malformed: Vec::new() }
+    pub(in crate::personio) fn new(
+        limits: &ReadLimits,
+        wanted_attributes: Option<&'r [String]>,
+    ) -> Self {
+        Self { max_text_bytes: limits.text_bytes, wanted_attributes, malformed: Vec::new() }
     }
 
     /// Returns a reader with the same rules and without notes.
     pub(in crate::personio) fn with_rules_of(other: &Self) -> Self {
-        let Self { max_text_bytes, wanted, .. } = *other;
-        Self { max_text_bytes, wanted, malformed: Vec::new() }
+        let Self { max_text_bytes, wanted_attributes, .. } = *other;
+        Self { max_text_bytes, wanted_attributes, malformed: Vec::new() }
     }
 
     /// Returns the names of the attributes noted since the last call, and clears them.
@@ -72,9 +75,11 @@ impl<'r> EntryReader<'r> {
     }
 
     /// Reports whether a custom attribute with these ids is wanted.
-    pub(in crate::personio) fn wants(&self, id: Option<&str>, global_id: Option<&str>) -> bool {
-        let Some(wanted) = self.wanted else { return true };
-        wanted.iter().any(|name| Some(name.as_str()) == id || Some(name.as_str()) == global_id)
+    pub(in crate::personio) fn is_wanted(&self, id: Option<&str>, global_id: Option<&str>) -> bool {
+        let Some(wanted_attributes) = self.wanted_attributes else { return true };
+        wanted_attributes
+            .iter()
+            .any(|name| Some(name.as_str()) == id || Some(name.as_str()) == global_id)
     }
 
     /// Notes an attribute as malformed.

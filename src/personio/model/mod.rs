@@ -271,7 +271,7 @@ impl FromObject for WantedAttribute {
         let id = object.id("id", reader)?;
         let mut names_reader = EntryReader::with_rules_of(reader);
         let global_id = object.reference("global_id", &mut names_reader);
-        if !reader.wants(Some(&id), global_id.as_deref()) {
+        if !reader.is_wanted(Some(&id), global_id.as_deref()) {
             return Ok(Self(None));
         }
         let label = object.name("label", &mut names_reader);

@@ -365,7 +365,7 @@ fn unescape(quoted: &str, offset: usize) -> FilterResult<Value> {
     Ok(Value::String(text))
 }
 
-/// Returns the longest prefix of `text` whose characters all `belong`.
+/// Returns the longest prefix of `text` for whose characters `belongs` holds.
 fn prefix(text: &str, belongs: fn(char) -> bool) -> &str {
     match text.find(|char| !belongs(char)) {
         Some(end) => text.get(..end).unwrap_or_default(),

@@ -78,13 +78,13 @@ impl ListQuery {
         let sort_by = resolve_sort_by(request.sort_by.as_deref(), resource_types)?;
         let mut type_queries = Vec::with_capacity(resource_types.len());
         for (resource_type, sort_by) in resource_types.iter().zip(sort_by) {
-            let mut bound = None;
+            let mut bound_filter = None;
             if let Some((text, filter)) = &filter {
-                bound = Some(BoundFilter::new(filter, text, resource_type, resource_types)?);
+                bound_filter = Some(BoundFilter::new(filter, text, resource_type, resource_types)?);
             }
             let (attributes, excluded) = (&request.attributes, &request.excluded_attributes);
             let projection = Projection::new(resource_type, attributes, excluded)?;
-            type_queries.push(TypeQuery { filter: bound, sort_by, projection });
+            type_queries.push(TypeQuery { filter: bound_filter, sort_by, projection });
         }
         let direction = parse_sort_order(request.sort_order.as_deref())?;
         Ok(Self { type_queries, direction, paging })

@@ -167,8 +167,8 @@ impl<'t> JsonScanner<'t> {
         let start = self.position + 1;
         let mut end = start;
         let mut is_escaped = false;
-        while let Some(found) = memchr2(b'"', b'\\', bytes.get(end..).unwrap_or_default()) {
-            end += found;
+        while let Some(offset) = memchr2(b'"', b'\\', bytes.get(end..).unwrap_or_default()) {
+            end += offset;
             if bytes.get(end) == Some(&b'"') {
                 break;
             }

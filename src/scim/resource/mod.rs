@@ -58,7 +58,7 @@ impl ValueStarts {
 }
 
 impl Resource {
-    /// Encodes `decode` as a resource of this type.
+    /// Encodes `content` as a resource of this type.
     ///
     /// # Errors
     /// Returns an error if the content cannot be written as JSON, or is not an object.

@@ -13,10 +13,10 @@ use crate::scim::{
 };
 
 static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
-    let (name, kind) = ("badge".to_owned(), AttributeType::Decimal);
-    let badge = CustomAttributeDefinition { name, attribute_type: kind, multi_valued: false };
-    let locations = ResourceUrls::new("https://scim.example.com");
-    Discovery::new(&locations, 1000, &[badge]).unwrap().compile_types().unwrap().user
+    let (name, attribute_type) = ("badge".to_owned(), AttributeType::Decimal);
+    let badge = CustomAttributeDefinition { name, attribute_type, multi_valued: false };
+    let urls = ResourceUrls::new("https://scim.example.com");
+    Discovery::new(&urls, 1000, &[badge]).unwrap().compile_types().unwrap().user
 });
 
 /// Returns the content without the members that a resource does not have.

@@ -105,11 +105,11 @@ impl Discovery {
     /// Returns an error if a document in `scim-schemas/` is not a JSON object, which a test rules
     /// out.
     pub fn new(
-        locations: &ResourceUrls,
+        urls: &ResourceUrls,
         max_results: usize,
         custom: &[CustomAttributeDefinition],
     ) -> Result<Self, serde_json::Error> {
-        let mut schemas = parse_documents(&SCHEMAS, "Schemas", locations)?;
+        let mut schemas = parse_documents(&SCHEMAS, "Schemas", urls)?;
         for schema in &mut schemas {
             if document_id(schema) != Some(PERSONIO_USER_SCHEMA) {
                 continue;
@@ -119,10 +119,10 @@ impl Discovery {
             }
         }
         Ok(Self {
-            service_provider_config: service_provider_config(max_results, locations)?,
-            resource_types: parse_documents(&RESOURCE_TYPES, "ResourceTypes", locations)?,
+            service_provider_config: service_provider_config(max_results, urls)?,
+            resource_types: parse_documents(&RESOURCE_TYPES, "ResourceTypes", urls)?,
             schemas,
-            urls: locations.clone(),
+            urls: urls.clone(),
         })
     }
 
@@ -167,13 +167,13 @@ impl Discovery {
 fn parse_documents(
     texts: &[&str],
     endpoint: &str,
-    locations: &ResourceUrls,
+    urls: &ResourceUrls,
 ) -> Result<Vec<Value>, serde_json::Error> {
     let mut documents = Vec::with_capacity(texts.len());
     for text in texts {
         let mut document: Map<String, Value> = serde_json::from_str(text)?;
         let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
-        let location = locations.document(&format!("{endpoint}/{id}"));
+        let location = urls.document(&format!("{endpoint}/{id}"));
         set_member(&mut document, &["meta", "location"], location.into());
         documents.push(Value::Object(document));
     }
@@ -182,10 +182,10 @@ fn parse_documents(
 
 fn service_provider_config(
     max_results: usize,
-    locations: &ResourceUrls,
+    urls: &ResourceUrls,
 ) -> Result<Value, serde_json::Error> {
     let mut document: Map<String, Value> = serde_json::from_str(SERVICE_PROVIDER_CONFIG)?;
-    let location = locations.document("ServiceProviderConfig");
+    let location = urls.document("ServiceProviderConfig");
     set_member(&mut document, &["meta", "location"], location.into());
     set_member(&mut document, &["filter", "maxResults"], max_results.into());
     set_member(&mut document, &["pagination", "defaultPageSize"], max_results.into());
@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn every_attribute_writes_out_its_characteristics() {
-        let (name, kind) = ("badge".to_owned(), AttributeType::Integer);
-        let badge = CustomAttributeDefinition { name, attribute_type: kind, multi_valued: true };
+        let (name, attribute_type) = ("badge".to_owned(), AttributeType::Integer);
+        let badge = CustomAttributeDefinition { name, attribute_type, multi_valued: true };
         let discovery = discovery(&[badge]);
         let mut found = Vec::new();
         for schema in &discovery.schemas {

@@ -1,5 +1,5 @@
 //! Schema registry: the discovery documents, and the resource types compiled from them. The two are
-//! kept together, so that resources are encoded, filtered and described by the same schemas.
+//! held together, so that resources are encoded, filtered and described by the same schemas.
 
 use crate::scim::{
     CustomAttributeDefinition, Digest, Discovery, InvalidSchemaDocument, ResourceTypes,
@@ -21,17 +21,17 @@ pub struct SchemaRegistry {
 }
 
 impl SchemaRegistry {
-    /// Builds the registry of a server at `locations` with pages of at most `max_results` and the
+    /// Builds the registry of a server at `urls` with pages of at most `max_results` and the
     /// company's `custom` attributes.
     ///
     /// # Errors
     /// Returns an error if a document in `scim-schemas/` is invalid, which a test rules out.
     pub fn new(
-        locations: &ResourceUrls,
+        urls: &ResourceUrls,
         max_results: usize,
         custom: &[CustomAttributeDefinition],
     ) -> Result<Self, InvalidSchemaDocument> {
-        let discovery = Discovery::new(locations, max_results, custom)?;
+        let discovery = Discovery::new(urls, max_results, custom)?;
         let types = discovery.compile_types()?;
         let digest = digest([&serde_json::to_vec(&discovery.schemas)?[..]]);
         Ok(Self { discovery, types, digest, max_results })

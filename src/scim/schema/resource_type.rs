@@ -296,7 +296,7 @@ impl ResourceType {
         None
     }
 
-    /// Returns the attribute called `name` within `enclosing_multi_valued`. Case is ignored.
+    /// Returns the attribute called `name` within `holder`. Case is ignored.
     pub(in crate::scim) fn sub_attribute(
         &self,
         holder: AttributeId,
@@ -306,7 +306,7 @@ impl ResourceType {
         candidates.find(|&id| self.get(id).name.eq_ignore_ascii_case(name))
     }
 
-    /// Returns the attribute called `name` within `enclosing_multi_valued`, and moves `next` to the
+    /// Returns the attribute called `name` within `holder`, and moves `next` to the
     /// index after it. The search begins at `next`: the members of a resource mostly come in the
     /// order of the schema, so that the first comparison usually succeeds.
     pub(in crate::scim) fn sub_attribute_from(

@@ -98,10 +98,10 @@ const fn multi_valued(name: &'static str) -> StandardAttribute {
 
 /// Reports whether the RFC has an attribute of this path for this resource type.
 pub(in crate::scim) fn has_attribute(resource_type: &ResourceType, path: &str) -> bool {
-    let Some(found) = StandardPath::resolve(resource_type, path) else { return false };
-    match found.sub_attribute {
+    let Some(standard) = StandardPath::resolve(resource_type, path) else { return false };
+    match standard.sub_attribute {
         None => true,
-        Some(name) => has_name(found.attribute.sub_attributes, name),
+        Some(name) => has_name(standard.attribute.sub_attributes, name),
     }
 }
 
@@ -111,11 +111,11 @@ pub(in crate::scim) fn sub_attributes(
     resource_type: &ResourceType,
     path: &str,
 ) -> Option<&'static [&'static str]> {
-    let found = StandardPath::resolve(resource_type, path)?;
-    if found.sub_attribute.is_some() {
+    let standard = StandardPath::resolve(resource_type, path)?;
+    if standard.sub_attribute.is_some() {
         return None;
     }
-    Some(found.attribute.sub_attributes)
+    Some(standard.attribute.sub_attributes)
 }
 
 /// Reports whether the RFC gives the attribute `holder` a sub-attribute of this name.

@@ -69,11 +69,11 @@ pub(in crate::scim) fn for_sub_attribute<'n>(
     let written = last_name(written).to_ascii_lowercase();
     let mut best = None;
     for name in names {
-        let Some(slips) = spelling::count_mistakes(&written, &name.to_ascii_lowercase()) else {
+        let Some(mistakes) = spelling::count_mistakes(&written, &name.to_ascii_lowercase()) else {
             continue;
         };
-        if best.is_none_or(|(_, fewest)| slips < fewest) {
-            best = Some((name, slips));
+        if best.is_none_or(|(_, fewest)| mistakes < fewest) {
+            best = Some((name, mistakes));
         }
     }
     phrase(best.map(|(name, _)| name))
@@ -93,8 +93,8 @@ fn suggested_path(resource_types: &[&ResourceType], written: &str) -> Option<Str
     let names = without_urn(resource_types, written).to_ascii_lowercase();
     let candidates = candidates(resource_types);
     // The right name, with a URN that is missing, wrong, or followed by a dot.
-    if let Some(found) = candidates.iter().find(|candidate| candidate.names == names) {
-        return Some(found.path.clone());
+    if let Some(candidate) = candidates.iter().find(|candidate| candidate.names == names) {
+        return Some(candidate.path.clone());
     }
     for (alias, path) in ALIASES {
         if alias == names && resource_types.iter().any(|known| known.attribute(path).is_some()) {
@@ -103,9 +103,9 @@ fn suggested_path(resource_types: &[&ResourceType], written: &str) -> Option<Str
     }
     // A sub-attribute that does not exist, of an attribute that does.
     if let Some((parent, _)) = names.rsplit_once('.')
-        && let Some(found) = candidates.iter().find(|candidate| candidate.names == parent)
+        && let Some(candidate) = candidates.iter().find(|candidate| candidate.names == parent)
     {
-        return Some(found.path.clone());
+        return Some(candidate.path.clone());
     }
     // The name of a sub-attribute alone, if only one attribute has it. Several attributes have a
     // `value` and a `type`, so these names do not identify one.
@@ -152,13 +152,13 @@ fn most_similar(
 ) -> Option<String> {
     let mut best = None;
     for candidate in candidates {
-        let mut slips = spelling::count_mistakes(names, &candidate.names);
-        if slips.is_none() && compared == ComparedNames::WholeAndLast {
-            slips = spelling::count_mistakes(names, candidate.last_name());
+        let mut mistakes = spelling::count_mistakes(names, &candidate.names);
+        if mistakes.is_none() && compared == ComparedNames::WholeAndLast {
+            mistakes = spelling::count_mistakes(names, candidate.last_name());
         }
-        let Some(slips) = slips else { continue };
-        if best.is_none_or(|(_, fewest)| slips < fewest) {
-            best = Some((candidate, slips));
+        let Some(mistakes) = mistakes else { continue };
+        if best.is_none_or(|(_, fewest)| mistakes < fewest) {
+            best = Some((candidate, mistakes));
         }
     }
     best.map(|(candidate, _)| candidate.path.clone())
@@ -212,11 +212,10 @@ mod tests {
 
     #[test]
     fn unknown_name_suggests_an_attribute_of_a_schema() {
-        let (name, kind) = ("badgeNumber".to_owned(), AttributeType::String);
-        let badge_number =
-            CustomAttributeDefinition { name, attribute_type: kind, multi_valued: false };
-        let locations = ResourceUrls::new("https://scim.example.com");
-        let discovery = Discovery::new(&locations, 1000, &[badge_number]).unwrap();
+        let (name, attribute_type) = ("badgeNumber".to_owned(), AttributeType::String);
+        let badge_number = CustomAttributeDefinition { name, attribute_type, multi_valued: false };
+        let urls = ResourceUrls::new("https://scim.example.com");
+        let discovery = Discovery::new(&urls, 1000, &[badge_number]).unwrap();
         let types = discovery.compile_types().unwrap();
         for (written, expected) in [
             ("department", enterprise("department")),

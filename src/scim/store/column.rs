@@ -430,7 +430,7 @@ impl<'a> ColumnBuilder<'a> {
 }
 
 impl DictionaryCodes {
-    /// Packs codes, each of which is below `element_count` or [`ABSENT`].
+    /// Packs codes, each of which is below `count` or [`ABSENT`].
     fn new(codes: &[u32], count: usize) -> Self {
         if count <= usize::from(u8::MAX) {
             Self::Byte(codes.iter().map(|code| u8::try_from(*code).unwrap_or(u8::MAX)).collect())

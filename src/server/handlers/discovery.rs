@@ -12,8 +12,8 @@ pub(in crate::server) async fn provider_config(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     request::refuse_filter(&request)?;
-    let vocabulary = state.directory.schema_registry();
-    let mut document = vocabulary.discovery.service_provider_config.clone();
+    let schema_registry = state.directory.schema_registry();
+    let mut document = schema_registry.discovery.service_provider_config.clone();
     if let (Value::Object(members), false) = (&mut document, state.announces_pagination) {
         members.shift_remove("pagination");
     }
@@ -24,8 +24,8 @@ pub(in crate::server) async fn resource_types(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    let vocabulary = state.directory.schema_registry();
-    whole_list(&request, &state, &vocabulary.discovery.resource_types).await
+    let schema_registry = state.directory.schema_registry();
+    whole_list(&request, &state, &schema_registry.discovery.resource_types).await
 }
 
 pub(in crate::server) async fn resource_type(
@@ -34,8 +34,8 @@ pub(in crate::server) async fn resource_type(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     request::refuse_filter(&request)?;
-    let vocabulary = state.directory.schema_registry();
-    let document = vocabulary.discovery.resource_type(&id);
+    let schema_registry = state.directory.schema_registry();
+    let document = schema_registry.discovery.resource_type(&id);
     let document = document.ok_or(Error::ResourceNotFound("ResourceType"))?;
     response::document(&request, &state, document.to_string()).await
 }
@@ -44,8 +44,8 @@ pub(in crate::server) async fn schemas(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    let vocabulary = state.directory.schema_registry();
-    whole_list(&request, &state, &vocabulary.discovery.schemas).await
+    let schema_registry = state.directory.schema_registry();
+    whole_list(&request, &state, &schema_registry.discovery.schemas).await
 }
 
 pub(in crate::server) async fn schema(
@@ -54,8 +54,9 @@ pub(in crate::server) async fn schema(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     request::refuse_filter(&request)?;
-    let vocabulary = state.directory.schema_registry();
-    let document = vocabulary.discovery.schema(&urn).ok_or(Error::ResourceNotFound("Schema"))?;
+    let schema_registry = state.directory.schema_registry();
+    let document =
+        schema_registry.discovery.schema(&urn).ok_or(Error::ResourceNotFound("Schema"))?;
     response::document(&request, &state, document.to_string()).await
 }
 

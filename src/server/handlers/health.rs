@@ -125,8 +125,8 @@ impl Health {
         let token = token_part(directory.login());
         let snapshot = directory_part(&state, directory.held_change());
         let mut parts = vec![upstream, token, snapshot];
-        if let Some(keeping) = directory.state_write_status() {
-            parts.push(state_file_part(keeping));
+        if let Some(write_status) = directory.state_write_status() {
+            parts.push(state_file_part(write_status));
         }
         let is_well = parts
             .iter()
@@ -146,9 +146,9 @@ impl Health {
 /// restart it comes from the state file.
 fn upstream_part(state: &directory::DirectoryState, counters: &DirectoryMetrics) -> HealthPart {
     const NAME: &str = "personio";
-    if let Some(LastFailure { reason, age: ago, failing_for: since }) = &state.failure {
-        let detail = format!("the last load failed {} s ago: {reason}", ago.as_secs());
-        return HealthPart::new(NAME, HealthStatus::Down, detail).since(*since);
+    if let Some(LastFailure { reason, age, failing_for }) = &state.failure {
+        let detail = format!("the last load failed {} s ago: {reason}", age.as_secs());
+        return HealthPart::new(NAME, HealthStatus::Down, detail).since(*failing_for);
     }
     if counters.loads_succeeded() == 0 {
         return HealthPart::new(NAME, HealthStatus::Unknown, "no load has ended yet");
@@ -167,14 +167,14 @@ fn upstream_part(state: &directory::DirectoryState, counters: &DirectoryMetrics)
 /// Returns the number of incomplete users, and the reason, if these are more than usual.
 fn incomplete_users(snapshot: &Snapshot) -> Option<String> {
     let outdated = snapshot.outdated();
-    let unconfirmed = snapshot.unverified().len();
+    let unverified = snapshot.unverified().len();
     let nameless = snapshot.without_lookup_name();
     if outdated > MAX_INCOMPLETE_USERS {
         Some(format!("{outdated} users cannot be read in full"))
-    } else if unconfirmed > MAX_INCOMPLETE_USERS {
+    } else if unverified > MAX_INCOMPLETE_USERS {
         Some(format!(
-            "{unconfirmed} users are missing from Personio's list, and their deletion is not \
-             confirmed"
+            "{unverified} users are missing from Personio's list, and their deletion is not \
+             verified"
         ))
     } else if nameless > 0 {
         Some(format!(
@@ -244,23 +244,23 @@ fn snapshot_part(name: &'static str, snapshot: &Snapshot, age: Duration) -> Heal
 
 /// Adds a change that is held back: its id, and the number of users and groups that it affects.
 fn add_held_change(part: &mut HealthPart, held: HeldChangeSummary) {
-    let HeldChangeSummary { id, losses, held_for: since, .. } = held;
+    let HeldChangeSummary { id, losses, held_for, .. } = held;
     if part.status == HealthStatus::Ok {
         part.status = HealthStatus::Degraded;
-        part.since = Some(since);
+        part.since = Some(held_for);
     }
     part.detail = format!("{}; a change is held back as {id}: {losses}", part.detail);
     let mut numbers = Map::new();
     numbers.insert("id".to_owned(), id.to_string().into());
-    numbers.insert("sinceSeconds".to_owned(), since.as_secs().into());
+    numbers.insert("sinceSeconds".to_owned(), held_for.as_secs().into());
     numbers.insert("users".to_owned(), losses.users.into());
     numbers.insert("of".to_owned(), losses.largest_total.into());
     for (kind, number) in losses.kinds() {
         numbers.insert(kind.key().to_owned(), number.into());
     }
-    let GroupLosses { total: of, disappeared: gone, renamed } = losses.groups;
-    if gone + renamed > 0 {
-        let groups = json!({"of": of, "gone": gone, "renamed": renamed});
+    let GroupLosses { total, disappeared, renamed } = losses.groups;
+    if disappeared + renamed > 0 {
+        let groups = json!({"of": total, "gone": disappeared, "renamed": renamed});
         numbers.insert("groups".to_owned(), groups);
     }
     part.insert("heldBack", numbers);
@@ -284,9 +284,9 @@ fn add_defects(part: &mut HealthPart, defects: &Defects) {
     );
 }
 
-fn state_file_part(keeping: WriteStatus) -> HealthPart {
+fn state_file_part(write_status: WriteStatus) -> HealthPart {
     const NAME: &str = "state";
-    match keeping {
+    match write_status {
         WriteStatus::Unwritten => {
             HealthPart::new(NAME, HealthStatus::Ok, "nothing has needed to be written yet")
         }

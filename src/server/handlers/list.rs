@@ -206,8 +206,12 @@ impl ListPageRequest {
 
     /// Resolves the query against a schema registry. That of a retained snapshot may be older than
     /// the current one.
-    fn query(&self, state: &State, vocabulary: &SchemaRegistry) -> Result<ListQuery, InvalidQuery> {
-        let types = self.target.types(&vocabulary.types);
+    fn query(
+        &self,
+        state: &State,
+        schema_registry: &SchemaRegistry,
+    ) -> Result<ListQuery, InvalidQuery> {
+        let types = self.target.types(&schema_registry.types);
         ListQuery::new(&self.search, &types, state.filter_limits, self.paging)
     }
 

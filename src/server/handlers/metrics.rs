@@ -57,9 +57,9 @@ fn register_snapshot(state: &State, registry: &mut Registry) {
     let outdated = ConstGauge::new(snapshot.outdated() as u64);
     let help = "Users whose employments could not be read again";
     registry.register("outdated_users", help, outdated);
-    let unconfirmed = ConstGauge::new(snapshot.unverified().len() as u64);
-    let help = "Users who are missing from Personio's list and not confirmed as deleted";
-    registry.register("unconfirmed_users", help, unconfirmed);
+    let unverified = ConstGauge::new(snapshot.unverified().len() as u64);
+    let help = "Users who are missing from Personio's list and whose deletion is not verified";
+    registry.register("unconfirmed_users", help, unverified);
 }
 
 /// Registers the validity of credentials: the tokens of clients, and the credential at Personio.

@@ -66,7 +66,7 @@ async fn authenticate_webhook(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let Credentials { tokens, .. } = Credentials::of(request.request());
-    let is_authentic = tokens.iter().any(|token| state.access.is_webhook_token(token));
+    let is_authentic = tokens.iter().any(|token| state.authenticator.is_webhook_token(token));
     let response = if !is_authentic {
         request.error_response(Error::WebhookRefused).map_into_right_body()
     } else if connections::accept_token(request.request()) {

@@ -27,8 +27,8 @@ pub(in crate::server) async fn authenticate(
         forwarded.push(value.as_bytes());
     }
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let admitted = state.access.authenticate(&tokens, peer, &forwarded).await;
-    match admitted {
+    let result = state.authenticator.authenticate(&tokens, peer, &forwarded).await;
+    match result {
         Ok(client) => {
             request_log::set_client(request.request(), client);
             if !connections::accept_token(request.request()) {
@@ -36,9 +36,9 @@ pub(in crate::server) async fn authenticate(
             }
             Ok(request_body::read(request, next).await?.map_into_left_body())
         }
-        Err(refused) => {
-            request_log::set_refusal(request.request(), &refused);
-            let error = Error::Refused { refusal: refused.reason, scheme, mistake };
+        Err(failure) => {
+            request_log::set_refusal(request.request(), &failure);
+            let error = Error::Refused { refusal: failure.reason, scheme, mistake };
             Ok(request.error_response(error).map_into_right_body())
         }
     }

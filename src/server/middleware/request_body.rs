@@ -50,8 +50,8 @@ async fn read_and_call<B: MessageBody + 'static>(
     let offers_upgrade = request.head().upgrade();
     let max_length = max_length(&request);
     let is_kept = request.method() == Method::POST;
-    let reading = read_payload(&mut payload, max_length, is_kept);
-    let body = tokio::time::timeout(READ_TIMEOUT, reading).await;
+    let body = read_payload(&mut payload, max_length, is_kept);
+    let body = tokio::time::timeout(READ_TIMEOUT, body).await;
     match body.unwrap_or(Err(Error::BodyTimeout)) {
         Ok(body) => {
             if is_kept {

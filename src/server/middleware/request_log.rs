@@ -97,7 +97,11 @@ async fn log_request<B: MessageBody + 'static>(
         Ok(response) => response,
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
-            tracing::warn!(request_id = id, status, "request failed outside of the handlers");
+            tracing::warn!(
+                request_id = id,
+                status,
+                "error outside of the handlers: the HTTP library responds with status {status}"
+            );
             return Err(error);
         }
     };

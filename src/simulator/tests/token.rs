@@ -72,10 +72,14 @@ async fn invalid_token_request_returns_400() {
             "invalid_client",
         ),
     ] {
-        let (status, answer) = probe.request_token(content_type, body).await;
-        assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{content_type} {body}");
+        let (status, response) = probe.request_token(content_type, body).await;
+        assert_eq!(
+            (status, response["error"].as_str()),
+            (400, Some(error)),
+            "{content_type} {body}"
+        );
         for key in ["error_description", "error_uri", "timestamp", "trace_id"] {
-            assert!(answer[key].is_string(), "{key}");
+            assert!(response[key].is_string(), "{key}");
         }
     }
 }

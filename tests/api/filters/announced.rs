@@ -18,13 +18,13 @@ fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Attri
     let mut all = Vec::new();
     for attribute in schema["attributes"].as_array().unwrap() {
         let name = attribute["name"].as_str().unwrap();
-        let way = |more: &[&str]| {
+        let steps = |more: &[&str]| {
             [above, &[name], more].concat().into_iter().map(str::to_owned).collect()
         };
-        all.push((format!("{prefix}{name}"), way(&[])));
+        all.push((format!("{prefix}{name}"), steps(&[])));
         for sub in attribute["subAttributes"].as_array().into_iter().flatten() {
             let sub = sub["name"].as_str().unwrap();
-            all.push((format!("{prefix}{name}.{sub}"), way(&[sub])));
+            all.push((format!("{prefix}{name}.{sub}"), steps(&[sub])));
         }
     }
     all
@@ -32,10 +32,10 @@ fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Attri
 
 /// Returns the values at the end of the path, through all elements of lists, if they are present
 /// (RFC 7643 §2.5).
-fn values<'v>(value: &'v Value, way: &[String]) -> Vec<&'v Value> {
-    match (value, way) {
+fn values<'v>(value: &'v Value, steps: &[String]) -> Vec<&'v Value> {
+    match (value, steps) {
         (Value::Array(elements), _) => {
-            elements.iter().flat_map(|element| values(element, way)).collect()
+            elements.iter().flat_map(|element| values(element, steps)).collect()
         }
         (Value::Null, []) => Vec::new(),
         (Value::String(text), []) if text.is_empty() => Vec::new(),
@@ -87,16 +87,16 @@ async fn every_announced_attribute_can_be_filtered() {
         }
         let resources = bridge.list(path, &[("count", "1000")]).await;
         let resources = resources["Resources"].as_array().unwrap();
-        for (name, way) in all {
+        for (name, steps) in all {
             let having: BTreeSet<String> = resources
                 .iter()
-                .filter(|resource| !values(resource, &way).is_empty())
+                .filter(|resource| !values(resource, &steps).is_empty())
                 .map(|resource| resource["id"].to_string())
                 .collect();
             assert_eq!(found(&bridge, path, &format!("{name} pr")).await, having, "{path} {name}");
             let first = resources
                 .iter()
-                .flat_map(|resource| values(resource, &way))
+                .flat_map(|resource| values(resource, &steps))
                 .find(|value| !value.is_object());
             if let Some(value) = first {
                 assert!(

@@ -186,8 +186,8 @@ pub fn user_type() -> Arc<ResourceType> {
         attribute_type: kind,
         multi_valued,
     });
-    let locations = ResourceUrls::new("https://scim.example.com/scim/v2");
-    Discovery::new(&locations, 1000, &custom).unwrap().compile_types().unwrap().user
+    let urls = ResourceUrls::new("https://scim.example.com/scim/v2");
+    Discovery::new(&urls, 1000, &custom).unwrap().compile_types().unwrap().user
 }
 
 pub fn resources(kind: &Arc<ResourceType>) -> ResourceSet {

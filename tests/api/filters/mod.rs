@@ -58,10 +58,10 @@ fn invalid_filters_report_position_and_reason() {
     for (filter, place, part) in invalid::INVALID {
         let filter = complete(filter);
         let error = query(&kind, &filter).err();
-        let said = error.as_ref().map_or("nothing", |error| &error.detail);
-        let there = *place == 0 || said.starts_with(&format!("filter, character {place}: "));
+        let outcome = error.as_ref().map_or("nothing", |error| &error.detail);
+        let there = *place == 0 || outcome.starts_with(&format!("filter, character {place}: "));
         if !there
-            || !said.contains(part)
+            || !outcome.contains(part)
             || error.as_ref().map(|error| error.scim_type) != Some(ScimType::InvalidFilter)
         {
             wrong.push(format!("{filter}: expected {place} {part:?}, found {error:?}"));
@@ -79,32 +79,35 @@ fn invalid_filters_report_position_and_reason() {
 #[test]
 fn too_long_or_too_deep_filters_are_refused() {
     let kind = fixture::user_type();
-    let said =
+    let outcome =
         |filter: &str| query(&kind, filter).err().map(|error| error.detail).unwrap_or_default();
     let nested = |depth: usize| format!("{}title pr{}", "(".repeat(depth), ")".repeat(depth));
-    assert_eq!(said(&nested(50)), "");
-    assert_eq!(said(&nested(51)), "filter, character 51: the filter is nested deeper than 50");
-    assert_eq!(said(&nested(5000)), "filter, character 51: the filter is nested deeper than 50");
+    assert_eq!(outcome(&nested(50)), "");
+    assert_eq!(outcome(&nested(51)), "filter, character 51: the filter is nested deeper than 50");
+    assert_eq!(outcome(&nested(5000)), "filter, character 51: the filter is nested deeper than 50");
     let negated = |depth: usize| format!("{}title pr{}", "not (".repeat(depth), ")".repeat(depth));
-    assert_eq!(said(&negated(50)), "");
-    assert!(said(&negated(51)).ends_with("nested deeper than 50"));
+    assert_eq!(outcome(&negated(50)), "");
+    assert!(outcome(&negated(51)).ends_with("nested deeper than 50"));
     let in_brackets =
         |depth: usize| format!("emails[{}type pr{}]", "(".repeat(depth), ")".repeat(depth));
-    assert_eq!(said(&in_brackets(49)), "");
-    assert!(said(&in_brackets(50)).ends_with("nested deeper than 50"));
+    assert_eq!(outcome(&in_brackets(49)), "");
+    assert!(outcome(&in_brackets(50)).ends_with("nested deeper than 50"));
 
     let long = |length: usize| format!("userName eq \"{}\"", "x".repeat(length - 14));
-    assert_eq!(said(&long(10 * 1024)), "");
-    assert_eq!(said(&long(10 * 1024 + 1)), "the filter has 10241 bytes; at most 10240 are allowed");
+    assert_eq!(outcome(&long(10 * 1024)), "");
+    assert_eq!(
+        outcome(&long(10 * 1024 + 1)),
+        "the filter has 10241 bytes; at most 10240 are allowed"
+    );
     // A long chain of tests is not nested.
-    assert_eq!(said(&vec!["title pr"; 600].join(" and ")), "");
-    assert_eq!(said(&vec!["title pr"; 600].join(" or ")), "");
+    assert_eq!(outcome(&vec!["title pr"; 600].join(" and ")), "");
+    assert_eq!(outcome(&vec!["title pr"; 600].join(" or ")), "");
 }
 
 #[test]
 fn an_error_does_not_repeat_all_of_a_long_word() {
     let kind = fixture::user_type();
-    let said = |filter: &str| query(&kind, filter).unwrap_err().detail;
+    let outcome = |filter: &str| query(&kind, filter).unwrap_err().detail;
     let long = "a".repeat(9000);
     let short = format!("{}…{}", "a".repeat(50), "a".repeat(50));
     for (filter, expected) in [
@@ -131,10 +134,10 @@ fn an_error_does_not_repeat_all_of_a_long_word() {
             "filter, character 11: the number is too large".to_owned(),
         ),
     ] {
-        assert_eq!(said(&filter), expected);
+        assert_eq!(outcome(&filter), expected);
     }
     let name = "a".repeat(100);
-    assert!(said(&format!("{name} pr")).contains(&name));
+    assert!(outcome(&format!("{name} pr")).contains(&name));
 }
 
 /// Returns a resource type with the given attributes, and two resources.
@@ -163,22 +166,22 @@ fn things(
 #[test]
 fn types_and_case_are_those_of_the_schema() {
     let (kind, resources) = things(false, "integer", [json!(9), json!(10)]);
-    let said = |filter: &str| {
+    let outcome = |filter: &str| {
         query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail)
     };
-    assert_eq!(said("label eq \"CHAIR\""), Ok("0 1".to_owned()));
-    assert_eq!(said("label co \"C\""), Ok("0 1".to_owned()));
-    assert_eq!(said("serial gt 9"), Ok("1".to_owned()));
-    assert!(said("serial gt \"9\"").unwrap_err().contains("serial is a whole number"));
+    assert_eq!(outcome("label eq \"CHAIR\""), Ok("0 1".to_owned()));
+    assert_eq!(outcome("label co \"C\""), Ok("0 1".to_owned()));
+    assert_eq!(outcome("serial gt 9"), Ok("1".to_owned()));
+    assert!(outcome("serial gt \"9\"").unwrap_err().contains("serial is a whole number"));
 
     let (kind, resources) = things(true, "string", [json!("9"), json!("10")]);
-    let said = |filter: &str| {
+    let outcome = |filter: &str| {
         query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail)
     };
-    assert_eq!(said("label eq \"CHAIR\""), Ok(String::new()));
-    assert_eq!(said("label co \"C\""), Ok("0".to_owned()));
-    assert_eq!(said("serial lt \"9\""), Ok("1".to_owned()));
-    assert!(said("serial gt 9").unwrap_err().contains("serial is a string"));
+    assert_eq!(outcome("label eq \"CHAIR\""), Ok(String::new()));
+    assert_eq!(outcome("label co \"C\""), Ok("0".to_owned()));
+    assert_eq!(outcome("serial lt \"9\""), Ok("1".to_owned()));
+    assert!(outcome("serial gt 9").unwrap_err().contains("serial is a string"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

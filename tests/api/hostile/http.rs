@@ -99,12 +99,12 @@ pub(crate) fn read_response(stream: &mut (impl Read + ?Sized)) -> Result<RawResp
 /// Waits until the peer has closed the connection, and returns the bytes received before.
 #[track_caller]
 pub(crate) fn until_closed(stream: &mut TcpStream, timeout: Duration) -> String {
-    let (began, mut read) = (Instant::now(), Vec::new());
+    let (started_at, mut read) = (Instant::now(), Vec::new());
     stream.set_read_timeout(Some(timeout)).unwrap();
     let mut part = [0; 65536];
     loop {
         assert!(
-            began.elapsed() < timeout,
+            started_at.elapsed() < timeout,
             "it is open after {timeout:?}: {}",
             String::from_utf8_lossy(&read)
         );

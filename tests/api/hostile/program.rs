@@ -89,12 +89,12 @@ impl LimitedProgram {
     /// Sends the program a stop signal, and returns its exit status, the time until the end, and
     /// its log.
     pub(crate) fn stop(mut self) -> (ExitStatus, Duration, String) {
-        let began = Instant::now();
+        let started_at = Instant::now();
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         let status = wait_for("the program ends", Duration::from_secs(30), || {
             self.child.try_wait().unwrap()
         });
-        let took = began.elapsed();
+        let took = started_at.elapsed();
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
@@ -166,12 +166,12 @@ pub(crate) fn wait_for<T>(
     timeout: Duration,
     mut value: impl FnMut() -> Option<T>,
 ) -> T {
-    let began = Instant::now();
+    let started_at = Instant::now();
     loop {
         if let Some(value) = value() {
             return value;
         }
-        assert!(began.elapsed() < timeout, "after {timeout:?} still not: {what}");
+        assert!(started_at.elapsed() < timeout, "after {timeout:?} still not: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -247,13 +247,13 @@ impl Server {
             .unwrap();
         let peer = Peer { address, tls };
         let server = Self { program, address, peer, _simulator: simulator };
-        let began = Instant::now();
+        let started_at = Instant::now();
         loop {
             let ready = server.ask("/health/ready");
             if ready.as_ref().is_ok_and(|answer| answer.status == 200) {
                 return server;
             }
-            assert!(began.elapsed() < Duration::from_secs(180), "it does not load: {ready:?}");
+            assert!(started_at.elapsed() < Duration::from_secs(180), "it does not load: {ready:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -64,14 +64,14 @@ impl RightClient {
                     }
                     let path =
                         format!("/scim/v2/Users?startIndex={}&count=1", number % PERSONS + 1);
-                    let began = Instant::now();
+                    let started_at = Instant::now();
                     let is_kept = number % 2 == 0;
                     let answer = if is_kept {
                         ask(&mut *kept, &path)
                     } else {
                         ask_with_retries(&peer, &path)
                     };
-                    outcome.times.push(began.elapsed());
+                    outcome.times.push(started_at.elapsed());
                     let may_be_refused = connections == Connections::KeptAndRefused && !is_kept;
                     match answer {
                         Ok(answer) if is_right(&answer) => {}
@@ -105,21 +105,21 @@ impl RightClient {
         times.sort_unstable();
         let (p50, p99, slowest) =
             (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1]);
-        let told = format!(
+        let reported = format!(
             "{} answers ({refused} refused), p50 {p50:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}",
             times.len()
         );
         assert!(
             wrong.is_empty(),
-            "{what}: {told}, {} wrong: {:?}",
+            "{what}: {reported}, {} wrong: {:?}",
             wrong.len(),
             &wrong[..wrong.len().min(5)]
         );
         if let Ok(longest) = std::env::var(P99_VARIABLE) {
             let longest = Duration::from_millis(longest.parse().unwrap());
-            assert!(p99 <= longest, "{what}: {told}; p99 may be {longest:?}");
+            assert!(p99 <= longest, "{what}: {reported}; p99 may be {longest:?}");
         }
-        told
+        reported
     }
 }
 

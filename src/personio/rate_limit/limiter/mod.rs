@@ -167,9 +167,11 @@ impl EndpointLimiter {
         let is_implausible = advertised == Err(ImplausibleLimit);
         let was_implausible = self.is_implausible.swap(is_implausible, Relaxed);
         if is_implausible && !was_implausible {
+            let endpoint = self.endpoint.route();
             tracing::warn!(
-                endpoint = self.endpoint.route(),
-                "Personio advertises a rate limit that cannot be right; it is not used"
+                endpoint,
+                "Personio advertises an implausible rate limit for {endpoint}; the last plausible \
+                 rate stays in force"
             );
         }
         advertised.ok().flatten()

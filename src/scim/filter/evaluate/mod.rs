@@ -242,9 +242,9 @@ fn evaluate_or<E>(
         if remaining.is_empty() {
             break;
         }
-        let found = plan.evaluate(&remaining, check_deadline)?;
-        remaining.subtract(&found);
-        matches.union_with(&found);
+        let added = plan.evaluate(&remaining, check_deadline)?;
+        remaining.subtract(&added);
+        matches.union_with(&added);
     }
     Ok(matches)
 }
@@ -267,14 +267,14 @@ fn scan<E>(
     Ok(matches)
 }
 
-fn intersection(rows: &BitSet, mut found: BitSet) -> BitSet {
-    found.intersect_with(rows);
-    found
+fn intersection(rows: &BitSet, mut matches: BitSet) -> BitSet {
+    matches.intersect_with(rows);
+    matches
 }
 
-fn difference(rows: &BitSet, found: &BitSet) -> BitSet {
+fn difference(rows: &BitSet, removed: &BitSet) -> BitSet {
     let mut remaining = rows.clone();
-    remaining.subtract(found);
+    remaining.subtract(removed);
     remaining
 }
 

@@ -126,17 +126,17 @@ fn user() -> impl Strategy<Value = Value> {
 }
 
 fn user_type(custom_attributes: &[CustomAttributeDefinition]) -> Arc<ResourceType> {
-    let locations = ResourceUrls::new("https://scim.example.com");
-    let discovery = Discovery::new(&locations, 1000, custom_attributes).unwrap();
+    let urls = ResourceUrls::new("https://scim.example.com");
+    let discovery = Discovery::new(&urls, 1000, custom_attributes).unwrap();
     discovery.compile_types().unwrap().user
 }
 
 fn custom_attribute(
     name: &str,
-    kind: AttributeType,
+    attribute_type: AttributeType,
     multi_valued: bool,
 ) -> CustomAttributeDefinition {
-    CustomAttributeDefinition { name: name.to_owned(), attribute_type: kind, multi_valued }
+    CustomAttributeDefinition { name: name.to_owned(), attribute_type, multi_valued }
 }
 
 static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {

@@ -58,8 +58,8 @@ pub struct DisplayedSetting {
     pub name: String,
     /// Value; `None` if it is not set.
     pub value: Option<String>,
-    /// Flag of a value that was chosen, and is not the default.
-    pub is_chosen: bool,
+    /// Flag set when the value was given, and not left at its default.
+    pub is_given: bool,
 }
 
 /// Data of the page.

@@ -75,14 +75,14 @@ fn css_class(status: HealthStatus) -> &'static str {
 }
 
 fn held_change(held: &HeldChangeSummary) -> Markup {
-    let HeldChangeSummary { id, losses, held_for: since, .. } = held;
+    let HeldChangeSummary { id, losses, held_for, .. } = held;
     html! {
         section.alert {
             h2.warn { "A change is held back" }
             p {
-                "For " (in_words(*since)) ": it would take something from " (losses.users) " of "
-                (losses.largest_total) " users. The snapshot from before the change is still served. If the "
-                "change is right, run " code { "personio-scim approve " (id) }
+                "For " (in_words(*held_for)) ": it would take something from " (losses.users) " of "
+                (losses.largest_total) " users. The snapshot from before the change is still "
+                "served. If the change is right, run " code { "personio-scim approve " (id) }
                 " on the machine of the server."
             }
             div.tiles {
@@ -439,7 +439,7 @@ fn settings(settings: &[DisplayedSetting]) -> Markup {
             h2 { "Settings in force" }
             table {
                 tbody {
-                    @for DisplayedSetting { name, value, is_chosen } in settings {
+                    @for DisplayedSetting { name, value, is_given } in settings {
                         tr {
                             td { code { (name) } }
                             td {
@@ -447,7 +447,7 @@ fn settings(settings: &[DisplayedSetting]) -> Markup {
                                     Some(value) => code { (value) },
                                     None => span.soft { "not set" }
                                 }
-                                @if !is_chosen && value.is_some() {
+                                @if !is_given && value.is_some() {
                                     " " span.soft { "(default)" }
                                 }
                             }
