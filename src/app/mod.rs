@@ -356,7 +356,8 @@ fn register_parts(
         connections.register(registry);
         open_files.register(registry);
         if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires()) {
-            let description = "End of the validity of the server's certificate, in seconds since 1970";
+            let description =
+                "End of the validity of the server's certificate, in seconds since 1970";
             let expires = ConstGauge::new(expires.as_second());
             registry.register("certificate_expires_timestamp_seconds", description, expires);
         }

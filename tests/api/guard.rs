@@ -235,7 +235,10 @@ async fn many_users_who_join_a_group_at_once_are_held_back() {
     }
     let told = directory(&bridge).await;
     assert_eq!(told["heldBack"]["moreGroups"], 13, "with those within two hours: {told}");
-    assert!(told["detail"].as_str().unwrap().contains("13 of 60 users would join a group"), "{told}");
+    assert!(
+        told["detail"].as_str().unwrap().contains("13 of 60 users would join a group"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

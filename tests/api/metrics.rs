@@ -306,7 +306,8 @@ fn settings_with_an_expiring_token() -> AuthSettings {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expiring_tokens_and_a_refused_credential_are_reported() {
-    let setup = Setup { auth_settings: Some(settings_with_an_expiring_token()), ..Setup::persons(3) };
+    let setup =
+        Setup { auth_settings: Some(settings_with_an_expiring_token()), ..Setup::persons(3) };
     let simulator = setup.simulator();
     simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, FaultAction::Status(503)));
     let bridge = setup.start_with(simulator);

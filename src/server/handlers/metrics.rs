@@ -65,7 +65,7 @@ fn register_snapshot(state: &State, registry: &mut Registry) {
 /// Registers the validity of credentials: the tokens of clients, and the credential at Personio.
 fn register_access(state: &State, registry: &mut Registry) {
     let tokens = Family::<[(&str, String); 1], Gauge>::default();
-    for (client, expires) in state.access.token_expirations() {
+    for (client, expires) in state.authenticator.token_expirations() {
         let label = [("client", client.as_str().to_owned())];
         tokens.get_or_create(&label).set(expires.as_second());
     }

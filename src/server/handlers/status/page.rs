@@ -80,10 +80,16 @@ fn held_change(held: &HeldChangeSummary) -> Markup {
         section.alert {
             h2.warn { "A change is held back" }
             p {
-                "For " (in_words(*held_for)) ": it would take something from " (losses.users) " of "
-                (losses.largest_total) " users. The snapshot from before the change is still "
-                "served. If the change is right, run " code { "personio-scim approve " (id) }
-                " on the machine of the server."
+                "For " (in_words(*held_for)) ": "
+                @if losses.users > 0 {
+                    "it would take something from " (losses.users) " of " (losses.largest_total)
+                    " users. "
+                } @else {
+                    "it would give access to many users or change many groups at once. "
+                }
+                "The snapshot from before the change is served until it is too old. If the change "
+                "is right, run " code { "personio-scim approve " (id) } " on the machine of the "
+                "server."
             }
             div.tiles {
                 @for (kind, number) in losses.kinds() {
