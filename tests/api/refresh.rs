@@ -359,7 +359,10 @@ async fn empty_employments_of_employed_persons_fail_the_load() {
         .add_fault(InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::EmptyListing));
     let bridge = setup.start_with(simulator);
     let failure = bridge.failure().await;
-    assert!(failure.contains("an employment is missing that the person has"), "{failure}");
+    assert!(
+        failure.contains("an employment is missing that the list of persons names"),
+        "{failure}"
+    );
     bridge.get("/Users").await.scim_error(503, None);
 }
 
