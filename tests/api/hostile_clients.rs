@@ -17,8 +17,8 @@
 mod hostile;
 
 use std::fs;
-use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -282,6 +282,36 @@ fn each_wait_for_a_peer_has_a_timeout() {
         sent_at.elapsed() > Duration::from_secs(60),
         "clients that poll once a minute keep theirs"
     );
+}
+
+#[test]
+fn connections_to_the_metrics_address_are_64_at_most() {
+    let server = Server::start(1024, &[("SCIM_METRICS_LISTEN", "127.0.0.1:0")]);
+    let metrics = wait_for("the metrics address is logged", Duration::from_secs(10), || {
+        let log = server.program.log();
+        let line = log.lines().find(|line| line.contains("metrics are at"))?;
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["address"].as_str().unwrap().parse::<SocketAddr>().ok()
+    });
+    let mut strangers = Vec::new();
+    for number in 0..200 {
+        let source = Ipv4Addr::new(127, 0, 0, 2 + number / 20);
+        strangers.push(connect_from(source, metrics).unwrap());
+    }
+    let count_open = |strangers: &mut Vec<TcpStream>| {
+        strangers.retain_mut(|stream| {
+            stream.set_nonblocking(true).unwrap();
+            stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        });
+        strangers.len()
+    };
+    wait_for("the others are closed", Duration::from_secs(10), || {
+        (count_open(&mut strangers) <= 64).then_some(())
+    });
+    assert!(count_open(&mut strangers) >= 32, "those within the limit stay");
+    let mut scraper = TcpStream::connect(metrics).unwrap();
+    assert_eq!(ask(&mut scraper, "/metrics").unwrap().status, 200);
+    assert_eq!(server.ask("/scim/v2/Users?count=1").unwrap().status, 200);
 }
 
 #[test]

@@ -121,6 +121,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn bodies_of_more_than_4_mebibytes_are_not_cached() {
+        let cache = ResponseCache::default();
+        for (length, is_cached) in [(4 << 20, true), ((4 << 20) + 1, false)] {
+            let digest = crate::scim::digest([&u64::to_be_bytes(length)]);
+            let body = EncodedBody::document(Bytes::from(vec![b' '; length as usize]));
+            cache.insert(&digest, ContentCoding::Identity, &body).await;
+            let cached = cache.get(&digest, ContentCoding::Identity).await;
+            assert_eq!(cached.is_some(), is_cached, "{length}");
+        }
+    }
+
+    #[tokio::test]
     async fn many_different_bodies_stay_within_the_capacity() {
         let cache = ResponseCache::default();
         for (length, count) in [(1000_u64, 30_000_u32), (200_000, 300), (5_000_000, 3)] {
