@@ -702,6 +702,8 @@ fn subscriber(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     const LIMITS: ConnectionLimits =
@@ -852,6 +854,19 @@ mod tests {
         drop(beyond);
         let tables = registry.lock_tables();
         assert_eq!((tables.admitted, tables.overflow.len()), (4, 0));
+    }
+
+    #[test]
+    fn new_connections_are_a_quarter_of_the_reserved_ones_at_most() {
+        let limits =
+            ConnectionLimits { known: 100, reserved: 8, overflow: 1, unknown_per_address: 100 };
+        let registry = ConnectionRegistry::new(limits, Box::new(|_| true));
+        let first = registry.permit_new().now_or_never().unwrap();
+        let second = registry.permit_new().now_or_never().unwrap();
+        assert!(registry.permit_new().now_or_never().is_none(), "the third waits");
+        drop(first);
+        assert!(registry.permit_new().now_or_never().is_some());
+        drop(second);
     }
 
     #[test]
