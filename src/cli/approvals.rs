@@ -3,8 +3,9 @@
 //!
 //! The socket has a name in Linux's abstract namespace and no file, so that it works without a
 //! writable folder. The kernel reports the user of the process at the other end: the server answers
-//! only its own user and root, and `approve` believes no process of another user, unless it is the
-//! server itself. The socket cannot be reached from another machine or another network namespace.
+//! only its own user and root, and `approve` accepts responses of a process of another user only if
+//! it is the server itself. The socket cannot be reached from another machine or another network
+//! namespace.
 
 use std::io;
 
