@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::app::StartError;
 use crate::cli::{CommandError, start_logs, stop_signal};
@@ -33,10 +34,27 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), CommandError> {
     out.flush()?;
     let handle = server.handle();
     let server = tokio::spawn(server);
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        () = change_persons(&simulator, args.changes_per_minute) => {}
+    }
     handle.stop(false).await;
     server.await.map_err(|error| CommandError::Failed(error.to_string()))??;
     Ok(())
+}
+
+/// Changes persons one after the other. Never completes.
+async fn change_persons(simulator: &Simulator, changes_per_minute: u32) {
+    if changes_per_minute == 0 {
+        return std::future::pending().await;
+    }
+    let clock = SystemClock::new();
+    let mut interval = tokio::time::interval(Duration::from_secs(60) / changes_per_minute);
+    for number in 0.. {
+        interval.tick().await;
+        let now = clock.now();
+        simulator.with_world(|world| world.rename_random_person(number, now));
+    }
 }
 
 /// Generates the people of a simulated company, as of now.

@@ -221,6 +221,14 @@ pub struct SimulatorArgs {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub burst: u32,
+    /// Number of persons a minute that get another family name
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=60_000)
+    )]
+    pub changes_per_minute: u32,
     /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::simulator::generate::origin;
 use crate::simulator::random::Random;
 use crate::simulator::world::{SimulatedEmployment, SimulatedPerson, SimulatedTermination, World};
 
@@ -38,6 +39,21 @@ impl World {
             newcomer.email = Some(address);
         }
         self
+    }
+
+    /// Gives a random person another family name. `now` becomes the time of the last change.
+    ///
+    /// Equal numbers give equal persons and names.
+    pub fn rename_random_person(&mut self, number: u64, now: Timestamp) {
+        if self.persons.is_empty() {
+            return;
+        }
+        let mut random = Random::new(number ^ 0xc4a6e);
+        let index = random.below(self.persons.len());
+        let Some(origin) = origin(&mut random) else { return };
+        let Some(person) = self.persons.get_mut(index) else { return };
+        person.last_name = Some(random.pick_text(origin.family).to_owned());
+        person.updated_at = Some(now);
     }
 }
 

@@ -194,3 +194,24 @@ fn every_person_has_a_date_of_birth_and_a_personnel_number() {
         .filter(|it| it.id == "dynamic_778");
     assert!(shirts.clone().count() > 200 && shirts.into_iter().all(|shirt| shirt.value.is_array()));
 }
+
+#[test]
+fn a_renamed_person_has_another_name_and_a_new_time_of_change() {
+    let before = world(1_000);
+    let mut renamed = 0;
+    for number in 0..50 {
+        let mut after = before.clone();
+        after.rename_random_person(number, now());
+        let mut changed = Vec::new();
+        for (old, new) in before.persons.iter().zip(&after.persons) {
+            if old != new {
+                changed.push((old, new));
+            }
+        }
+        let [(old, new)] = changed.as_slice() else { panic!("{} persons", changed.len()) };
+        assert_eq!((&old.id, new.updated_at), (&new.id, Some(now())));
+        renamed += usize::from(old.last_name != new.last_name);
+    }
+    assert!(renamed > 40, "{renamed} of 50 names differ");
+    World::empty().rename_random_person(1, now());
+}
