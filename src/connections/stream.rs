@@ -24,6 +24,15 @@ pub(super) struct GuardedStream {
     transport: StreamTransport,
     flow: Rc<ConnectionState>,
     admission: Admission,
+    reading: ReadState,
+    /// Time at which the peer last read something, while a response waits for it.
+    blocked_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// State of the bytes from the peer.
+#[derive(Default)]
+struct ReadState {
     /// Bytes that were read and must not be passed on yet.
     held_bytes: Vec<u8>,
     head_scan: HeadScan,
@@ -33,9 +42,6 @@ pub(super) struct GuardedStream {
     has_read: bool,
     /// True if any head was complete.
     had_request: bool,
-    /// Time at which the peer last read something, while a response waits for it.
-    blocked_since: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Transport below HTTP.
@@ -80,11 +86,7 @@ impl GuardedStream {
             transport,
             flow: ConnectionState::new(std::sync::Arc::clone(&admission.slot)),
             admission,
-            held_bytes: Vec::new(),
-            head_scan: HeadScan::default(),
-            burst_bytes: 0,
-            has_read: false,
-            had_request: false,
+            reading: ReadState::default(),
             blocked_since: None,
             timer: None,
         }
@@ -127,12 +129,12 @@ impl GuardedStream {
     /// Waits until the peer can send more. Fails if the peer has taken too long for the head of a
     /// request.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.burst_bytes = 0;
+        self.reading.burst_bytes = 0;
         if self.flow.phase() == Phase::Head {
             self.admission.slot.set_activity(Activity::Waiting);
         }
         // The HTTP library responds to a late first head.
-        if let (Some(since), true) = (self.flow.head_since.get(), self.had_request) {
+        if let (Some(since), true) = (self.flow.head_since.get(), self.reading.had_request) {
             self.check_deadline(context, since + HEAD_TIMEOUT, CloseReason::SlowRequest)?;
         }
         Poll::Pending
@@ -140,12 +142,12 @@ impl GuardedStream {
 
     /// Passes on up to `count` of the held bytes.
     fn pass_held(&mut self, count: usize, buffer: &mut ReadBuf<'_>) {
-        let held = std::mem::take(&mut self.held_bytes);
+        let held = std::mem::take(&mut self.reading.held_bytes);
         let (passed, rest) = held.split_at(count.min(held.len()));
         let (passed, next) = passed.split_at(self.count_passed(passed));
         buffer.put_slice(passed);
-        self.held_bytes.extend_from_slice(next);
-        self.held_bytes.extend_from_slice(rest);
+        self.reading.held_bytes.extend_from_slice(next);
+        self.reading.held_bytes.extend_from_slice(rest);
     }
 
     /// Notes that `bytes` are passed on, up to the end of a head. Returns the number of bytes to
@@ -156,18 +158,19 @@ impl GuardedStream {
             self.flow.body_passed(passed);
         } else {
             self.admission.slot.set_activity(Activity::Reading);
-            let end = self.head_scan.end(bytes);
+            let end = self.reading.head_scan.end(bytes);
             if let Some(end) = end {
                 passed = end;
-                self.had_request = true;
+                self.reading.had_request = true;
                 self.flow.head_passed();
             }
-            if (self.head_scan.is_begun() || end.is_some()) && self.flow.head_since.get().is_none()
+            if (self.reading.head_scan.is_begun() || end.is_some())
+                && self.flow.head_since.get().is_none()
             {
                 self.flow.head_since.set(Some(Instant::now()));
             }
         }
-        self.burst_bytes += passed;
+        self.reading.burst_bytes += passed;
         passed
     }
 
@@ -204,20 +207,21 @@ impl AsyncRead for GuardedStream {
         stream.check(context)?;
         let allowance = if stream.blocked_since.is_some() { 0 } else { stream.flow.allowance() };
         if allowance == 0 {
-            if stream.held_bytes.is_empty() && stream.transport.wakes_when_readable(context) {
+            if stream.reading.held_bytes.is_empty() && stream.transport.wakes_when_readable(context)
+            {
                 stream.flow.forget_reader();
             } else {
                 stream.flow.hold_reader(context);
             }
             return stream.wait(context);
         }
-        let limit = allowance.saturating_sub(stream.burst_bytes).min(buffer.remaining());
+        let limit = allowance.saturating_sub(stream.reading.burst_bytes).min(buffer.remaining());
         if limit == 0 {
             context.waker().wake_by_ref();
-            stream.burst_bytes = 0;
+            stream.reading.burst_bytes = 0;
             return Poll::Pending;
         }
-        if !stream.held_bytes.is_empty() {
+        if !stream.reading.held_bytes.is_empty() {
             stream.pass_held(limit, buffer);
             return Poll::Ready(Ok(()));
         }
@@ -236,7 +240,7 @@ impl AsyncRead for GuardedStream {
         }
         ready!(read)?;
         let bytes = buffer.filled().get(earlier..).unwrap_or_default();
-        let is_first = !std::mem::replace(&mut stream.has_read, true);
+        let is_first = !std::mem::replace(&mut stream.reading.has_read, true);
         if is_first
             && stream.transport.is_plain()
             && bytes.first().is_some_and(|first| protocol::is_tls(*first))
@@ -245,7 +249,7 @@ impl AsyncRead for GuardedStream {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let passed = stream.count_passed(bytes);
-        stream.held_bytes.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+        stream.reading.held_bytes.extend_from_slice(bytes.get(passed..).unwrap_or_default());
         buffer.set_filled(earlier + passed);
         Poll::Ready(Ok(()))
     }
@@ -296,7 +300,7 @@ impl Drop for GuardedStream {
     fn drop(&mut self) {
         // The HTTP library responds to a late first head and closes the connection. The tolerance
         // allows for its less exact clock.
-        if let (Some(since), false) = (self.flow.head_since.get(), self.had_request)
+        if let (Some(since), false) = (self.flow.head_since.get(), self.reading.had_request)
             && since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT
         {
             self.admission.registry.count_close(CloseReason::SlowRequest);

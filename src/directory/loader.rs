@@ -133,7 +133,7 @@ impl Directory {
             log.abort();
         }
         let duration = self.0.clock.monotonic().saturating_sub(started);
-        self.0.metrics.count_load(outcome.is_ok(), duration, self.0.clock.now());
+        self.0.metrics.loads.count(outcome.is_ok(), duration, self.0.clock.now());
         if let Err(reason) = &outcome {
             self.record_failure(reason, duration);
         }

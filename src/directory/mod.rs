@@ -33,7 +33,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::timeout;
 
-pub use crate::directory::counters::DirectoryMetrics;
+pub use crate::directory::counters::{DirectoryMetrics, OutcomeCounter};
 pub use crate::directory::error::Error;
 pub use crate::directory::freshness::Freshness;
 use crate::directory::guard::MassChangeGuard;
@@ -422,7 +422,7 @@ impl Directory {
         }
         // A snapshot restored from the state file is served at once, until the first load has
         // succeeded.
-        if self.0.metrics.loads_succeeded() == 0 {
+        if self.0.metrics.loads.ended.succeeded() == 0 {
             return Duration::ZERO;
         }
         wait.saturating_sub(self.0.clock.monotonic().saturating_sub(running.started))

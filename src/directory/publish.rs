@@ -177,7 +177,7 @@ impl Directory {
             PublishReason::Approved(verdict) => self.0.guard.record_approved(*verdict),
         }
         let previous = self.0.current.swap(Some(Arc::clone(&snapshot)));
-        self.0.metrics.published.fetch_add(1, Relaxed);
+        self.0.metrics.count_published();
         self.update_incomplete_since(&snapshot);
         *lock(&self.0.sync_state) = sync_state.clone();
         self.0.is_incomplete.store(false, Relaxed);

@@ -182,7 +182,7 @@ async fn a_load_from_before_midnight_is_published_as_of_today() {
     source.clock.pass(Duration::from_secs(1));
     assert!(is_of_today(&directory).await, "midnight");
     source.load.notify_one();
-    wait_until("it lands", async || directory.metrics().loads_succeeded() == 2).await;
+    wait_until("it lands", async || directory.metrics().loads.ended.succeeded() == 2).await;
     assert!(is_of_today(&directory).await, "nobody goes back to yesterday");
 }
 
@@ -236,7 +236,7 @@ async fn an_unchanged_load_keeps_the_snapshot_and_renews_its_age() {
     directory.handle_webhook(b"").unwrap();
     wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
     source.load.notify_one();
-    wait_until("it lands", async || directory.metrics().loads_succeeded() == 2).await;
+    wait_until("it lands", async || directory.metrics().loads.ended.succeeded() == 2).await;
     let (after, age) = directory.state().snapshot.unwrap();
     assert_eq!(
         (age, before.age(source.clock.monotonic())),
@@ -260,7 +260,7 @@ async fn an_unchanged_load_across_midnight_is_remapped() {
         source.clock.pass(Duration::from_secs(1));
         assert!(!is_asked || is_of_today(&directory).await);
         source.load.notify_one();
-        wait_until("it lands", async || directory.metrics().loads_succeeded() == 2).await;
+        wait_until("it lands", async || directory.metrics().loads.ended.succeeded() == 2).await;
         let (snapshot, _) = directory.state().snapshot.unwrap();
         assert!(snapshot.groups().find("today").is_some(), "asked: {is_asked}");
         assert_eq!(source.made_again.load(SeqCst), 1 + usize::from(is_asked));

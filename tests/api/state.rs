@@ -776,7 +776,7 @@ async fn expired_employments_of_the_state_file_are_not_served() {
     .await;
     bridge.clock.pass(Duration::from_secs(301));
     wait_until("a load has succeeded", async || {
-        bridge.directory().metrics().loads_succeeded() == 1
+        bridge.directory().metrics().loads.ended.succeeded() == 1
     })
     .await;
     let now = bridge.get("/scim/v2/Users").await.json()["Resources"].as_array().unwrap().clone();

@@ -84,7 +84,7 @@ impl Directory {
     ) {
         let earlier = self.0.held_load.load_full();
         if earlier.is_none() {
-            self.0.metrics.held.fetch_add(1, Relaxed);
+            self.0.metrics.count_held();
         }
         let (held_since, mut reported) = match &earlier {
             Some(held) => (held.held_since, held.reported),

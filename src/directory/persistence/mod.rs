@@ -257,7 +257,7 @@ impl Directory {
 impl DirectoryInner {
     /// Counts a write and stores its outcome.
     fn record_write(&self, written: &Result<(), String>) {
-        self.metrics.count_state_write(written);
+        self.metrics.state_writes.count(written.is_ok());
         if let Some(persistence) = &self.persistence {
             let since = match &**persistence.last_write.load() {
                 WriteStatus::Failed { since, .. } => *since,

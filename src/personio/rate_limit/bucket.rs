@@ -46,15 +46,29 @@ pub(in crate::personio) struct SentRequest {
     completed_before: u32,
 }
 
+/// Rate at which a bucket gets tokens, in tokens per second.
+#[derive(Debug)]
+struct RefillRate {
+    current: f64,
+    /// Maximum rate; infinite while no limit is known.
+    max: f64,
+    /// Increase for each successful response.
+    increase: f64,
+}
+
+/// Numbers of requests to an endpoint.
+#[derive(Debug, Default)]
+struct RequestCounts {
+    /// Number of requests sent and not completed.
+    in_flight: u32,
+    /// Number of completed requests; wraps around.
+    completed: u32,
+}
+
 /// Token bucket of one endpoint.
 #[derive(Debug)]
 pub(in crate::personio) struct Bucket {
-    /// Tokens added per second.
-    rate: f64,
-    /// Maximum rate; infinite while no limit is known.
-    max_rate: f64,
-    /// Increase of the rate for each successful response.
-    increase: f64,
+    rate: RefillRate,
     /// Maximum number of tokens.
     capacity: f64,
     /// Tokens of the endpoint that stay unused.
@@ -64,17 +78,14 @@ pub(in crate::personio) struct Bucket {
     tokens: f64,
     refilled_at: Instant,
     paused_until: Instant,
-    /// Number of requests sent and not completed.
-    in_flight: u32,
-    /// Number of completed requests; wraps around.
-    completed: u32,
+    requests: RequestCounts,
     /// Limit advertised last.
     advertised: Option<RateLimit>,
 }
 
 impl Bucket {
     pub(in crate::personio) fn new(endpoint: Endpoint, now: Instant) -> Self {
-        let (limit, max_rate, increase) = match endpoint {
+        let (limit, max, increase) = match endpoint {
             Endpoint::Token => {
                 (TOKEN_ENDPOINT_LIMIT, TOKEN_ENDPOINT_LIMIT.per_second, RECOVERY_INCREASE)
             }
@@ -88,16 +99,13 @@ impl Bucket {
             | Endpoint::CostCenters => (INITIAL_LIMIT, f64::INFINITY, SLOW_START_INCREASE),
         };
         Self {
-            rate: limit.per_second,
-            max_rate,
-            increase,
+            rate: RefillRate { current: limit.per_second, max, increase },
             capacity: limit.burst,
             reserve: 0.0,
             tokens: limit.burst,
             refilled_at: now,
             paused_until: now,
-            in_flight: 0,
-            completed: 0,
+            requests: RequestCounts::default(),
             advertised: None,
         }
     }
@@ -108,7 +116,8 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Instant) {
-        let added = now.saturating_duration_since(self.refilled_at).as_secs_f64() * self.rate;
+        let added =
+            now.saturating_duration_since(self.refilled_at).as_secs_f64() * self.rate.current;
         self.tokens = (self.tokens + added).min(self.capacity);
         self.refilled_at = now;
     }
@@ -121,7 +130,7 @@ impl Bucket {
     /// Returns the time until a request may be sent.
     pub(in crate::personio) fn wait(&mut self, now: Instant) -> Duration {
         self.refill(now);
-        let missing = (1.0 - self.tokens).max(0.0) / self.rate;
+        let missing = (1.0 - self.tokens).max(0.0) / self.rate.current;
         let until_token = Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX);
         until_token.max(self.remaining_pause(now))
     }
@@ -132,25 +141,25 @@ impl Bucket {
             return None;
         }
         self.tokens -= 1.0;
-        self.in_flight += 1;
-        Some(SentRequest { sent_at: now, completed_before: self.completed })
+        self.requests.in_flight += 1;
+        Some(SentRequest { sent_at: now, completed_before: self.requests.completed })
     }
 
     /// Counts a request as completed, with or without a response.
     pub(in crate::personio) fn complete(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.completed = self.completed.wrapping_add(1);
+        let RequestCounts { in_flight, completed } = self.requests;
+        let in_flight = in_flight.saturating_sub(1);
+        self.requests = RequestCounts { in_flight, completed: completed.wrapping_add(1) };
     }
 
     /// Adopts an advertised limit.
     pub(in crate::personio) fn adopt_limit(&mut self, limit: RateLimit, now: Instant) {
         self.refill(now);
         self.advertised = Some(limit);
-        let max_rate = limit.per_second * USED_SHARE;
-        if max_rate != self.max_rate {
-            self.max_rate = max_rate;
-            self.rate = max_rate;
-            self.increase = max_rate * ADVERTISED_RECOVERY_SHARE;
+        let max = limit.per_second * USED_SHARE;
+        if max != self.rate.max {
+            let increase = max * ADVERTISED_RECOVERY_SHARE;
+            self.rate = RefillRate { current: max, max, increase };
         }
         self.reserve = RESERVED_TOKENS.min(limit.burst - 1.0);
         self.capacity = limit.burst - self.reserve;
@@ -168,8 +177,9 @@ impl Bucket {
         now: Instant,
     ) {
         self.refill(now);
-        let others_in_flight = f64::from(self.in_flight.saturating_sub(1));
-        let completed_since = f64::from(self.completed.wrapping_sub(sent.completed_before));
+        let others_in_flight = f64::from(self.requests.in_flight.saturating_sub(1));
+        let completed_since =
+            f64::from(self.requests.completed.wrapping_sub(sent.completed_before));
         let most = (remaining - self.reserve).min(self.capacity) - others_in_flight;
         self.tokens = self.tokens.max(most - completed_since).min(most);
     }
@@ -178,7 +188,8 @@ impl Bucket {
     /// otherwise the response does not show that a higher rate is possible.
     pub(in crate::personio) fn increase_rate(&mut self) {
         if self.tokens <= self.capacity / 2.0 {
-            self.rate = (self.rate + self.increase).min(self.max_rate);
+            let RefillRate { current, max, increase } = self.rate;
+            self.rate.current = (current + increase).min(max);
         }
     }
 
@@ -192,11 +203,11 @@ impl Bucket {
     ) {
         self.refill(now);
         self.tokens = self.tokens.min(0.0);
-        if self.max_rate.is_infinite() {
-            self.increase = RECOVERY_INCREASE;
+        if self.rate.max.is_infinite() {
+            self.rate.increase = RECOVERY_INCREASE;
         }
         if sent.sent_at >= self.paused_until {
-            self.rate = (self.rate / 2.0).max(MIN_RATE.min(self.max_rate));
+            self.rate.current = (self.rate.current / 2.0).max(MIN_RATE.min(self.rate.max));
         }
         self.paused_until = self.paused_until.max(now + pause);
     }

@@ -150,7 +150,7 @@ fn upstream_part(state: &directory::DirectoryState, counters: &DirectoryMetrics)
         let detail = format!("the last load failed {} s ago: {reason}", age.as_secs());
         return HealthPart::new(NAME, HealthStatus::Down, detail).since(*failing_for);
     }
-    if counters.loads_succeeded() == 0 {
+    if counters.loads.ended.succeeded() == 0 {
         return HealthPart::new(NAME, HealthStatus::Unknown, "no load has ended yet");
     }
     let incomplete = match &state.snapshot {

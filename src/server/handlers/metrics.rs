@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::directory::OutcomeCounter;
 use crate::server::State;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -90,12 +91,11 @@ fn register_directory(state: &State, registry: &mut Registry) {
     let counters = state.directory.metrics();
     let published = counter(counters.published());
     registry.register("snapshots_published", "Snapshots that were published", published);
-    let writes =
-        by_outcome([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
+    let writes = by_success(&counters.state_writes);
     registry.register("state_file_writes", "Attempts to write the state file", writes);
     let hits = Family::<[(&str, &str); 2], Counter>::default();
     for (cache, counts) in
-        [("snapshot", counters.snapshot_requests()), ("single", counters.single_user_requests())]
+        [("snapshot", &counters.snapshot_requests), ("single", &counters.single_user_requests)]
     {
         hits.get_or_create(&[("cache", cache), ("outcome", "hit")]).inc_by(counts.hits());
         hits.get_or_create(&[("cache", cache), ("outcome", "miss")]).inc_by(counts.misses());
@@ -106,20 +106,17 @@ fn register_directory(state: &State, registry: &mut Registry) {
 
 /// Registers the metrics of loads.
 fn register_loads(state: &State, registry: &mut Registry) {
-    let counters = state.directory.metrics();
-    let loads = by_outcome([
-        ("succeeded", counters.loads_succeeded()),
-        ("failed", counters.loads_failed()),
-    ]);
-    registry.register("loads", "Loads of the directory that have ended", loads);
-    let load_seconds = counters.load_seconds().clone();
+    let loads = &state.directory.metrics().loads;
+    let ended = by_success(&loads.ended);
+    registry.register("loads", "Loads of the directory that have ended", ended);
+    let load_seconds = loads.seconds.clone();
     registry.register("load_seconds", "Duration of loads of the directory", load_seconds);
-    if let Some(seconds) = counters.last_success_seconds() {
+    if let Some(seconds) = loads.last_success_seconds() {
         let help = "Time of the last successful load, in seconds since 1970";
         let time = ConstGauge::new(seconds);
         registry.register("last_load_success_timestamp_seconds", help, time);
     }
-    if let Some(seconds) = counters.last_failure_seconds() {
+    if let Some(seconds) = loads.last_failure_seconds() {
         let help = "Time of the last failed load, in seconds since 1970";
         let time = ConstGauge::new(seconds);
         registry.register("last_load_failure_timestamp_seconds", help, time);
@@ -130,6 +127,11 @@ fn counter(count: u64) -> Counter {
     let counter = Counter::default();
     counter.inc_by(count);
     counter
+}
+
+/// Returns a counter of successes and failures.
+fn by_success(counts: &OutcomeCounter) -> OutcomeCounters {
+    by_outcome([("succeeded", counts.succeeded()), ("failed", counts.failed())])
 }
 
 type OutcomeCounters = Family<[(&'static str, &'static str); 1], Counter>;
