@@ -18,8 +18,8 @@ use futures_util::future::BoxFuture;
 use personio_scim::auth::{AuthSettings, Authenticator, Client, ClientName, TokenHash};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, DirectorySource, Freshness, LoadProgress, LoadedDirectory, MalformedWebhook,
-    MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
+    Directory, DirectorySource, Freshness, InvalidState, LoadProgress, LoadedDirectory,
+    MalformedWebhook, MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
 };
 use personio_scim::scim::filter::{Filter, FilterLimits};
 use personio_scim::scim::{
@@ -201,8 +201,8 @@ impl DirectorySource for Made {
 
     fn restore_current(&self, _: &Arc<dyn SyncState>) {}
 
-    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, SourceError> {
-        Err(SourceError::new("remembers nothing".to_owned()))
+    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, InvalidState> {
+        Err(InvalidState::new("remembers nothing"))
     }
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {

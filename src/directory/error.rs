@@ -1,11 +1,11 @@
-//! Reasons why no snapshot can be served, each with the time after which a retry makes sense. They
-//! know no HTTP: the server turns them into a status.
+//! Reasons why no snapshot or user can be served, with the time after which a retry makes sense.
+//! They know no HTTP: the server turns them into a status.
 
 use std::time::Duration;
 
 use crate::directory::{ChangeId, Losses, SourceError};
 
-/// Reason why no snapshot can be served.
+/// Reason why no snapshot or user can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A load is running, and no older snapshot may be served.
@@ -37,4 +37,7 @@ pub enum Error {
         /// Time after which a retry makes sense.
         retry_after: Duration,
     },
+    /// Fault of this program while one user was fetched.
+    #[error(transparent)]
+    Internal(SourceError),
 }

@@ -197,5 +197,5 @@ pub(super) enum LoadDecision {
 }
 
 fn load_panicked() -> SourceError {
-    SourceError::new("the load was aborted by an internal error of this program".to_owned())
+    SourceError::internal("the load panicked, and the log has the place")
 }

@@ -54,8 +54,8 @@ pub use crate::directory::progress::{LoadProgress, RemainingTime};
 use crate::directory::refresh_debounce::RefreshDebounce;
 pub use crate::directory::snapshot::{PreviousState, Snapshot};
 pub use crate::directory::source::{
-    Defects, DirectorySource, LoadResult, LoadedDirectory, MalformedWebhook, SkippedCounts,
-    SourceError, SourceLogin, SyncState, WebhookEffect,
+    Defects, DirectorySource, InvalidState, LoadResult, LoadedDirectory, MalformedWebhook,
+    SkippedCounts, SourceError, SourceLogin, SyncState, WebhookEffect,
 };
 
 use crate::clock::Clock;
@@ -141,9 +141,7 @@ impl DirectoryInner {
         let Ok(Ok(_permit)) =
             timeout(self.freshness.refresh_wait, self.single_user_permits.acquire()).await
         else {
-            return Err(SourceError::new(
-                "too many requests for single users are waiting".to_owned(),
-            ));
+            return Err(SourceError::upstream("too many requests for single users are waiting"));
         };
         let user = self.source.find(id).await?;
         let schema_registry = self.source.schema_registry();
@@ -350,6 +348,9 @@ impl Directory {
             Ok(Ok(Ok(user))) => Ok(user),
             Ok(Ok(Err(reason))) => {
                 let reason = SourceError::clone(&reason);
+                if reason.is_internal() {
+                    return Err(Error::Internal(reason));
+                }
                 Err(Error::Unavailable { reason, retry_after: self.0.freshness.cool_down })
             }
             Ok(Err(_)) | Err(_) => self.find_in_fallback(id),
@@ -401,7 +402,7 @@ impl Directory {
 
     /// Returns a condition of the source that does no harm yet and that an operator should know.
     #[must_use]
-    pub fn source_warning(&self) -> Option<SourceError> {
+    pub fn source_warning(&self) -> Option<String> {
         self.0.source.warning()
     }
 
@@ -455,7 +456,7 @@ impl Directory {
                 retry_after: cool_down,
             });
         }
-        let reason = SourceError::new("no snapshot has been loaded yet".to_owned());
+        let reason = SourceError::upstream("no snapshot has been loaded yet");
         Err(Error::Unavailable { reason, retry_after: cool_down })
     }
 }

@@ -59,8 +59,8 @@ impl Directory {
             // snapshot has been replaced.
             (LoadResult::Unchanged(sync_state), None) => {
                 let Some(remapped) = self.remap(Some(&sync_state)) else {
-                    let reason = "internal error: the records cannot be mapped to users again";
-                    return Err(SourceError::new(reason.to_owned()));
+                    let reason = "the records cannot be mapped to users again";
+                    return Err(SourceError::internal(reason));
                 };
                 self.guard_and_publish(remapped, started).await?
             }

@@ -44,16 +44,15 @@ pub trait DirectorySource: Send + Sync + 'static {
     /// without a request to the source.
     ///
     /// # Errors
-    /// Returns an error when this source did not write `bytes`. Its text continues the sentence
-    /// "the state file …".
-    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, SourceError>;
+    /// Returns an error when this source did not write `bytes`.
+    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, InvalidState>;
     /// Fetches one user. Returns `None` only if it is certain that the user does not exist.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
     /// Returns the last known state of the login, or `None` before the first login.
     fn login(&self) -> Option<SourceLogin>;
     /// Returns a condition that does no harm yet and that an operator should know. Its text
     /// continues a sentence.
-    fn warning(&self) -> Option<SourceError> {
+    fn warning(&self) -> Option<String> {
         None
     }
     /// Parses a webhook and records what it reports.
@@ -219,19 +218,54 @@ impl fmt::Display for Defects {
 
 /// Failure of a source, in words for an operator and without personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(Arc<str>);
+pub enum SourceError {
+    /// Failure of the upstream system, of its data or of the way to it.
+    #[error("{0}")]
+    Upstream(Arc<str>),
+    /// Fault of this program.
+    #[error("internal error: {0}")]
+    Internal(Arc<str>),
+}
 
 impl SourceError {
-    /// Creates a failure; `reason` is one sentence.
+    /// Creates a failure of the upstream system; `reason` is one sentence.
     #[must_use]
-    pub fn new(reason: String) -> Self {
-        Self(reason.into())
+    pub fn upstream(reason: impl Into<Arc<str>>) -> Self {
+        Self::Upstream(reason.into())
+    }
+
+    /// Creates an error for a fault of this program; `reason` is one sentence.
+    #[must_use]
+    pub fn internal(reason: impl Into<Arc<str>>) -> Self {
+        Self::Internal(reason.into())
+    }
+
+    /// Reports whether this program is at fault, and not the upstream system.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Upstream(_) => false,
+            Self::Internal(_) => true,
+        }
     }
 }
 
 impl From<SerializationError> for SourceError {
     fn from(error: SerializationError) -> Self {
-        Self::new(error.to_string())
+        Self::internal(error.to_string())
+    }
+}
+
+/// Reason why the content of a state file is not used. The text continues the sentence "the state
+/// file …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidState(String);
+
+impl InvalidState {
+    /// Creates the error.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
     }
 }

@@ -260,18 +260,18 @@ impl PersonioClient {
     ///
     /// `wanted_attributes` contains the ids or global ids of the custom attributes to read; all
     /// others are skipped without being decoded. `keep` converts each person before the next page
-    /// is requested, so that the memory holds only one page of full persons. `on_page` receives the
-    /// number of entries of each page.
+    /// is requested, so that the memory holds only one page of full persons. Its first error ends the
+    /// listing. `on_page` receives the number of entries of each page.
     ///
     /// # Errors
     /// If a page is missing, since a part of the persons must not pass for all of them. A few
     /// unreadable persons are reported in the listing; many fail it.
-    pub async fn list_persons<K>(
+    pub async fn list_persons<K, E: From<Error>>(
         &self,
         wanted_attributes: &[String],
-        mut keep: impl FnMut(ParsedEntry<Person>) -> Result<K, Error>,
+        mut keep: impl FnMut(ParsedEntry<Person>) -> Result<K, E>,
         on_page: impl Fn(usize),
-    ) -> Result<CompleteListing<K>, Error> {
+    ) -> Result<CompleteListing<K>, E> {
         let request = ListingRequest {
             target: Endpoint::Persons.into(),
             url: self.url(&["persons"]),
@@ -435,12 +435,12 @@ impl PersonioClient {
 
     /// Reads a whole listing by its cursors. An entry on two pages counts once, the later one.
     /// `keep` returns the id of an entry and the part of it to keep.
-    async fn list<T: FromObject, K>(
+    async fn list<T: FromObject, K, E: From<Error>>(
         &self,
         request: &ListingRequest<'_>,
         on_page: impl Fn(usize),
-        mut keep: impl FnMut(ParsedEntry<T>) -> Result<(String, K), Error>,
-    ) -> Result<CompleteListing<K>, Error> {
+        mut keep: impl FnMut(ParsedEntry<T>) -> Result<(String, K), E>,
+    ) -> Result<CompleteListing<K>, E> {
         let endpoint = request.target.endpoint;
         let mut collector = ListingCollector::new(request.limits);
         // Only hashes are stored, because Personio decides on the length of a cursor.
@@ -464,32 +464,33 @@ impl PersonioClient {
             let cursor = match page.next(PAGE_SIZE) {
                 NextPage::Cursor(cursor) => cursor,
                 NextPage::End => {
-                    return collector
-                        .finish()
-                        .map_err(|reason| Error::unreadable(endpoint, reason));
+                    let listing = collector.finish();
+                    return Ok(listing.map_err(|reason| Error::unreadable(endpoint, reason))?);
                 }
-                NextPage::Unknown => return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN)),
+                NextPage::Unknown => {
+                    return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN).into());
+                }
             };
             // A cursor can lead to its own page, or in a circle. Both have been observed.
             let is_repeated_page = !has_news && !page.data.is_empty();
             if is_repeated_page || pages_without_news > MAX_EMPTY_PAGES {
-                return Err(Error::unreadable(endpoint, PAGES_REPEAT));
+                return Err(Error::unreadable(endpoint, PAGES_REPEAT).into());
             }
             url = page_url(&request.url, Some(&cursor));
             if !cursor_hashes.insert(cursor_hasher.hash_one(&cursor)) {
-                return Err(Error::unreadable(endpoint, "its cursors repeat"));
+                return Err(Error::unreadable(endpoint, "its cursors repeat").into());
             }
         }
     }
 
     /// Adds the entries of a page to `collector`.
-    fn collect_entries<T: FromObject, K>(
+    fn collect_entries<T: FromObject, K, E>(
         &self,
         page: &Page,
         wanted_attributes: &[String],
         collector: &mut ListingCollector<K>,
-        keep: &mut impl FnMut(ParsedEntry<T>) -> Result<(String, K), Error>,
-    ) -> Result<(), Error> {
+        keep: &mut impl FnMut(ParsedEntry<T>) -> Result<(String, K), E>,
+    ) -> Result<(), E> {
         let mut reader = EntryReader::new(&self.settings.limits, Some(wanted_attributes));
         for entry in &page.data {
             match reader.entry::<T>(entry.get()) {

@@ -95,7 +95,7 @@ pub enum Error {
     /// Panic while the response was produced.
     #[error("internal error: the response could not be produced")]
     Internal,
-    /// No trustworthy data to serve.
+    /// No trustworthy data to serve, or a fault of this program while it was fetched.
     #[error("{}", unavailable_text(.0))]
     Unavailable(#[from] directory::Error),
 }
@@ -131,6 +131,12 @@ fn unavailable_text(error: &directory::Error) -> String {
              approved"
                 .to_owned()
         }
+        directory::Error::Unavailable { reason, .. } if reason.is_internal() => {
+            "the directory cannot be served: the last load ended with an internal error; retry \
+             later"
+                .to_owned()
+        }
+        directory::Error::Internal(_) => Error::Internal.to_string(),
         directory::Error::Unavailable { .. } => {
             "the directory cannot be served: the upstream system cannot be read; retry \
              later"
@@ -191,7 +197,8 @@ impl Error {
             ) => Some(retry_after_header(*retry_after)),
             Self::Overloaded => Some(retry_after_header(OVERLOADED_RETRY_AFTER)),
             Self::TooManyConnections => Some(retry_after_header(CONNECTIONS_RETRY_AFTER)),
-            Self::Refused { .. }
+            Self::Unavailable(directory::Error::Internal(_))
+            | Self::Refused { .. }
             | Self::NoRoute(_)
             | Self::NoMetricsRoute
             | Self::ResourceNotFound(_)
@@ -270,7 +277,9 @@ impl ResponseError for Error {
             Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::Unavailable(directory::Error::Internal(_)) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Unavailable(_) | Self::Overloaded | Self::TooManyConnections => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

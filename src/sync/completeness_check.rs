@@ -54,7 +54,7 @@ fn is_most(count: usize, all: usize) -> bool {
 /// Returns the error for `count` of `all` persons that lack an attribute. `what` is the attribute
 /// in words, `attribute` its name in Personio's settings.
 fn missing_attribute_error(count: usize, all: usize, what: &str, attribute: &str) -> SourceError {
-    SourceError::new(format!(
+    SourceError::upstream(format!(
         "{count} of {all} persons come without {what}: allow the API credential to read the \
          attribute {attribute} in Personio under Settings > Integrations > API credentials; if \
          these persons have none in Personio either, set --max-change (SCIM_MAX_CHANGE) to 100%"

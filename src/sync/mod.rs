@@ -5,6 +5,7 @@ mod active_mapping;
 pub(crate) mod completeness_check;
 pub(crate) mod dirty_set;
 pub(crate) mod employment_owners;
+pub(crate) mod error;
 pub(crate) mod failure_budget;
 pub(crate) mod lookup_ids;
 pub(crate) mod record_codec;

@@ -9,13 +9,12 @@ use serde_json::Value;
 use crate::directory::SourceError;
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::personal_data::is_personal_attribute;
-use crate::personio;
+use crate::personio::ParsedEntry;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Endpoint, ParsedEntry};
 
 /// Error for bytes that cannot be decoded or a value that cannot be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("internal error: the record of a person cannot be {0}")]
+#[error("the record of a person cannot be {0}")]
 pub(crate) struct CodecError(&'static str);
 
 impl CodecError {
@@ -25,13 +24,7 @@ impl CodecError {
 
 impl From<CodecError> for SourceError {
     fn from(error: CodecError) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-impl From<CodecError> for personio::Error {
-    fn from(error: CodecError) -> Self {
-        Self::Unreadable { endpoint: Endpoint::Persons, reason: error.to_string() }
+        Self::internal(error.to_string())
     }
 }
 
@@ -111,6 +104,12 @@ impl EncodedRecord {
             None => Vec::new(),
         };
         Ok(Self::join(&person.bytes, &employments))
+    }
+
+    /// Returns a record whose person and employments cannot be decoded.
+    #[cfg(test)]
+    pub(crate) fn damaged() -> Self {
+        Self::join(&[0xc1], &[0xc1])
     }
 
     fn join(person: &[u8], employments: &[u8]) -> Self {
@@ -211,6 +210,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::sync::error::LoadError;
+
+    #[test]
+    fn a_damaged_record_is_an_internal_error() {
+        let beyond_the_end = EncodedRecord { bytes: [0xc1].into(), employments_offset: 2 };
+        for record in [EncodedRecord::damaged(), beyond_the_end] {
+            let error = LoadError::from(record.decode().unwrap_err());
+            let expected = SourceError::internal("the record of a person cannot be decoded");
+            assert_eq!(SourceError::from(error), expected);
+        }
+    }
 
     fn value() -> impl Strategy<Value = Value> {
         let single = prop_oneof![

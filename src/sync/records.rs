@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::directory::{Defects, SourceError};
+use crate::directory::{Defects, InvalidState, SourceError};
 use crate::mapping::employment::compare_ids;
 use crate::personio::model::Employment;
 use crate::personio::{LookupNames, MalformedNames, UnreadableEntry, is_loggable};
@@ -324,7 +324,7 @@ impl Records {
     }
 
     /// Decodes records. Returns them with the look-up ids of their employments.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, LookupIds), SourceError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, LookupIds), InvalidState> {
         // The error of the decoder is discarded, since its text can quote personal data.
         let Ok(DecodableRecords { version, names, records: read }) = rmp_serde::from_slice(bytes)
         else {
@@ -332,7 +332,7 @@ impl Records {
         };
         if version != RECORDS_VERSION {
             let reason = format!("holds records of version {version} instead of {RECORDS_VERSION}");
-            return Err(SourceError::new(reason));
+            return Err(InvalidState::new(reason));
         }
         let mut lookup_ids = LookupIds::default();
         let mut by_id = RecordsById(HashSet::with_capacity(read.len()));
@@ -351,15 +351,17 @@ impl Records {
         let written = EncodableRecords { version: RECORDS_VERSION, names: &self.names, records };
         match rmp_serde::encode::write(&mut bytes, &written) {
             Ok(()) => Ok(bytes),
-            Err(error) => Err(SourceError::new(error.to_string())),
+            Err(error) => {
+                Err(SourceError::internal(format!("the records cannot be encoded: {error}")))
+            }
         }
     }
 }
 
 /// Returns the error for bytes that are no records. Its text continues the sentence "the state file
 /// …".
-pub(crate) fn unreadable_records() -> SourceError {
-    SourceError::new("holds records that cannot be read".to_owned())
+pub(crate) fn unreadable_records() -> InvalidState {
+    InvalidState::new("holds records that cannot be read")
 }
 
 #[cfg(test)]

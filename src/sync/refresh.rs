@@ -12,6 +12,7 @@ use crate::directory::LoadProgress;
 use crate::personio::model::{Employment, Person};
 use crate::personio::{Endpoint, Error, ParsedEntry, PersonEmployments, PersonioClient};
 use crate::sync::employment_owners::EmploymentOwners;
+use crate::sync::error::LoadError;
 use crate::sync::failure_budget::{
     EarlierEmployments, FailureBudget, FailureStreak, StateBeforeRead,
 };
@@ -97,7 +98,7 @@ impl RecordReader<'_> {
     pub(crate) async fn check_deletions(
         &self,
         mut missing: Vec<Arc<PersonRecord>>,
-    ) -> Result<DeletionChecks, Error> {
+    ) -> Result<DeletionChecks, LoadError> {
         let later = missing.split_off(missing.len().min(MAX_DELETION_CHECKS));
         let mut results = DeletionChecks::default();
         for record in later {
@@ -133,7 +134,7 @@ impl RecordReader<'_> {
         plan: RefreshPlan,
         owners: EmploymentOwners,
         partial_load: &mut PartialLoad,
-    ) -> Result<Vec<Arc<PersonRecord>>, Error> {
+    ) -> Result<Vec<Arc<PersonRecord>>, LoadError> {
         let RefreshPlan { mut unchanged, to_read } = plan;
         self.progress.set_total(unchanged.len() + to_read.len());
         for _ in &unchanged {
@@ -152,7 +153,7 @@ impl RecordReader<'_> {
         to_read: Vec<PlannedRead>,
         mut owners: EmploymentOwners,
         partial_load: &mut PartialLoad,
-    ) -> Result<Vec<Arc<PersonRecord>>, Error> {
+    ) -> Result<Vec<Arc<PersonRecord>>, LoadError> {
         let mut budget = FailureBudget::for_persons(unchanged.len() + to_read.len());
         let mut bytes: usize = unchanged.iter().map(|record| record.encoded.size()).sum();
         let failures = FailureStreak::default();
@@ -161,7 +162,8 @@ impl RecordReader<'_> {
             stream::iter(to_read).map(|to_read| self.read_person(to_read, &failures, recheck_end));
         let mut reads = reads.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
-        while let Some(PersonRead { person, earlier, outcome }) = reads.next().await {
+        while let Some(read_person) = reads.next().await {
+            let PersonRead { person, earlier, outcome } = read_person?;
             if let (ReadOutcome::Deferred, Some(earlier)) = (&outcome, &earlier) {
                 read.push(Arc::clone(earlier));
                 continue;
@@ -194,7 +196,7 @@ impl RecordReader<'_> {
         to_read: PlannedRead,
         failures: &FailureStreak,
         recheck_end: Duration,
-    ) -> PersonRead {
+    ) -> Result<PersonRead, CodecError> {
         let PlannedRead { person, earlier, can_wait } = to_read;
         let is_valid = self.is_still_valid(earlier.as_deref());
         let outcome = if is_valid && can_wait && self.clock.monotonic() > recheck_end {
@@ -202,12 +204,12 @@ impl RecordReader<'_> {
         } else if is_valid && failures.was_exceeded() {
             ReadOutcome::SkippedAfterFailures
         } else {
-            let response = self.request_employments(&person, earlier.as_deref()).await;
+            let response = self.request_employments(&person, earlier.as_deref()).await?;
             failures.add_outcome(response.result.is_ok());
             ReadOutcome::Read(response)
         };
         self.progress.add_enriched();
-        PersonRead { person, earlier, outcome }
+        Ok(PersonRead { person, earlier, outcome })
     }
 
     /// Requests the employments of one person and checks the response.
@@ -215,12 +217,10 @@ impl RecordReader<'_> {
         &self,
         person: &ListedPerson,
         earlier: Option<&PersonRecord>,
-    ) -> EmploymentResponse {
+    ) -> Result<EmploymentResponse, CodecError> {
         match self.client.employments(&person.id).await {
-            Ok(read) => {
-                EmploymentResponse { ids: read.ids(), result: check_read(read, person, earlier) }
-            }
-            Err(error) => EmploymentResponse { ids: Vec::new(), result: Err(error) },
+            Ok(read) => check_read(read, person, earlier),
+            Err(error) => Ok(EmploymentResponse { ids: Vec::new(), result: Err(error) }),
         }
     }
 
@@ -276,11 +276,11 @@ impl DeletionChecks {
         record: Arc<PersonRecord>,
         outcome: Option<Result<Option<ParsedEntry<Person>>, Error>>,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<(), LoadError> {
         match outcome {
             Some(Ok(None)) => self.deleted += 1,
             Some(Ok(Some(person))) => self.found.push(ListedPerson::from_entry(person)?),
-            Some(Err(error)) if error.blocks_every_request() => return Err(error),
+            Some(Err(error)) if error.blocks_every_request() => return Err(error.into()),
             // The check time moves a failed check to the end of the order, so that it does not
             // block the others.
             Some(Err(_)) => self.add_unverified(Arc::new(PersonRecord {
@@ -339,13 +339,16 @@ fn is_foreign_error(error: &Error) -> bool {
     reason == FOREIGN_EMPLOYMENT
 }
 
-/// Checks employments that were read for a person against the listing and the earlier record.
+/// Checks employments that were read for a person against the listing and the earlier record. Fails
+/// only if these cannot be decoded.
 fn check_read(
     read: PersonEmployments,
     person: &ListedPerson,
     earlier: Option<&PersonRecord>,
-) -> Result<PersonEmployments, Error> {
-    check_response(read, &person.decode()?, &earlier_employments(earlier)?)
+) -> Result<EmploymentResponse, CodecError> {
+    let person = person.decode()?;
+    let known = earlier_employments(earlier)?;
+    Ok(EmploymentResponse { ids: read.ids(), result: check_response(read, &person, &known) })
 }
 
 /// Counts the outcome of one read. Returns the employments, or `None` if they cannot be read and
@@ -382,13 +385,8 @@ fn check_owner(
 }
 
 /// Fails if the records of a load take more than `limit` bytes.
-pub(crate) fn check_record_bytes(bytes: usize, limit: usize) -> Result<(), Error> {
-    if bytes <= limit {
-        return Ok(());
-    }
-    let reason =
-        format!("persons and employments take more than {limit} bytes, the limit of one load");
-    Err(Error::Unreadable { endpoint: Endpoint::Persons, reason })
+pub(crate) fn check_record_bytes(bytes: usize, limit: usize) -> Result<(), LoadError> {
+    if bytes <= limit { Ok(()) } else { Err(LoadError::TooLarge { limit }) }
 }
 
 /// Returns the employments that were read. `known` holds the earlier ones. Fails in three cases:
@@ -432,6 +430,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::sync::record_codec::EncodedRecord;
+
+    #[test]
+    fn a_damaged_earlier_record_is_no_failed_read() {
+        let person: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
+        let person = ListedPerson::new(person).unwrap();
+        let record = PersonRecord::new(&person, Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let read = PersonEmployments::default;
+        assert!(check_read(read(), &person, Some(&record)).unwrap().result.is_ok());
+        let damaged = PersonRecord { encoded: EncodedRecord::damaged(), ..record };
+        assert!(matches!(check_read(read(), &person, Some(&damaged)), Err(CodecError::INVALID)));
+    }
 
     #[test]
     fn employment_is_removed_only_if_response_and_listing_lack_it() {

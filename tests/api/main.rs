@@ -35,6 +35,7 @@ mod guard;
 mod harness;
 mod health;
 mod held;
+mod internal_errors;
 mod jwt;
 mod laws;
 mod leavers;

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, DirectorySource, Freshness, LoadProgress, LoadResult, LoadedDirectory,
+    Directory, DirectorySource, Freshness, InvalidState, LoadProgress, LoadResult, LoadedDirectory,
     MalformedWebhook, MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
 };
 use personio_scim::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry, User};
@@ -114,8 +114,8 @@ impl DirectorySource for BlockableSource {
 
     fn restore_current(&self, _: &Arc<dyn SyncState>) {}
 
-    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, SourceError> {
-        Err(SourceError::new("is of no use".to_owned()))
+    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, InvalidState> {
+        Err(InvalidState::new("is of no use"))
     }
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {

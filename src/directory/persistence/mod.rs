@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::directory::guard::MassChangeGuard;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::snapshot::{PreviousState, Snapshot};
-use crate::directory::{Directory, DirectoryInner, SourceError, SyncState, lock};
+use crate::directory::{Directory, DirectoryInner, InvalidState, SourceError, SyncState, lock};
 use crate::scim::VersionStamps;
 
 /// Version of the encoded content.
@@ -121,10 +121,9 @@ fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
 }
 
-/// Returns the error for content that this version cannot decode. Its text continues the sentence
-/// "the state file …".
-fn other_version() -> SourceError {
-    SourceError::new("was written by another version of this program".to_owned())
+/// Returns the error for content that this version cannot decode.
+fn other_version() -> InvalidState {
+    InvalidState::new("was written by another version of this program")
 }
 
 /// State file, and the state to write next.
@@ -203,8 +202,8 @@ impl Directory {
     }
 
     /// Decodes the content of a state file, and sets the sync state and the guard to it. Returns
-    /// the snapshot. The text of an error continues the sentence "the state file …".
-    fn adopt_restored_state(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
+    /// the snapshot.
+    fn adopt_restored_state(&self, content: &[u8]) -> Result<Arc<Snapshot>, InvalidState> {
         let decoded = DecodedState::from_bytes(content).ok_or_else(other_version)?;
         let DecodedState { loaded, published, window, users, groups, sync_state } = decoded;
         let restored = self.0.source.decode_state(sync_state)?;
@@ -228,7 +227,7 @@ impl Directory {
             Ok(snapshot) => Ok(Arc::new(snapshot)),
             Err(error) => {
                 let reason = format!("holds users that cannot be encoded ({error})");
-                Err(SourceError::new(reason))
+                Err(InvalidState::new(reason))
             }
         }
     }

@@ -147,6 +147,10 @@ impl Health {
 fn upstream_part(state: &directory::DirectoryState, counters: &DirectoryMetrics) -> HealthPart {
     const NAME: &str = "personio";
     if let Some(LastFailure { reason, age, failing_for }) = &state.failure {
+        if reason.is_internal() {
+            let detail = "the last load ended with an internal error: see `directory`";
+            return HealthPart::new(NAME, HealthStatus::Unknown, detail);
+        }
         let detail = format!("the last load failed {} s ago: {reason}", age.as_secs());
         return HealthPart::new(NAME, HealthStatus::Down, detail).since(*failing_for);
     }
@@ -200,8 +204,8 @@ fn token_part(login: Option<SourceLogin>) -> HealthPart {
     }
 }
 
-/// Returns the health of the snapshot, with the change that is held back. There can be a held
-/// change without a snapshot, and it can be approved then, too.
+/// Returns the health of the snapshot, with the change that is held back and an internal error of
+/// the last load. There can be a held change without a snapshot, and it can be approved then, too.
 fn directory_part(
     state: &directory::DirectoryState,
     held: Option<HeldChangeSummary>,
@@ -224,6 +228,9 @@ fn directory_part(
     };
     if let Some(held) = held {
         add_held_change(&mut part, held);
+    }
+    if let Some(failure) = &state.failure {
+        add_internal_error(&mut part, failure);
     }
     part
 }
@@ -264,6 +271,20 @@ fn add_held_change(part: &mut HealthPart, held: HeldChangeSummary) {
         numbers.insert("groups".to_owned(), groups);
     }
     part.insert("heldBack", numbers);
+}
+
+/// Adds the failure of the last load, if this program is at fault and not Personio.
+fn add_internal_error(part: &mut HealthPart, failure: &LastFailure) {
+    let LastFailure { reason, age, failing_for } = failure;
+    if !reason.is_internal() {
+        return;
+    }
+    if part.status == HealthStatus::Ok {
+        part.status = HealthStatus::Degraded;
+        part.since = Some(*failing_for);
+    }
+    part.detail =
+        format!("{}; the last load failed {} s ago: {reason}", part.detail, age.as_secs());
 }
 
 /// Adds the values of Personio that could not be read: numbers, and examples by id and attribute.

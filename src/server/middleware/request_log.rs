@@ -16,6 +16,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::auth::{AuthFailure, ClientName};
+use crate::directory;
 use crate::scim::ScimType;
 use crate::server::http_metrics::CompletedRequest;
 #[cfg(feature = "otlp")]
@@ -141,7 +142,9 @@ async fn log_request<B: MessageBody + 'static>(
 
 /// Logs the reason for which this server could not serve a request. The client gets fewer details.
 fn log_failure(request_id: &str, error: &Error) {
-    if let Error::Unavailable(error) = error {
+    if let Error::Unavailable(directory::Error::Internal(error)) = error {
+        tracing::error!(request_id, "request not served: {error}");
+    } else if let Error::Unavailable(error) = error {
         tracing::warn!(request_id, "request not served: {error}");
     } else if matches!(error, Error::Overloaded) {
         tracing::warn!(request_id, "request not served: {error}");

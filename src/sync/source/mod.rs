@@ -18,8 +18,8 @@ use tokio::task::block_in_place;
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::{
-    Defects, LoadProgress, LoadResult, LoadedDirectory, MalformedWebhook, SkippedCounts,
-    SourceError, SyncState, WebhookEffect,
+    Defects, InvalidState, LoadProgress, LoadResult, LoadedDirectory, MalformedWebhook,
+    SkippedCounts, SourceError, SyncState, WebhookEffect,
 };
 use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::person_header::PersonHeader;
@@ -38,6 +38,7 @@ use crate::sync::active_mapping::ActiveMapping;
 use crate::sync::completeness_check::CompletenessCheck;
 use crate::sync::dirty_set::DirtySet;
 use crate::sync::employment_owners::EmploymentOwners;
+use crate::sync::error::{LoadError, upstream_error};
 use crate::sync::lookup_ids::{LookupIds, lacks_name};
 use crate::sync::record_codec::{CodecError, DecodedRecord, ListedPerson};
 use crate::sync::records::{
@@ -103,7 +104,7 @@ impl ListingNotes {
     }
 
     /// Notes one person and returns the encoded form.
-    fn note(&mut self, read: ParsedEntry<Person>) -> Result<ListedPerson, personio::Error> {
+    fn note(&mut self, read: ParsedEntry<Person>) -> Result<ListedPerson, LoadError> {
         let has_employments = self.owners.add_all_listed(&read.value);
         let listed = ListedPerson::from_entry(read)?;
         if !has_employments {
@@ -227,7 +228,7 @@ impl PersonioSource {
     pub async fn sign_in(&self) -> Result<(), SourceError> {
         match self.client.fetch_token_info().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(source_error(error)),
+            Err(error) => Err(upstream_error(&error)),
         }
     }
 
@@ -235,7 +236,7 @@ impl PersonioSource {
     async fn load_records(
         &self,
         progress: &LoadProgress,
-    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), personio::Error> {
+    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), LoadError> {
         let dirty_ids = self.dirty_set.take();
         let before = self.client.metrics().requests();
         let refreshed = self.refresh_records(dirty_ids.ids(), progress).await;
@@ -257,7 +258,7 @@ impl PersonioSource {
         &self,
         dirty_ids: &HashSet<String>,
         progress: &LoadProgress,
-    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), personio::Error> {
+    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), LoadError> {
         let now = self.clock.now();
         let mapping = self.mapping.load_full();
         // The look-ups are read at once, so that requests for a single user find them in the cache.
@@ -279,7 +280,7 @@ impl PersonioSource {
     }
 
     async fn load_users(&self, progress: &LoadProgress) -> Result<LoadedDirectory, SourceError> {
-        let (records, mapping) = self.load_records(progress).await.map_err(source_error)?;
+        let (records, mapping) = self.load_records(progress).await?;
         Ok(block_in_place(|| self.map_records(records, mapping))?)
     }
 
@@ -288,7 +289,7 @@ impl PersonioSource {
         progress: &LoadProgress,
         served: Option<Arc<dyn SyncState>>,
     ) -> Result<LoadResult, SourceError> {
-        let (records, mapping) = self.load_records(progress).await.map_err(source_error)?;
+        let (records, mapping) = self.load_records(progress).await?;
         let mapped_records = MappedRecords { records, mapping };
         if let Some(served) = served.as_ref().and_then(MappedRecords::from_state)
             && block_in_place(|| mapped_records.gives_same_users_as(served))
@@ -305,7 +306,7 @@ impl PersonioSource {
         dirty_ids: &HashSet<String>,
         now: Timestamp,
         progress: &LoadProgress,
-    ) -> Result<LoadedRecords, personio::Error> {
+    ) -> Result<LoadedRecords, LoadError> {
         let mut listing = self.list_persons(mapping, progress).await?;
         let reader = RecordReader {
             client: &self.client,
@@ -360,7 +361,7 @@ impl PersonioSource {
         &self,
         mapping: &ActiveMapping,
         progress: &LoadProgress,
-    ) -> Result<PersonListing, personio::Error> {
+    ) -> Result<PersonListing, LoadError> {
         let mut notes = ListingNotes::new(self.client.limits().record_bytes);
         let read = self
             .client
@@ -394,11 +395,11 @@ impl PersonioSource {
             }
         }
         if listing.listed.is_empty() {
-            return Err(personio::Error::Unreadable {
-                endpoint: personio::Endpoint::Persons,
-                reason: "it contains no person; the API credential must be allowed to read persons"
-                    .to_owned(),
-            });
+            let reason =
+                "it contains no person; the API credential must be allowed to read persons";
+            let endpoint = personio::Endpoint::Persons;
+            let error = personio::Error::Unreadable { endpoint, reason: reason.to_owned() };
+            return Err(error.into());
         }
         Ok(listing)
     }
@@ -596,7 +597,7 @@ impl directory::DirectorySource for PersonioSource {
         &'a self,
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
-        async move { self.fetch_single_user(id).await.map_err(source_error) }.boxed()
+        async move { Ok(self.fetch_single_user(id).await?) }.boxed()
     }
 
     fn remap(&self, sync_state: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
@@ -644,7 +645,7 @@ impl directory::DirectorySource for PersonioSource {
         self.client.restore_trusted_names(&served.names);
     }
 
-    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, SourceError> {
+    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, InvalidState> {
         let (records, lookup_ids) = Records::from_bytes(bytes)?;
         self.client.restore_names(&records.names);
         let records = Arc::new(records);
@@ -658,19 +659,20 @@ impl directory::DirectorySource for PersonioSource {
     fn login(&self) -> Option<directory::SourceLogin> {
         let personio::TokenState { error, unchanged_for: since } = self.client.token_state()?;
         let is_refused = matches!(error, Some(personio::Error::Credential { .. }));
-        Some(directory::SourceLogin { failure: error.map(source_error), is_refused, since })
+        let failure = error.as_ref().map(upstream_error);
+        Some(directory::SourceLogin { failure, is_refused, since })
     }
 
-    fn warning(&self) -> Option<SourceError> {
+    fn warning(&self) -> Option<String> {
         let endpoints = self.client.implausible_limits();
         if endpoints.is_empty() {
             return None;
         }
         let routes: Vec<&str> = endpoints.into_iter().map(personio::Endpoint::route).collect();
         let routes = routes.join(", ");
-        Some(SourceError::new(format!(
+        Some(format!(
             "Personio advertises limits that cannot be right, and they are not used: {routes}"
-        )))
+        ))
     }
 
     fn handle_webhook(&self, message: &[u8]) -> Result<WebhookEffect, MalformedWebhook> {
@@ -684,13 +686,4 @@ impl directory::DirectorySource for PersonioSource {
             Err(malformed) => Err(MalformedWebhook::new(malformed.to_string())),
         }
     }
-}
-
-/// Converts a Personio error to the text for logs, health checks and responses.
-fn source_error(error: personio::Error) -> directory::SourceError {
-    let mut text = error.to_string();
-    if matches!(error, personio::Error::Unreachable { .. }) {
-        text.push_str(" (run `personio-scim check` where this server runs, to find out why)");
-    }
-    directory::SourceError::new(text)
 }

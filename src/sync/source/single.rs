@@ -11,6 +11,7 @@ use crate::mapping::user_name;
 use crate::personio::model::{Employment, Person};
 use crate::personio::{Endpoint, Error, LookupKind, LookupNames, ParsedEntry};
 use crate::scim::User;
+use crate::sync::error::LoadError;
 use crate::sync::lookup_ids::LookupIds;
 use crate::sync::refresh::{check_response, earlier_employments};
 use crate::sync::source::{ActiveMapping, PersonioSource};
@@ -18,7 +19,7 @@ use crate::sync::source::{ActiveMapping, PersonioSource};
 impl PersonioSource {
     /// Reads one person and maps it to a user. Returns `None` if Personio reports that there is no
     /// such person.
-    pub(crate) async fn fetch_single_user(&self, id: &str) -> Result<Option<User>, Error> {
+    pub(crate) async fn fetch_single_user(&self, id: &str) -> Result<Option<User>, LoadError> {
         let mapping = self.mapping.load_full();
         let person = self.client.person(id, &mapping.custom_attributes);
         let (person, employments) = tokio::join!(person, self.client.employments(id));
