@@ -24,13 +24,8 @@ impl TokenHash {
     /// Parses a hash of 64 hexadecimal digits.
     #[must_use]
     pub fn from_hash(hash: &str) -> Option<Self> {
-        if hash.len() != 2 * HASH_BYTES || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
         let mut bytes = [0; HASH_BYTES];
-        for (place, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(hash.get(2 * place..2 * place + 2)?, 16).ok()?;
-        }
+        hex::decode_to_slice(hash, &mut bytes).ok()?;
         Some(Self(bytes))
     }
 

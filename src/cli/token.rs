@@ -1,6 +1,5 @@
 //! `token`: creates the token of a client, or the hash of a token for the settings.
 
-use std::fmt::Write as _;
 use std::io::Read;
 
 use aws_lc_rs::{digest, rand};
@@ -68,21 +67,12 @@ pub(super) fn random_token() -> Result<String, CommandError> {
     if rand::fill(&mut bytes).is_err() {
         return Err(CommandError::Failed("cannot generate a random token".to_owned()));
     }
-    Ok(hexadecimal(&bytes))
+    Ok(hex::encode(bytes))
 }
 
 /// Returns the SHA-256 of a token's bytes, in lower-case hexadecimal.
 fn sha256(token: &str) -> String {
-    hexadecimal(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(digest::digest(&digest::SHA256, token.as_bytes()))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl ListingCursor {
     /// Returns the text of the cursor, with characters that require percent-encoding if `awkward`.
     pub(super) fn encode(&self, awkward: bool) -> String {
         let text = format!("{}?{}?{}", self.position, self.path, self.query);
-        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(text);
         if awkward { format!("{}{digits}{}", AWKWARD_AFFIXES.0, AWKWARD_AFFIXES.1) } else { digits }
     }
 
@@ -30,7 +30,7 @@ impl ListingCursor {
         let inner = text
             .strip_prefix(AWKWARD_AFFIXES.0)
             .and_then(|rest| rest.strip_suffix(AWKWARD_AFFIXES.1));
-        let decoded = String::from_utf8(parse_hex(inner.unwrap_or(text))?).ok()?;
+        let decoded = String::from_utf8(hex::decode(inner.unwrap_or(text)).ok()?).ok()?;
         let (position, rest) = decoded.split_once('?')?;
         let (own_path, query) = rest.split_once('?')?;
         let position = position.parse().ok()?;
@@ -39,17 +39,4 @@ impl ListingCursor {
         }
         Some(Self { position, path: path.to_owned(), query: query.to_owned() })
     }
-}
-
-/// Parses pairs of hexadecimal digits.
-fn parse_hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len() / 2);
-    for start in (0..digits.len()).step_by(2) {
-        let pair = digits.get(start..start + 2)?;
-        bytes.push(u8::from_str_radix(pair, 16).ok()?);
-    }
-    Some(bytes)
 }

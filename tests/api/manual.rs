@@ -13,7 +13,7 @@ use crate::harness::Setup;
 use crate::process::{Program, file, get, run, settings};
 
 fn hash(token: &str) -> String {
-    digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, token.as_bytes()))
 }
 
 /// Collects the names of all commands as paths, for example `[token, new]`.

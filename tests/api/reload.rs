@@ -18,7 +18,7 @@ const SIMPLE: &str = "a-token-in-a-file-0123456789";
 const SECOND: &str = "its-successor-0123456789";
 
 fn hash(token: &str) -> String {
-    digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, token.as_bytes()))
 }
 
 fn client(name: &str, token: &str) -> String {

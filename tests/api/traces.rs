@@ -14,10 +14,6 @@ const TRACE: [u8; 16] = [
 ];
 const PARENT: [u8; 8] = [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Runs a server with this collector, sends a request, and stops the server.
 async fn run_with_collector(collector: &str) -> (TestResponse, Ended) {
     let simulator = Setup::persons(5).simulator();
@@ -30,7 +26,8 @@ async fn run_with_collector(collector: &str) -> (TestResponse, Ended) {
     wait_until("there is data", async || http().get(&ready).send().await.unwrap().status() == 200)
         .await;
     let request = http().get(url).header("Authorization", format!("Bearer {TOKEN}"));
-    let request = request.header("traceparent", format!("00-{}-{}-01", hex(&TRACE), hex(&PARENT)));
+    let request = request
+        .header("traceparent", format!("00-{}-{}-01", hex::encode(TRACE), hex::encode(PARENT)));
     let answer = send_request(
         request.header("tracestate", "marker=marker").header("baggage", "marker=marker"),
     )

@@ -43,13 +43,14 @@ impl CursorKey {
         bytes.extend_from_slice(&count.to_be_bytes());
         let signature = self.sign(&bytes, client, query);
         bytes.extend(signature.as_ref().iter().take(SIGNATURE_BYTES));
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(bytes)
     }
 
     /// Decodes a cursor. Returns none unless this key signed it for `client` and `query`.
     #[must_use]
     pub fn open(&self, text: &str, client: &str, query: &str) -> Option<Cursor> {
-        let bytes = decode_hex(text)?;
+        let mut bytes = [0; CONTENT_BYTES + SIGNATURE_BYTES];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
         let (content, signature) = bytes.split_at_checked(CONTENT_BYTES)?;
         let expected = self.sign(content, client, query);
         let expected = expected.as_ref().get(..SIGNATURE_BYTES)?;
@@ -71,18 +72,6 @@ impl CursorKey {
         }
         context.sign()
     }
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    const LENGTH: usize = 2 * (CONTENT_BYTES + SIGNATURE_BYTES);
-    if text.len() != LENGTH || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(LENGTH / 2);
-    for start in (0..LENGTH).step_by(2) {
-        bytes.push(u8::from_str_radix(text.get(start..start + 2)?, 16).ok()?);
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -36,12 +36,5 @@ pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Digest {
 /// Returns the weak entity tag of a digest: `W/"…"` around its hexadecimal digits.
 #[must_use]
 pub fn weak_etag(digest: &Digest) -> String {
-    let mut etag = String::with_capacity(2 * digest.len() + 4);
-    etag.push_str("W/\"");
-    for byte in digest {
-        etag.extend(char::from_digit((byte >> 4).into(), 16));
-        etag.extend(char::from_digit((byte & 15).into(), 16));
-    }
-    etag.push('"');
-    etag
+    ["W/\"", &hex::encode(digest), "\""].concat()
 }
