@@ -46,11 +46,7 @@ const LAYERS: &[Layer] = &[
         must_not_use: &["actix_web", "reqwest", "moka", "oauth2"],
     },
     Layer { module: "auth", may_use: &["clock"], must_not_use: &["actix_web", "oauth2"] },
-    Layer {
-        module: "personio",
-        may_use: &["clock"],
-        must_not_use: &["actix_web", "subtle", "arc_swap"],
-    },
+    Layer { module: "personio", may_use: &["clock"], must_not_use: &["actix_web", "arc_swap"] },
     Layer {
         module: "mapping",
         may_use: &["personio", "scim"],

@@ -15,10 +15,10 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hkdf, hmac, rand};
 use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 
 const MAGIC: &[u8; 8] = b"SCIMSEAL";
 /// Version of the file format. The encrypted content has a version of its own.
@@ -138,7 +138,8 @@ impl StateCipher {
     fn check_length(&self, header: &[u8], file_length: u64) -> Result<(), UnusableFile> {
         let (fields, code) = header.split_at_checked(NONCE_END).ok_or(UnusableFile::Damaged)?;
         let signed = hmac::sign(&self.header_key().map_err(|_| UnusableFile::Damaged)?, fields);
-        if !bool::from(code.ct_eq(signed.as_ref().get(..HEADER_CODE_BYTES).unwrap_or_default())) {
+        let expected = signed.as_ref().get(..HEADER_CODE_BYTES).unwrap_or_default();
+        if verify_slices_are_equal(code, expected).is_err() {
             return Err(UnusableFile::Damaged);
         }
         let length = fields.get(OWNER_END..LENGTH_END).and_then(|bytes| bytes.try_into().ok());

@@ -3,6 +3,7 @@
 //! A cursor contains its whole state, so the server stores nothing for it. The signature prevents a
 //! client from making its own. A cursor grants no access: every page is authenticated.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 
 /// Key that signs cursors.
@@ -54,7 +55,7 @@ impl CursorKey {
         let (content, signature) = bytes.split_at_checked(CONTENT_BYTES)?;
         let expected = self.sign(content, client, query);
         let expected = expected.as_ref().get(..SIGNATURE_BYTES)?;
-        aws_lc_rs::constant_time::verify_slices_are_equal(expected, signature).ok()?;
+        verify_slices_are_equal(expected, signature).ok()?;
         let (snapshot, numbers) = content.split_first_chunk::<12>()?;
         let (offset, count) = numbers.split_first_chunk::<4>()?;
         let (count, _) = count.split_first_chunk::<4>()?;
