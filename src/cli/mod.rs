@@ -8,6 +8,7 @@ mod export;
 mod healthcheck;
 mod manual;
 mod serve;
+mod service_manager;
 mod simulator;
 mod stdout;
 mod token;
@@ -166,9 +167,11 @@ async fn reload_on_hangup(
             );
             return;
         }
+        service_manager::reloading();
         if let Err(failure) = reload(&reload_handle, &read) {
             tracing::error!("the settings stay as they were: {failure}");
         }
+        service_manager::ready();
     }
 }
 

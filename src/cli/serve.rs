@@ -6,15 +6,17 @@ use clap::ArgMatches;
 
 use crate::app::{Application, Tuning};
 use crate::cli::{
-    CommandError, approval_signal, handle_approvals, hangup_signal, reload_on_hangup, start_logs,
-    stop_signal,
+    CommandError, approval_signal, handle_approvals, hangup_signal, reload_on_hangup,
+    service_manager, start_logs, stop_signal,
 };
 use crate::clock::SystemClock;
+use crate::config;
 use crate::config::{Config, ServeArgs};
 
 pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), CommandError> {
     let config = Config::for_serve(args, matches)?;
     let warnings = config.scim.warnings();
+    let is_tls = config.scim.tls.is_some();
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
     let traces = crate::cli::start_traces(&config.scim)?;
@@ -27,6 +29,7 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Co
         tracing::warn!("{warning}");
     }
     let address = application.address();
+    let local_url = config::local_url(address, is_tls);
     let base_url = application.base_url();
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
     if let Some(address) = application.metrics_address() {
@@ -37,7 +40,9 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Co
         tokio::select! {
             () = stop => {}
             () = reload_on_hangup(hangups, reload_handle, || Config::for_serve(args, matches)) => {}
+            () = service_manager::report_health(local_url) => {}
         }
+        service_manager::stopping();
     };
     application.run(stop_or_hangup).await?;
     #[cfg(feature = "otlp")]

@@ -28,6 +28,12 @@ fn read_variable(name: &OsStr) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }
 
+/// Reports whether a service manager started this process and reads its messages (`sd_notify(3)`).
+#[must_use]
+pub fn has_service_manager() -> bool {
+    read_variable(OsStr::new("NOTIFY_SOCKET")).is_some()
+}
+
 /// Refuses to start while the environment has an unknown variable with one of our prefixes.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ pub use crate::config::args::{
 use crate::config::args::{PersonioArgs, ScimArgs};
 pub use crate::config::command::{Args, Command};
 pub use crate::config::effective_setting::EffectiveSetting;
+pub use crate::config::environment::has_service_manager;
 use crate::config::mapping::CheckedConfigFile;
 pub use crate::config::parse_args::{
     CheckArgs, CheckSettings, ExportArgs, ExportFormat, ReadingSettings,
@@ -510,17 +511,23 @@ impl LocalServer {
     /// # Errors
     /// Returns an error when the listen address is invalid.
     pub fn url(&self) -> Result<String, Error> {
-        let mut address = listen_address(&self.listen)?;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        let scheme = match &self.tls_cert {
-            Some(file) if !file.trim().is_empty() => "https",
-            Some(_) | None => "http",
+        let is_tls = match &self.tls_cert {
+            Some(file) => !file.trim().is_empty(),
+            None => false,
         };
-        Ok(format!("{scheme}://{address}"))
+        Ok(local_url(listen_address(&self.listen)?, is_tls))
     }
+}
+
+/// Returns the URL of a server that listens on `address`, for a client on the same machine.
+#[must_use]
+pub fn local_url(mut address: SocketAddr, is_tls: bool) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }

@@ -56,6 +56,7 @@ mod refresh;
 mod reload;
 mod remap;
 mod search;
+mod service_manager;
 mod sorting;
 mod state;
 mod status;
