@@ -78,7 +78,7 @@ impl Directory {
         }
         // While the last load is fresh and held, another load would be held as well, whatever the
         // age of the current snapshot.
-        if self.0.held_load.load().is_some() && self.0.fresh_marker.contains_key(&()) {
+        if self.0.held_load.load().is_some() && self.is_last_load_fresh() {
             return LoadDecision::Refused;
         }
         match self.start_load(&mut slot) {

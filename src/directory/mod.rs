@@ -35,6 +35,7 @@ use tokio::time::timeout;
 
 pub use crate::directory::counters::{DirectoryMetrics, OutcomeCounter};
 pub use crate::directory::error::Error;
+use crate::directory::freshness::FreshUntil;
 pub use crate::directory::freshness::Freshness;
 use crate::directory::guard::MassChangeGuard;
 use crate::directory::guard::held_change::HeldLoad;
@@ -82,8 +83,8 @@ struct DirectoryInner {
     max_change: MaxChange,
     /// Lock of every change of the current snapshot, so that snapshots are published one at a time.
     publish_lock: AsyncMutex<()>,
-    /// Marker of freshness: holds an entry while the last load is younger than the time to live.
-    fresh_marker: Cache<(), ()>,
+    /// End of the time for which the last load is fresh, whether it was published or held.
+    fresh_until: FreshUntil,
     /// Current snapshot: the newest one, whatever its age.
     current: ArcSwapOption<Snapshot>,
     /// Sync state of the source as of the current snapshot.
@@ -223,7 +224,7 @@ impl Directory {
             freshness,
             clock,
             runtime,
-            fresh_marker: Cache::builder().time_to_live(freshness.cache_ttl).build(),
+            fresh_until: FreshUntil::default(),
             max_change,
             publish_lock: AsyncMutex::default(),
             current: ArcSwapOption::empty(),
@@ -279,11 +280,15 @@ impl Directory {
     /// Returns the current snapshot if it is fresh. With background refreshes every snapshot that
     /// may be served counts as fresh.
     fn current_if_fresh(&self) -> Option<Arc<Snapshot>> {
-        // The marker is checked before the snapshot is read, so that a load published in between
+        // Freshness is checked before the snapshot is read, so that a load published in between
         // can only make the snapshot newer.
-        let is_fresh =
-            self.0.freshness.refresh_every.is_some() || self.0.fresh_marker.contains_key(&());
+        let is_fresh = self.0.freshness.refresh_every.is_some() || self.is_last_load_fresh();
         if is_fresh { self.current_if_servable() } else { None }
+    }
+
+    /// Reports whether the last load is younger than the time to live.
+    fn is_last_load_fresh(&self) -> bool {
+        self.0.fresh_until.is_fresh(self.0.clock.monotonic())
     }
 
     /// Returns the snapshot to serve. A fresh one is returned at once. Otherwise the request waits

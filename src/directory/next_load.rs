@@ -33,20 +33,16 @@ impl Directory {
                 None => NextLoad::WithRequestAfter(cool_down_left),
             };
         }
-        let mut since_start = SignedDuration::ZERO;
-        let mut duration = Duration::ZERO;
-        if let Some(last) = self.history().pop() {
-            since_start = self.0.clock.now().duration_since(last.started_at);
-            duration = last.duration;
-        }
+        let Some(interval) = freshness.refresh_every else {
+            let now = self.0.clock.monotonic();
+            return NextLoad::WithRequestAfter(self.0.fresh_until.get().saturating_sub(now));
+        };
+        let since_start = match self.history().pop() {
+            Some(last) => self.0.clock.now().duration_since(last.started_at),
+            None => SignedDuration::ZERO,
+        };
         let since_start = Duration::try_from(since_start).unwrap_or_default();
-        match freshness.refresh_every {
-            Some(interval) => NextLoad::After(interval.saturating_sub(since_start)),
-            None => {
-                let fresh_for = freshness.cache_ttl + duration;
-                NextLoad::WithRequestAfter(fresh_for.saturating_sub(since_start))
-            }
-        }
+        NextLoad::After(interval.saturating_sub(since_start))
     }
 
     /// Returns the time since the server was started.

@@ -20,7 +20,7 @@ const STEP_PERCENT: usize = 10;
 pub(super) async fn log(progress: Arc<LoadProgress>, clock: Arc<dyn Clock>, started: Duration) {
     let mut log = ProgressLog::default();
     loop {
-        tokio::time::sleep(POLL_INTERVAL).await;
+        clock.wait(POLL_INTERVAL).await;
         let elapsed = clock.monotonic().saturating_sub(started);
         if let Some(line) = log.next_line(&progress, elapsed) {
             tracing::info!("reading all persons from Personio: {line}");

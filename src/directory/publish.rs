@@ -67,10 +67,10 @@ impl Directory {
         };
         self.0.failed_load.store(None);
         self.0.debounce.mark_load_succeeded();
-        self.0.fresh_marker.insert((), ()).await;
-        // The cache does its pending work now. Otherwise the work waits for the next use, which may
-        // be much later.
-        self.0.fresh_marker.run_pending_tasks().await;
+        // The time to live counts from here and not from the start of the load. Otherwise a load
+        // that takes longer than the time to live would be followed by the next one at once.
+        let fresh_until = self.0.clock.monotonic().saturating_add(self.0.freshness.cache_ttl);
+        self.0.fresh_until.set(fresh_until);
         Ok(outcome)
     }
 

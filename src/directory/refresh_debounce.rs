@@ -5,8 +5,7 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use tokio::time::sleep;
-
+use crate::clock::Clock;
 use crate::directory::{
     Directory, DirectoryInner, LoadFuture, MalformedWebhook, WebhookEffect, lock,
 };
@@ -77,9 +76,15 @@ impl Directory {
     /// Schedules a load, and repeats it until one succeeds.
     pub fn schedule_load(&self) {
         if self.0.debounce.count_webhook() {
+            let clock = Arc::clone(&self.0.clock);
+            let delay = self.0.freshness.refresh_debounce;
+            // The delay begins with the webhook, and not when the task runs.
+            let first_load_at = clock.monotonic().saturating_add(delay);
             self.0.runtime.spawn(load_until_settled(
                 Arc::downgrade(&self.0),
-                self.0.freshness.refresh_debounce,
+                clock,
+                first_load_at,
+                delay,
             ));
         }
     }
@@ -98,9 +103,15 @@ impl Directory {
 
 /// Starts loads until one succeeds that began after the last webhook. A load that was running when
 /// the webhook arrived may have missed the change, and a failed load has seen nothing.
-async fn load_until_settled(directory: Weak<DirectoryInner>, delay: Duration) {
+async fn load_until_settled(
+    directory: Weak<DirectoryInner>,
+    clock: Arc<dyn Clock>,
+    first_load_at: Duration,
+    delay: Duration,
+) {
+    let mut next_load_at = first_load_at;
     loop {
-        sleep(delay).await;
+        clock.wait_until(next_load_at).await;
         // The task holds a weak reference while it sleeps, so that it does not keep a dropped
         // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
@@ -113,6 +124,7 @@ async fn load_until_settled(directory: Weak<DirectoryInner>, delay: Duration) {
             // The outcome is visible in the counters.
             let _ = load.await;
         }
+        next_load_at = clock.monotonic().saturating_add(delay);
     }
 }
 

@@ -5,8 +5,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
-
+use crate::clock::Clock;
 use crate::directory::{Directory, DirectoryInner};
 
 /// Interval at which the date is checked.
@@ -18,10 +17,12 @@ impl Directory {
     /// background refreshes. They end when the directory is dropped.
     pub fn start_tasks(&self) {
         let freshness = self.0.freshness;
-        self.0.runtime.spawn(roll_over_daily(Arc::downgrade(&self.0)));
+        let clock = &self.0.clock;
+        self.0.runtime.spawn(roll_over_daily(Arc::downgrade(&self.0), Arc::clone(clock)));
         if let Some(interval) = freshness.refresh_every {
             self.0.runtime.spawn(refresh_periodically(
                 Arc::downgrade(&self.0),
+                Arc::clone(clock),
                 interval,
                 freshness.cool_down,
             ));
@@ -29,11 +30,11 @@ impl Directory {
     }
 }
 
-/// Checks the date at a short interval and performs the day rollover. It does not sleep until
+/// Checks the date at a short interval and performs the day rollover. It does not wait until
 /// midnight, because the system clock can be set in the meantime, and a check is cheap.
-async fn roll_over_daily(directory: Weak<DirectoryInner>) {
+async fn roll_over_daily(directory: Weak<DirectoryInner>, clock: Arc<dyn Clock>) {
     loop {
-        sleep(DATE_CHECK_INTERVAL).await;
+        clock.wait(DATE_CHECK_INTERVAL).await;
         let Some(directory) = directory.upgrade().map(Directory) else { return };
         directory.roll_over().await;
     }
@@ -44,6 +45,7 @@ async fn roll_over_daily(directory: Weak<DirectoryInner>) {
 /// after `cool_down`.
 async fn refresh_periodically(
     directory: Weak<DirectoryInner>,
+    clock: Arc<dyn Clock>,
     interval: Duration,
     cool_down: Duration,
 ) {
@@ -51,16 +53,17 @@ async fn refresh_periodically(
         // The task holds a weak reference while it sleeps, so that it does not keep a dropped
         // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
-        let (started_at, load) = (Instant::now(), directory.running_or_new_load());
+        let started_at = clock.monotonic();
+        let load = directory.running_or_new_load();
         drop(directory);
         let loaded = match load {
             Some(load) => load.await.is_ok(),
             None => false,
         };
         if loaded {
-            sleep_until(started_at + interval).await;
+            clock.wait_until(started_at.saturating_add(interval)).await;
         } else {
-            sleep(cool_down).await;
+            clock.wait(cool_down).await;
         }
     }
 }

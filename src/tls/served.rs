@@ -73,8 +73,7 @@ impl ServedCertificate {
 
     /// Spawns a task that reads the files again at this interval, until the certificate is dropped.
     pub fn watch_files(self: &Arc<Self>, every: Duration) {
-        let certificate = Arc::downgrade(self);
-        tokio::spawn(watch(certificate, every));
+        tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.clock), every));
     }
 
     /// Logs a warning when the certificate is outside its validity period. Clients refuse such a
@@ -94,14 +93,14 @@ impl ServedCertificate {
 /// A file may be half written when it is read: it is invalid, or its chain is incomplete. A changed
 /// certificate is therefore adopted when two reads in a row find the same contents, and an error is
 /// logged when two reads in a row fail. Each error is logged once.
-async fn watch(certificate: Weak<ServedCertificate>, every: Duration) {
+async fn watch(certificate: Weak<ServedCertificate>, clock: Arc<dyn Clock>, every: Duration) {
     // Digest of a changed certificate that the last read found.
     let mut last_digest = None;
     // Number of failed reads in a row.
     let mut failures = 0;
     let mut logged_error = None;
     loop {
-        tokio::time::sleep(every).await;
+        clock.wait(every).await;
         let Some(certificate) = certificate.upgrade() else { return };
         let pair = certificate.pair.load_full();
         // A read may block for long, for example on a network file system that hangs.
@@ -142,7 +141,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::test_clock::TestClock;
     use crate::tls::CertificateFiles;
 
     const READ_INTERVAL: Duration = Duration::from_secs(10);
@@ -184,12 +183,16 @@ mod tests {
         files
     }
 
-    /// Waits until this number of reads has happened.
-    async fn wait_for_reads(number: u32) {
-        tokio::time::sleep(READ_INTERVAL * number + READ_INTERVAL / 2).await;
+    /// Lets time pass until this number of further reads has happened.
+    async fn read_times(clock: &TestClock, number: u32) {
+        clock.settle(1).await;
+        for _ in 0..number {
+            clock.pass(READ_INTERVAL);
+            clock.settle(1).await;
+        }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn invalid_files_are_reported_once_and_half_written_files_never() {
         let lines = CapturedLog::default();
         let writer = lines.clone();
@@ -199,24 +202,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (generate_pair(), generate_pair());
         let files = write(&folder, &first.0, &first.1);
+        let clock = TestClock::at("2026-11-23T10:00:00Z");
         let certificate = ServedCertificate::new(
             CertifiedKeyPair::read(&files).unwrap(),
-            Arc::new(SystemClock::new()),
+            Arc::new(clock.clone()),
         );
         certificate.watch_files(READ_INTERVAL);
-        wait_for_reads(5).await;
+        read_times(&clock, 5).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "nothing has changed");
 
         // The certificate is replaced before the key.
         write(&folder, &second.0, &first.1);
-        wait_for_reads(0).await;
-        tokio::time::sleep(READ_INTERVAL / 2).await;
+        read_times(&clock, 1).await;
         assert_eq!(lines.take(), Vec::<String>::new());
         write(&folder, &second.0, &second.1);
-        wait_for_reads(0).await;
-        tokio::time::sleep(READ_INTERVAL / 2).await;
+        read_times(&clock, 1).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "the chain may not be whole yet");
-        wait_for_reads(5).await;
+        read_times(&clock, 5).await;
         let [line] = &*lines.take() else { panic!("one line") };
         assert!(line.contains("INFO") && line.contains("a new certificate is served"), "{line}");
 
@@ -225,17 +227,17 @@ mod tests {
             (&first.0, &first.0, "tls.key: holds no private key"),
         ] {
             write(&folder, certificate, key);
-            wait_for_reads(10).await;
+            read_times(&clock, 10).await;
             let [line] = &*lines.take() else { panic!("one line: {why}") };
             assert!(line.contains("WARN"), "{line}");
             assert!(line.contains("the certificate was not replaced: "), "{line}");
             assert!(line.contains(why), "{line}");
         }
         write(&folder, &second.0, &second.1);
-        wait_for_reads(3).await;
+        read_times(&clock, 3).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "it is what is served");
         write(&folder, &first.0, &second.1);
-        wait_for_reads(3).await;
+        read_times(&clock, 3).await;
         assert_eq!(
             lines.take().len(),
             1,
@@ -247,20 +249,25 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn reads_end_when_the_certificate_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = generate_pair();
         let files = write(&folder, &certificate, &key);
+        let clock = TestClock::at("2026-11-23T10:00:00Z");
         let certificate = ServedCertificate::new(
             CertifiedKeyPair::read(&files).unwrap(),
-            Arc::new(SystemClock::new()),
+            Arc::new(clock.clone()),
         );
-        let watching = tokio::spawn(watch(Arc::downgrade(&certificate), READ_INTERVAL));
-        wait_for_reads(3).await;
+        let watching = tokio::spawn(watch(
+            Arc::downgrade(&certificate),
+            Arc::new(clock.clone()),
+            READ_INTERVAL,
+        ));
+        read_times(&clock, 3).await;
         assert!(!watching.is_finished());
         drop(certificate);
-        wait_for_reads(1).await;
-        assert!(watching.is_finished());
+        clock.pass(READ_INTERVAL);
+        watching.await.unwrap();
     }
 }

@@ -1,31 +1,29 @@
 //! Tests of background refreshes: they run without requests where they are configured, and not
 //! elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 
 use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, loads, wait_until};
 
-/// Interval between refreshes in these tests.
-const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
+/// Interval between refreshes in these tests, on the test clock.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+/// Number of tasks that go by the clock: one checks the date, and one refreshes.
+const TASKS: usize = 2;
 
 fn setup(persons: usize) -> Setup {
     // The time to live is over at once, so requests would wait without the background refresh.
-    let mut setup = Setup {
-        refresh_every: Some(REFRESH_INTERVAL),
-        cache_ttl: Duration::from_nanos(1),
-        ..Setup::persons(persons)
-    };
-    setup.tuning.cool_down = REFRESH_INTERVAL;
-    setup
+    Setup { refresh_every: Some(REFRESH_INTERVAL), cache_ttl: SHORT_TTL, ..Setup::persons(persons) }
 }
 
-/// Makes every request to Personio hang, so that the next load is the only one until a request
-/// times out.
+/// Lets a refresh begin whose requests to Personio hang.
 async fn hang(bridge: &TestServer) {
     bridge.simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
-    tokio::time::sleep(3 * REFRESH_INTERVAL).await;
+    bridge.clock.settle(TASKS).await;
+    bridge.simulator.reset_history();
+    bridge.clock.pass(REFRESH_INTERVAL);
+    wait_until("the refresh hangs", async || loads(bridge) == 1).await;
     bridge.simulator.reset_history();
 }
 
@@ -33,30 +31,19 @@ async fn hang(bridge: &TestServer) {
 async fn background_refresh_runs_without_requests() {
     let bridge = setup(30).start();
     bridge.ready().await;
-    let (start, before) = (Instant::now(), loads(&bridge));
-    wait_until("five more loads", async || loads(&bridge) >= before + 5).await;
-    assert!(
-        start.elapsed() >= 4 * REFRESH_INTERVAL,
-        "not more often than wanted: {:?}",
-        start.elapsed()
-    );
+    let nanosecond = Duration::from_nanos(1);
+    for number in 1..=5 {
+        bridge.clock.settle(TASKS).await;
+        bridge.clock.pass(REFRESH_INTERVAL - nanosecond);
+        bridge.clock.settle(TASKS).await;
+        assert_eq!(loads(&bridge), number, "not more often than wanted");
+        bridge.clock.pass(nanosecond);
+        wait_until("the next load", async || loads(&bridge) == number + 1).await;
+    }
+    bridge.clock.settle(TASKS).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
+    bridge.clock.pass(REFRESH_INTERVAL);
     wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
-    let bridge = setup(30).start();
-    bridge.ready().await;
-    bridge.simulator.add_fault(InjectedFault::on(
-        SimulatedEndpoint::Persons,
-        FaultAction::Delay(5 * REFRESH_INTERVAL),
-    ));
-    let before = loads(&bridge);
-    tokio::time::sleep(14 * REFRESH_INTERVAL).await;
-    let more = loads(&bridge) - before;
-    assert!((1..=4).contains(&more), "{more} loads");
-    wait_until("the next", async || loads(&bridge) > before + more).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +51,7 @@ async fn requests_do_not_wait_for_a_hanging_background_load() {
     let bridge = setup(30).start();
     let users = bridge.all_users().await;
     hang(&bridge).await;
-    let start = Instant::now();
+    let start = std::time::Instant::now();
     for user in &users {
         bridge.users("?count=1").await;
         assert_eq!(
@@ -104,21 +91,26 @@ async fn data_too_old_is_not_served_with_background_refresh() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_background_load_is_repeated_after_the_cool_down() {
-    let bridge = setup(30).start();
+    let mut setup = setup(30);
+    setup.tuning.cool_down = 8 * REFRESH_INTERVAL;
+    let bridge = setup.start();
     let users = bridge.all_users().await;
     bridge
         .simulator
         .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+    bridge.clock.settle(TASKS).await;
+    bridge.clock.pass(REFRESH_INTERVAL);
     bridge.failure().await;
+    bridge.clock.settle(TASKS).await;
     bridge.simulator.reset_history();
-    // The clock stands still, so the cool-down lasts until the test moves it.
-    for _ in 0..8 {
-        tokio::time::sleep(REFRESH_INTERVAL / 2).await;
+    for _ in 0..7 {
+        bridge.clock.pass(REFRESH_INTERVAL);
+        bridge.clock.settle(TASKS).await;
         assert_eq!(bridge.all_users().await, users);
     }
     assert!(bridge.simulator.received_requests().is_empty(), "an outage is not made worse");
     bridge.simulator.clear_faults();
-    bridge.clock.pass(AFTER_COOL_DOWN);
+    bridge.clock.pass(REFRESH_INTERVAL);
     wait_until("it is tried again", async || loads(&bridge) > 0).await;
     wait_until("it is well", async || bridge.health().await.1["status"] == "ok").await;
 }
@@ -132,6 +124,7 @@ async fn a_failed_first_load_is_repeated_without_requests() {
     bridge.failure().await;
     bridge.simulator.clear_faults();
     bridge.simulator.reset_history();
+    bridge.clock.settle(TASKS).await;
     bridge.clock.pass(AFTER_COOL_DOWN);
     wait_until("it is tried again long before the next time", async || {
         bridge.simulator.request_count(SimulatedEndpoint::Employments) == 30
@@ -144,12 +137,13 @@ async fn without_background_refresh_no_request_causes_no_load() {
     let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
     bridge.all_users().await;
     bridge.simulator.reset_history();
-    tokio::time::sleep(Duration::from_secs(1)).await;
     bridge.clock.pass(Duration::from_secs(3600));
+    bridge.clock.settle(1).await;
     for _ in 0..3 {
         assert_eq!(bridge.get("/health/live").await.status, 200);
         assert_eq!(bridge.health().await.0, 200);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        bridge.clock.pass(Duration::from_secs(60));
+        bridge.clock.settle(1).await;
     }
     assert!(
         bridge.simulator.received_requests().is_empty(),
@@ -162,14 +156,16 @@ async fn without_background_refresh_no_request_causes_no_load() {
 async fn background_refresh_ends_with_the_server() {
     let bridge = setup(30).start();
     bridge.ready().await;
-    let simulator = bridge.simulator.clone();
+    let (simulator, clock) = (bridge.simulator.clone(), bridge.clock.clone());
     drop(bridge);
-    for _ in 0..20 {
-        simulator.reset_history();
-        tokio::time::sleep(5 * REFRESH_INTERVAL).await;
-        if simulator.received_requests().is_empty() {
-            return;
-        }
-    }
-    panic!("loads go on although there is nobody to serve");
+    wait_until("no task waits any more", async || {
+        clock.pass(REFRESH_INTERVAL);
+        clock.waiting() == 0
+    })
+    .await;
+    clock.settle(0).await;
+    simulator.reset_history();
+    clock.pass(REFRESH_INTERVAL);
+    clock.settle(0).await;
+    assert!(simulator.received_requests().is_empty(), "{:?}", simulator.received_requests());
 }

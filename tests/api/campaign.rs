@@ -299,7 +299,6 @@ impl Campaign {
         }
         self.note("minutes", minutes);
         self.bridge.clock.pass(Duration::from_secs(60) * minutes as u32);
-        tokio::time::sleep(SHORT_TTL).await;
         for _ in 0..1 + self.random.below(2) {
             self.poll().await;
         }
@@ -610,7 +609,6 @@ impl Campaign {
             self.heal();
             // Pass the cool-down after a failure.
             self.bridge.clock.pass(Duration::from_secs(601));
-            tokio::time::sleep(SHORT_TTL).await;
             self.whole().await;
         }
         self.approve().await;
@@ -814,7 +812,7 @@ impl Campaign {
             }
             if self.random.chance(25) {
                 self.change();
-                tokio::time::sleep(SHORT_TTL).await;
+                self.bridge.clock.age(SHORT_TTL);
                 self.whole().await;
             }
         }

@@ -1,8 +1,11 @@
 //! Test harness: a server and a simulator on free ports, a clock that tests move, and a client that
 //! keeps the status, headers and body of each response.
 
+#[path = "test_clock.rs"]
+mod test_clock;
+
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,6 +28,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+pub use crate::harness::test_clock::TestClock;
+
 /// Bearer token that every test server accepts.
 pub const TOKEN: &str = "a-token-for-tests-only";
 /// Time at which every test begins unless it sets the clock.
@@ -38,38 +43,6 @@ pub fn format_timestamp(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
 
-/// Clock that moves only when a test moves it.
-#[derive(Clone)]
-pub struct TestClock(Arc<Mutex<(Timestamp, Duration)>>);
-
-impl TestClock {
-    pub fn at(now: &str) -> Self {
-        Self(Arc::new(Mutex::new((now.parse().unwrap(), Duration::ZERO))))
-    }
-
-    /// Sets the calendar time. Ages do not change, as after a correction of the system clock.
-    pub fn set(&self, now: &str) {
-        self.0.lock().unwrap().0 = now.parse().unwrap();
-    }
-
-    /// Advances the calendar time and all ages.
-    pub fn pass(&self, time: Duration) {
-        let mut times = self.0.lock().unwrap();
-        times.0 += time;
-        times.1 += time;
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        self.0.lock().unwrap().0
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.lock().unwrap().1
-    }
-}
-
 /// Settings of a test server and its simulator.
 pub struct Setup {
     pub world: World,
@@ -79,7 +52,7 @@ pub struct Setup {
     /// Maximum number of concurrent requests to the simulator.
     pub max_concurrency: usize,
     pub policy: MappingPolicy,
-    /// Time to live of a snapshot, in real time: one hour unless a test needs another value.
+    /// Time to live of a snapshot: so long that data stays fresh, unless a test needs another value.
     pub cache_ttl: Duration,
     pub refresh_wait: Duration,
     pub refresh_every: Option<Duration>,
@@ -120,7 +93,7 @@ impl Setup {
             },
             max_concurrency: 16,
             policy: MappingPolicy::default(),
-            cache_ttl: Duration::from_secs(3600),
+            cache_ttl: Duration::from_secs(366 * 24 * 3600),
             refresh_wait: Duration::from_secs(10),
             refresh_every: None,
             employment_recheck: Duration::ZERO,
@@ -141,8 +114,8 @@ impl Setup {
                 retry: RetryPolicy { max_retries: 2, initial_delay: Duration::from_millis(5) },
                 limits: ReadLimits::default(),
                 cool_down: Duration::from_secs(15),
-                refresh_debounce: Duration::from_millis(50),
-                certificate_read_interval: Duration::from_millis(50),
+                refresh_debounce: REFRESH_DEBOUNCE,
+                certificate_read_interval: CERTIFICATE_READ_INTERVAL,
             },
             clock: TestClock::at(NOW),
         }
@@ -391,9 +364,12 @@ pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     panic!("never came true: {what}");
 }
 
-/// Time to live so short that the next list request starts a new load. See
-/// [`TestServer::reloaded`].
-pub const SHORT_TTL: Duration = Duration::from_millis(20);
+/// Time to live that is over as soon as the clock moves. See [`TestServer::reloaded`].
+pub const SHORT_TTL: Duration = Duration::from_nanos(1);
+/// Time between a webhook and the load that it causes, on the test clock.
+pub const REFRESH_DEBOUNCE: Duration = Duration::from_millis(50);
+/// Time between two reads of the certificate files, on the test clock.
+pub const CERTIFICATE_READ_INTERVAL: Duration = Duration::from_millis(50);
 /// Duration longer than the cool-down after a failed load.
 pub const AFTER_COOL_DOWN: Duration = Duration::from_secs(16);
 
@@ -419,9 +395,9 @@ pub fn metric_in(text: &str, name: &str) -> u64 {
 
 impl TestServer {
     /// Returns all users after one more load, which begins now. The time to live must be
-    /// [`SHORT_TTL`].
+    /// [`SHORT_TTL`]. After [`TestClock::pass`] this is not needed, because the data is old.
     pub async fn reloaded(&self) -> Vec<Value> {
-        tokio::time::sleep(SHORT_TTL + Duration::from_millis(10)).await;
+        self.clock.age(SHORT_TTL);
         self.all_users().await
     }
 

@@ -10,7 +10,8 @@ use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use reqwest::Method;
 
 use crate::harness::{
-    AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, auth_settings, send_request, wait_until,
+    AFTER_COOL_DOWN, REFRESH_DEBOUNCE, SHORT_TTL, Setup, TestServer, auth_settings, send_request,
+    wait_until,
 };
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
@@ -158,6 +159,7 @@ async fn webhooks_are_counted() {
     let now = scrape(&bridge).await;
     assert_eq!((now[PERMANENT_METRICS[6]], now[PERMANENT_METRICS[7]]), (2.0, 3.0));
     wait_until("the load that followed is counted", async || {
+        bridge.clock.age(REFRESH_DEBOUNCE);
         scrape(&bridge).await[PERMANENT_METRICS[3]] >= 2.0
     })
     .await;

@@ -16,7 +16,7 @@ use personio_scim::directory::{
 use personio_scim::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry, User};
 use tokio::sync::Notify;
 
-use crate::harness::{SHORT_TTL, TestClock, wait_until};
+use crate::harness::{REFRESH_DEBOUNCE, TestClock, wait_until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Time of the day rollover.
@@ -40,6 +40,8 @@ struct BlockableSource {
     load: Notify,
     /// Lock that blocks the remapping while a test holds it.
     again: Mutex<()>,
+    /// Number of remappings that have begun, whether they are blocked or not.
+    begun_again: AtomicUsize,
     /// Number of remappings.
     made_again: AtomicUsize,
     /// True if loads report no changes.
@@ -107,6 +109,7 @@ impl DirectorySource for BlockableSource {
     }
 
     fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
+        self.begun_again.fetch_add(1, SeqCst);
         let _held = self.again.lock().unwrap();
         self.made_again.fetch_add(1, SeqCst);
         Some(self.today())
@@ -145,6 +148,7 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
         loads,
         load,
         again,
+        begun_again: AtomicUsize::new(0),
         made_again,
         is_same,
     });
@@ -154,7 +158,7 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
         refresh_every,
         max_stale: DAY,
         cool_down: Duration::from_secs(15),
-        refresh_debounce: SHORT_TTL,
+        refresh_debounce: REFRESH_DEBOUNCE,
     };
     let (bound, runtime) = (MaxChange(0.2), tokio::runtime::Handle::current());
     let directory = Directory::new(
@@ -169,6 +173,12 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
     (directory, source)
 }
 
+/// Reports a change by a webhook, and lets the debounce pass.
+fn report_change(directory: &Directory, source: &BlockableSource) {
+    directory.handle_webhook(b"").unwrap();
+    source.clock.age(REFRESH_DEBOUNCE);
+}
+
 async fn is_of_today(directory: &Directory) -> bool {
     directory.current().await.unwrap().groups().find("today").is_some()
 }
@@ -177,7 +187,7 @@ async fn is_of_today(directory: &Directory) -> bool {
 async fn a_load_from_before_midnight_is_published_as_of_today() {
     let (directory, source) = start(None);
     assert!(!is_of_today(&directory).await);
-    directory.handle_webhook(b"").unwrap();
+    report_change(&directory, &source);
     wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
     source.clock.pass(Duration::from_secs(1));
     assert!(is_of_today(&directory).await, "midnight");
@@ -186,6 +196,7 @@ async fn a_load_from_before_midnight_is_published_as_of_today() {
     assert!(is_of_today(&directory).await, "nobody goes back to yesterday");
 }
 
+#[expect(clippy::await_holding_lock, reason = "the lock blocks the remapping on another thread")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_wait_for_a_running_day_rollover() {
     let (directory, source) = start(None);
@@ -197,33 +208,24 @@ async fn requests_wait_for_a_running_day_rollover() {
         tokio::spawn(async move { is_of_today(&directory).await })
     };
     let first = ask(&directory);
-    // The remapping is running by now.
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until("the remapping runs", async || source.begun_again.load(SeqCst) == 1).await;
     let second = ask(&directory);
-    std::thread::sleep(Duration::from_millis(500));
     drop(held);
     assert!(first.await.unwrap() && second.await.unwrap(), "nobody sees yesterday");
 }
 
+#[expect(clippy::await_holding_lock, reason = "the lock blocks the remapping on another thread")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_background_refresh_no_request_waits_for_day_rollover() {
     let (directory, source) = start(Some(Duration::from_secs(3600)));
     wait_until("there is something to serve", async || directory.current().await.is_ok()).await;
-    let held = tokio::task::spawn_blocking({
-        let source = Arc::clone(&source);
-        move || {
-            let _held = source.again.lock().unwrap();
-            std::thread::sleep(Duration::from_secs(4));
-        }
-    });
+    let held = source.again.lock().unwrap();
     source.clock.pass(Duration::from_secs(1));
-    let mut answers = 0;
-    while !held.is_finished() {
-        is_of_today(&directory).await;
-        answers += 1;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    wait_until("the remapping runs", async || source.begun_again.load(SeqCst) == 1).await;
+    for _ in 0..10 {
+        assert!(!is_of_today(&directory).await, "it is answered without the remapping");
     }
-    assert!(answers > 10, "{answers} answers meanwhile");
+    drop(held);
     wait_until("the day has come", async || is_of_today(&directory).await).await;
 }
 
@@ -233,14 +235,14 @@ async fn an_unchanged_load_keeps_the_snapshot_and_renews_its_age() {
     let before = directory.current().await.unwrap();
     source.is_same.store(true, SeqCst);
     source.clock.pass(Duration::from_millis(500));
-    directory.handle_webhook(b"").unwrap();
+    report_change(&directory, &source);
     wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
     source.load.notify_one();
     wait_until("it lands", async || directory.metrics().loads.ended.succeeded() == 2).await;
     let (after, age) = directory.state().snapshot.unwrap();
     assert_eq!(
         (age, before.age(source.clock.monotonic())),
-        (Duration::ZERO, Duration::from_millis(500))
+        (Duration::ZERO, Duration::from_millis(500) + REFRESH_DEBOUNCE)
     );
     assert!(Arc::ptr_eq(
         before.groups().find("yesterday").unwrap(),
@@ -255,9 +257,10 @@ async fn an_unchanged_load_across_midnight_is_remapped() {
         let (directory, source) = start(None);
         assert!(!is_of_today(&directory).await);
         source.is_same.store(true, SeqCst);
-        directory.handle_webhook(b"").unwrap();
+        report_change(&directory, &source);
         wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
-        source.clock.pass(Duration::from_secs(1));
+        // Only the calendar moves, so that the scheduler does not remap as well.
+        source.clock.set(MIDNIGHT);
         assert!(!is_asked || is_of_today(&directory).await);
         source.load.notify_one();
         wait_until("it lands", async || directory.metrics().loads.ended.succeeded() == 2).await;
@@ -265,4 +268,23 @@ async fn an_unchanged_load_across_midnight_is_remapped() {
         assert!(snapshot.groups().find("today").is_some(), "asked: {is_asked}");
         assert_eq!(source.made_again.load(SeqCst), 1 + usize::from(is_asked));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
+    const INTERVAL: Duration = Duration::from_secs(60);
+    let (directory, source) = start(Some(INTERVAL));
+    // The tasks of the scheduler: one checks the date, and one refreshes.
+    source.clock.settle(2).await;
+    assert_eq!(source.loads.load(SeqCst), 1);
+    source.clock.age(INTERVAL);
+    wait_until("the second load is under way", async || source.loads.load(SeqCst) == 2).await;
+    for _ in 0..14 {
+        source.clock.age(INTERVAL);
+        source.clock.settle(1).await;
+    }
+    assert_eq!(source.loads.load(SeqCst), 2, "one load at a time");
+    source.load.notify_one();
+    wait_until("the next one begins at once", async || source.loads.load(SeqCst) == 3).await;
+    drop(directory);
 }

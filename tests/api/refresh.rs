@@ -9,7 +9,9 @@ use personio_scim::simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, by_id, wait_until};
+use crate::harness::{
+    AFTER_COOL_DOWN, REFRESH_DEBOUNCE, SHORT_TTL, Setup, TestServer, by_id, wait_until,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -284,7 +286,10 @@ async fn a_webhook_rereads_only_the_named_person() {
         InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)).times(1),
     );
     assert!(request.body(notice).send().await.unwrap().status().is_success());
+    bridge.clock.age(REFRESH_DEBOUNCE);
     bridge.failure().await;
+    // The task of the debounce waits again, next to that of the scheduler.
+    bridge.clock.settle(2).await;
     bridge.clock.pass(AFTER_COOL_DOWN);
     crate::harness::wait_until("the promotion is served", async || {
         bridge.get(&format!("/Users/{id}")).await.json()["title"] == "Promoted"

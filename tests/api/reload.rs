@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use personio_scim::simulator::{SimulatedEndpoint, SimulatorOptions};
 use serde_json::Value;
 
-use crate::harness::{Setup, http, send_request, wait_until};
+use crate::harness::{REFRESH_DEBOUNCE, Setup, http, send_request, wait_until};
 use crate::process::{Program, file, get};
 
 const OKTA: &str = "a-token-of-okta-0123456789";
@@ -177,7 +177,11 @@ async fn a_new_secret_of_personio_is_used_for_the_next_token() {
     // A wrong secret is tried soon, although the old token is still valid.
     config.personio.client_secret = "a-wrong-secret".into();
     bridge.live.apply(config).unwrap();
-    bridge.failure().await;
+    wait_until("a load has failed", async || {
+        bridge.clock.age(REFRESH_DEBOUNCE);
+        bridge.health().await.1["parts"]["personio"]["status"] == "down"
+    })
+    .await;
     assert!(bridge.simulator.request_count(SimulatedEndpoint::Token) > request_count + 1);
     assert_eq!(bridge.health().await.0, 200, "what was read is served on");
 }

@@ -13,7 +13,8 @@ use personio_scim::simulator::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AFTER_COOL_DOWN, NOW, Setup, TestClock, TestResponse, TestServer, ids, loads, wait_until,
+    AFTER_COOL_DOWN, NOW, REFRESH_DEBOUNCE, Setup, TestClock, TestResponse, TestServer, ids, loads,
+    wait_until,
 };
 use crate::process::{Program, file, get, settings};
 
@@ -66,6 +67,15 @@ fn adopt(bridge: &TestServer, policy: MappingPolicy) {
     bridge.live.apply(Config { scim, ..bridge.config.clone() }).unwrap();
 }
 
+/// Lets the refresh debounce pass again and again until a condition holds.
+async fn wait_for_load(bridge: &TestServer, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    wait_until(what, async || {
+        bridge.clock.age(REFRESH_DEBOUNCE);
+        holds().await
+    })
+    .await;
+}
+
 /// Reports whether the documents contain the badge attribute.
 async fn describes(bridge: &TestServer) -> bool {
     bridge.get("/Schemas").await.text.contains("\"badge\"")
@@ -91,6 +101,7 @@ async fn a_new_mapping_applies_as_a_whole_after_its_load() {
         .simulator
         .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     adopt(&bridge, serving("dynamic_1", AttributeType::String));
+    bridge.clock.age(REFRESH_DEBOUNCE);
     bridge.failure().await;
     assert!(!describes(&bridge).await);
     assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 30]);
@@ -98,7 +109,7 @@ async fn a_new_mapping_applies_as_a_whole_after_its_load() {
 
     bridge.simulator.clear_faults();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    wait_until("the mapping applies", async || describes(&bridge).await).await;
+    wait_for_load(&bridge, "the mapping applies", async || describes(&bridge).await).await;
     let badge = format!("b{}", ids(&first)[0]);
     assert_eq!(badges(&bridge.users("").await)[0], &json!(badge));
     let found = filtered(&bridge, "\"b7\"").await.json();
@@ -114,16 +125,19 @@ async fn a_new_mapping_applies_as_a_whole_after_its_load() {
     // An unchanged mapping causes no load.
     let before = loads(&bridge);
     adopt(&bridge, serving("dynamic_1", AttributeType::String));
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    wait_for_load(&bridge, "only the scheduler waits", async || bridge.clock.waiting() == 1).await;
     assert_eq!(loads(&bridge), before);
 
     // The attribute changes its type and then disappears.
     adopt(&bridge, serving("dynamic_1", AttributeType::Integer));
-    wait_until("badges are numbers", async || filtered(&bridge, "7").await.status == 200).await;
+    wait_for_load(&bridge, "badges are numbers", async || {
+        filtered(&bridge, "7").await.status == 200
+    })
+    .await;
     filtered(&bridge, "\"b7\"").await.scim_error(400, Some("invalidFilter"));
     assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 30], "the text is none");
     adopt(&bridge, MappingPolicy::default());
-    wait_until("there are no badges", async || !describes(&bridge).await).await;
+    wait_for_load(&bridge, "there are no badges", async || !describes(&bridge).await).await;
     filtered(&bridge, "7").await.scim_error(400, Some("invalidFilter"));
 }
 
@@ -137,7 +151,7 @@ async fn users_unchanged_by_a_new_mapping_are_found_and_not_modified() {
     let has_badge = format!("{badge} pr");
     bridge.clock.pass(std::time::Duration::from_secs(60));
     adopt(&bridge, new);
-    wait_until("the mapping applies", async || {
+    wait_for_load(&bridge, "the mapping applies", async || {
         !bridge.get("/Schemas").await.text.contains("\"unused\"")
     })
     .await;
@@ -180,7 +194,7 @@ async fn a_paging_session_stays_on_its_schema_registry() {
         bridge.list("/Users", &[("filter", &has_badge), ("count", "10"), ("cursor", "")]).await;
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".to_owned()));
     adopt(&bridge, new);
-    wait_until("the mapping applies", async || {
+    wait_for_load(&bridge, "the mapping applies", async || {
         !bridge.get("/Schemas").await.text.contains("\"unused\"")
     })
     .await;
@@ -220,6 +234,7 @@ async fn day_rollover_uses_the_mapping_of_the_load() {
         .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(500)));
     let new = serving("dynamic_1", AttributeType::String);
     adopt(&bridge, MappingPolicy { active_before_start_days: Some(3), ..new });
+    bridge.clock.age(REFRESH_DEBOUNCE);
     bridge.failure().await;
     bridge.clock.set("2026-12-06T23:00:30Z");
     let users = bridge.all_users().await;
@@ -237,7 +252,8 @@ async fn a_new_mapping_with_many_losses_is_held_as_a_whole() {
         &bridge,
         MappingPolicy { require_email: true, ..serving("dynamic_1", AttributeType::String) },
     );
-    wait_until("it is held back", async || bridge.directory().held_change().is_some()).await;
+    wait_for_load(&bridge, "it is held back", async || bridge.directory().held_change().is_some())
+        .await;
     assert!(!describes(&bridge).await);
     assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 40]);
     bridge.approve().await;
@@ -257,7 +273,7 @@ async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
     bridge.all_users().await;
     adopt(&bridge, MappingPolicy::default());
     let number = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
-    wait_until("numbers are ids", async || {
+    wait_for_load(&bridge, "numbers are ids", async || {
         bridge.list("/Users", &[("filter", &format!("{number} eq \"7\""))]).await["totalResults"]
             == 1
     })
@@ -271,7 +287,8 @@ async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
         &bridge,
         MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() },
     );
-    wait_until("it is held back", async || bridge.directory().held_change().is_some()).await;
+    wait_for_load(&bridge, "it is held back", async || bridge.directory().held_change().is_some())
+        .await;
     let held = bridge.directory().held_change().unwrap();
     assert_eq!(
         (

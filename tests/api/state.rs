@@ -177,7 +177,7 @@ async fn the_first_load_after_a_restart_reads_only_possible_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_meta_changes_only_for_changed_users() {
     let folder = StateFolder::new();
-    let bridge = Setup { cache_ttl: Duration::from_millis(300), ..folder.setup(world(60)) }.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..folder.setup(world(60)) }.start();
     bridge.ready().await;
     written(&bridge, 1).await;
     bridge.clock.pass(Duration::from_secs(60));
@@ -185,7 +185,6 @@ async fn after_a_restart_meta_changes_only_for_changed_users() {
         simulator.with_world(|world| world.persons[nth].last_name = Some("Neu".to_owned()));
     };
     change(&bridge.simulator, 3);
-    tokio::time::sleep(Duration::from_millis(310)).await;
     let users = bridge.all_users().await;
     let groups_before = groups(&bridge).await;
     let moments: std::collections::BTreeSet<_> =

@@ -13,7 +13,8 @@ use personio_scim::simulator::{
 };
 
 use crate::harness::{
-    NOW, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, send_request, wait_until,
+    NOW, REFRESH_DEBOUNCE, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, send_request,
+    wait_until,
 };
 use crate::process::{Program, file, get, run, settings};
 
@@ -330,13 +331,14 @@ async fn the_page_says_where_the_server_is_and_when_it_loads_next() {
 async fn the_page_asks_personio_for_nothing() {
     let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(5) }.start();
     bridge.ready().await;
-    tokio::time::sleep(SHORT_TTL * 3).await;
+    bridge.clock.age(SHORT_TTL);
     bridge.simulator.reset_history();
     for _ in 0..3 {
         page(&bridge).await;
     }
-    // Time longer than the refresh debounce.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    bridge.clock.age(2 * REFRESH_DEBOUNCE);
+    // The task of the scheduler is the only one: no load waits for the end of the debounce.
+    bridge.clock.settle(1).await;
     assert!(
         bridge.simulator.received_requests().is_empty(),
         "{:?}",

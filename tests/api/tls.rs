@@ -16,7 +16,7 @@ use rcgen::{
 use reqwest::Version;
 use tempfile::TempDir;
 
-use crate::harness::{Setup, TOKEN, wait_until};
+use crate::harness::{CERTIFICATE_READ_INTERVAL, Setup, TOKEN, wait_until};
 use crate::process::{Program, run, serve, settings};
 
 /// Test certificate authority with an intermediate certificate, as public authorities have.
@@ -339,7 +339,15 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
 
     std::os::unix::fs::symlink(second.folder.path(), folder.path().join("next")).unwrap();
     fs::rename(folder.path().join("next"), &link).unwrap();
-    wait_until("the new one is served", async || asks(&new.client()).await).await;
+    // Reads the files a few times: a changed certificate is adopted at the second read.
+    let read = async || {
+        for _ in 0..3 {
+            bridge.clock.age(CERTIFICATE_READ_INTERVAL);
+            bridge.clock.settle(2).await;
+        }
+    };
+    read().await;
+    assert!(asks(&new.client()).await, "the new one is served");
     assert!(!asks(&old.client()).await, "the old one is not served any more");
     assert!(asks(&kept).await, "a running connection goes on");
 
@@ -349,18 +357,19 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
         (second.certificate(), first.key()),
         (second.certificate(), second.certificate()),
     ] {
-        let read = |path: &str| fs::read_to_string(path).unwrap();
-        let wrong = CertificateFolder::with(&read(certificate), &read(key));
+        let text = |path: &str| fs::read_to_string(path).unwrap();
+        let wrong = CertificateFolder::with(&text(certificate), &text(key));
         std::os::unix::fs::symlink(wrong.folder.path(), folder.path().join("next")).unwrap();
         fs::rename(folder.path().join("next"), &link).unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        read().await;
         assert_eq!((asks(&new.client()).await, asks(&old.client()).await), (true, false));
     }
     fs::remove_file(&link).unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    read().await;
     assert!(asks(&new.client()).await, "nothing is there, and nothing changes");
     std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
-    wait_until("what is right is served again", async || asks(&old.client()).await).await;
+    read().await;
+    assert!(asks(&old.client()).await, "what is right is served again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

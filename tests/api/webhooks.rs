@@ -8,13 +8,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AFTER_COOL_DOWN, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, loads, send_request,
-    wait_until,
+    AFTER_COOL_DOWN, REFRESH_DEBOUNCE, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, loads,
+    send_request, wait_until,
 };
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
-/// Time after which no debounced refresh can still follow.
-const DEBOUNCE_OVER: Duration = Duration::from_millis(600);
+/// Duration of a slow load, in real time.
+const LOAD_TIME: Duration = Duration::from_millis(300);
 
 fn setup(persons: usize) -> Setup {
     Setup { webhook_token: Some(WEBHOOK_TOKEN), ..Setup::persons(persons) }
@@ -51,11 +51,22 @@ async fn notify(bridge: &TestServer) {
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
 }
 
-/// Asserts that exactly `expected` loads begin.
+/// Asserts that exactly `expected` loads have begun by the time when no load is due any more.
 async fn costs(bridge: &TestServer, expected: usize, why: &str) {
-    wait_until(why, async || loads(bridge) >= expected).await;
-    tokio::time::sleep(DEBOUNCE_OVER).await;
+    // The task of the debounce ends when a load covers all webhooks. That of the scheduler remains.
+    wait_until(why, async || {
+        bridge.clock.age(REFRESH_DEBOUNCE);
+        bridge.clock.waiting() == 1 && bridge.directory().state().loading.is_none()
+    })
+    .await;
     assert_eq!(loads(bridge), expected, "{why}");
+}
+
+/// Lets the debounce pass, and waits until the load that is due then has ended.
+async fn load_due(bridge: &TestServer) {
+    let before = bridge.directory().history().len();
+    bridge.clock.age(REFRESH_DEBOUNCE);
+    wait_until("a load", async || bridge.directory().history().len() > before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +108,7 @@ async fn only_the_webhook_token_is_accepted() {
     }
     costs(&bridge, 0, "strangers were not listened to").await;
     notify(&bridge).await;
+    load_due(&bridge).await;
     costs(&bridge, 1, "the token was").await;
     for authorization in [format!("Bearer {WEBHOOK_TOKEN}"), format!("\"{WEBHOOK_TOKEN}\"")] {
         let request =
@@ -133,6 +145,9 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
         bridge.simulator.reset_history();
         let answer = send(&bridge, webhook_body(event)).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""), "{event}");
+        if reason {
+            load_due(&bridge).await;
+        }
         costs(&bridge, reason.into(), event).await;
     }
     // These payloads name no person, so any person may have changed.
@@ -142,6 +157,7 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
         bridge.simulator.reset_history();
         let body = json!({"event_name": "person.updated", "payload": payload}).to_string();
         assert_eq!(send(&bridge, body).await.status, 202, "{payload}");
+        load_due(&bridge).await;
         costs(&bridge, 1, "somebody has changed").await;
     }
 }
@@ -179,18 +195,20 @@ async fn a_webhook_refreshes_fresh_data() {
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     assert_eq!(bridge.all_users().await.len(), 30, "still fresh");
     notify(&bridge).await;
-    wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
-    assert_eq!(loads(&bridge), 1);
+    assert_eq!((loads(&bridge), bridge.all_users().await.len()), (0, 30), "it waits for others");
+    load_due(&bridge).await;
+    assert_eq!(bridge.all_users().await.len(), 20);
+    costs(&bridge, 1, "it has seen the change").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_webhooks_cause_one_load() {
-    let mut setup = setup(3);
-    setup.tuning.refresh_debounce = Duration::from_millis(300);
-    let bridge = loaded(setup).await;
+    let bridge = loaded(setup(3)).await;
     join_all((0..50).map(|_| notify(&bridge))).await;
+    load_due(&bridge).await;
     costs(&bridge, 1, "all fifty together").await;
     notify(&bridge).await;
+    load_due(&bridge).await;
     costs(&bridge, 2, "the next one is news").await;
 }
 
@@ -198,21 +216,24 @@ async fn many_webhooks_cause_one_load() {
 async fn a_webhook_during_a_load_causes_another_load() {
     let bridge = loaded(setup(3)).await;
     bridge.simulator.add_fault(
-        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(DEBOUNCE_OVER)).times(1),
+        InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Delay(LOAD_TIME)).times(1),
     );
     notify(&bridge).await;
+    bridge.clock.age(REFRESH_DEBOUNCE);
     wait_until("the first load has begun", async || loads(&bridge) == 1).await;
     join_all((0..5).map(|_| notify(&bridge))).await;
-    tokio::time::sleep(DEBOUNCE_OVER / 2).await;
+    bridge.clock.age(2 * REFRESH_DEBOUNCE);
     assert_eq!(loads(&bridge), 1, "one load at a time");
+    wait_until("it has ended", async || bridge.directory().history().len() == 2).await;
+    // The tasks of the scheduler and of the debounce wait again.
+    bridge.clock.settle(2).await;
+    load_due(&bridge).await;
     costs(&bridge, 2, "that load may have missed it, and one more does not").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_begun_after_the_webhook_is_sufficient() {
-    let mut setup = Setup { cache_ttl: SHORT_TTL, ..setup(3) };
-    setup.tuning.refresh_debounce = Duration::from_millis(400);
-    let bridge = loaded(setup).await;
+    let bridge = loaded(Setup { cache_ttl: SHORT_TTL, ..setup(3) }).await;
     notify(&bridge).await;
     bridge.reloaded().await;
     costs(&bridge, 1, "it saw what the notice was about").await;
@@ -240,18 +261,24 @@ async fn a_webhook_survives_failed_loads_without_extra_requests() {
         .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     notify(&bridge).await;
+    load_due(&bridge).await;
     bridge.failure().await;
     let failed = loads(&bridge);
     for _ in 0..5 {
         notify(&bridge).await;
+        // The tasks of the scheduler and of the debounce wait again.
+        bridge.clock.settle(2).await;
+        bridge.clock.age(REFRESH_DEBOUNCE);
     }
-    costs(&bridge, failed, "there is a pause after a failure").await;
+    bridge.clock.settle(2).await;
+    assert_eq!(loads(&bridge), failed, "there is a pause after a failure");
     assert_eq!(bridge.all_users().await.len(), 30);
 
     bridge.simulator.clear_faults();
     bridge.simulator.reset_history();
     bridge.clock.pass(AFTER_COOL_DOWN);
-    wait_until("the change is served", async || bridge.all_users().await.len() == 20).await;
+    load_due(&bridge).await;
+    assert_eq!(bridge.all_users().await.len(), 20);
     costs(&bridge, 1, "one load saw them all").await;
     assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], Value::from("ok"));
 }
@@ -263,10 +290,12 @@ async fn a_webhook_causes_one_load_during_a_hold_with_expired_data() {
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.clock.pass(hour + Duration::from_secs(1));
     notify(&bridge).await;
+    load_due(&bridge).await;
     costs(&bridge, 1, "one load has seen it").await;
     bridge.get("/scim/v2/Users").await.scim_error(503, None);
     assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 40);
     costs(&bridge, 1, "whoever asks gets the same").await;
     notify(&bridge).await;
+    load_due(&bridge).await;
     costs(&bridge, 2, "another notice, another load").await;
 }
