@@ -67,4 +67,5 @@ mod traces;
 mod translation;
 mod traps;
 mod upstream;
+mod versions;
 mod webhooks;
