@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use personio_scim::scim::{
-    Email, EnterpriseUser, ExtensionAttributes, GroupMembership, Manager, PersonName, Resource,
-    ResourceMeta, ResourceSet, ResourceTypes, ResourceUrls, SchemaRegistry, User,
+    Email, EncodedContent, EnterpriseUser, ExtensionAttributes, GroupMembership, Manager,
+    PersonName, Resource, ResourceMeta, ResourceSet, ResourceTypes, ResourceUrls, SchemaRegistry,
+    User,
 };
 
 pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
@@ -88,7 +89,12 @@ fn membership(number: usize) -> GroupMembership {
 pub(crate) fn resources(types: &ResourceTypes, size: usize) -> ResourceSet {
     let mut all = Vec::with_capacity(size);
     for number in 0..size {
-        all.push(Arc::new(Resource::new(&types.user, &user(number)).unwrap()));
+        all.push(Arc::new(resource(types, &user(number))));
     }
     ResourceSet::new(&types.user, all)
+}
+
+/// Encodes a user, with `meta`.
+pub(crate) fn resource(types: &ResourceTypes, user: &User) -> Resource {
+    EncodedContent::new(&types.user, user).unwrap().into_resource(&user.meta).unwrap()
 }

@@ -20,7 +20,7 @@ use crate::mapping::{CustomAttributePolicy, user_name};
 use crate::personio::LookupKind;
 use crate::personio::model::{Employment, Person, Status};
 use crate::scim;
-use crate::scim::{User, format_timestamp};
+use crate::scim::{Resource, format_timestamp};
 
 /// Attribute value of a user, with its source.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,11 +74,11 @@ enum SourceValues {
 
 /// Returns every value of `user` with its source, in the order of the resource.
 pub(crate) fn explain_user(
-    user: &User,
+    user: &Resource,
     input: &ExplanationInput<'_>,
 ) -> Result<Vec<AttributeExplanation>, serde_json::Error> {
     let mut leaves = Vec::new();
-    collect_leaves("", &serde_json::to_value(user)?, &mut leaves);
+    collect_leaves("", &serde_json::from_str(user.json())?, &mut leaves);
     let mut explained = Vec::with_capacity(leaves.len());
     for (attribute, value) in leaves {
         explained.push(explain_value(attribute, value, input));

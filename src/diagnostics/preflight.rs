@@ -35,7 +35,7 @@ use crate::personio::{
     AdvertisedLimit, Error, FirstPage, LookupNames, MalformedValue, PersonEmployments,
     PersonioClient,
 };
-use crate::scim::{ResourceContent, ResourceUrls, compare_list_keys};
+use crate::scim::{EncodedContent, ResourceType, ResourceUrls, SchemaRegistry, compare_list_keys};
 use crate::sync::lookup_ids::{LookupIds, LookupUsage};
 use crate::sync::record_codec::DecodedRecord;
 use crate::sync::refresh::check_response;
@@ -292,9 +292,14 @@ impl Preflight {
             managers,
             today: rules.today,
         };
+        let custom_attributes = self.policy.custom_attribute_definitions();
+        let Ok(registry) = SchemaRegistry::new(&self.urls, self.max_page_size, &custom_attributes)
+        else {
+            return Vec::new();
+        };
         let mut explained = Vec::with_capacity(selected.len());
         for person in &selected {
-            explained.extend(person.explained(&context));
+            explained.extend(person.explained(&context, &registry.types.user));
         }
         explained
     }
@@ -363,14 +368,19 @@ struct SelectedUser<'a> {
 
 impl SelectedUser<'_> {
     /// Maps the person and explains the result. Returns `None` if it cannot be encoded.
-    fn explained(&self, context: &MappingContext<'_>) -> Option<Vec<AttributeExplanation>> {
+    fn explained(
+        &self,
+        context: &MappingContext<'_>,
+        user_type: &Arc<ResourceType>,
+    ) -> Option<Vec<AttributeExplanation>> {
         let DecodedRecord { person, employments } = self.record;
         let employments = employments.as_deref().unwrap_or_default();
         let PrimaryEmployment { employment, activity } =
             context.date_rules().evaluate(person, employments);
         let input = ExplanationInput { person, employment, activity, context };
         let user = map_user(person, self.user_name.to_owned(), employments, context);
-        explanation::explain_user(&user.with_version().ok()?, &input).ok()
+        let content = EncodedContent::new(user_type, &user).ok()?;
+        explanation::explain_user(&content.into_resource(&user.meta).ok()?, &input).ok()
     }
 }
 

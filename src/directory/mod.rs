@@ -60,7 +60,7 @@ pub use crate::directory::source::{
 };
 
 use crate::clock::Clock;
-use crate::scim::{Resource, ResourceContent, SchemaRegistry};
+use crate::scim::{EncodedContent, Resource, SchemaRegistry};
 
 /// Maximum number of single users in the cache that is used before the first snapshot.
 const MAX_CACHED_SINGLE_USERS: u64 = 10_000;
@@ -147,9 +147,9 @@ impl DirectoryInner {
         let user = self.source.find(id).await?;
         let schema_registry = self.source.schema_registry();
         let Some(user) = user else { return Ok(None) };
-        let mut user = user.with_version()?;
-        snapshot::limit_times(&mut user, self.clock.now());
-        Ok(Some(Arc::new(Resource::new(&schema_registry.types.user, &user)?)))
+        let content = EncodedContent::new(&schema_registry.types.user, &user)?;
+        let meta = snapshot::limit_times(user.meta, self.clock.now());
+        Ok(Some(Arc::new(content.into_resource(&meta)?)))
     }
 }
 

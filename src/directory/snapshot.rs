@@ -14,8 +14,8 @@ use crate::clock::Clock;
 use crate::directory::{Defects, LoadedDirectory, MaxChange, SkippedCounts, SourceError, parallel};
 use crate::scim;
 use crate::scim::{
-    Digest, Resource, ResourceContent, ResourceSet, ResourceType, SchemaRegistry,
-    SerializationError, User, VersionStamp, VersionStamps,
+    Digest, EncodedContent, Resource, ResourceContent, ResourceMeta, ResourceSet, ResourceType,
+    SchemaRegistry, SerializationError, VersionStamp, VersionStamps,
 };
 
 /// Users and groups of one load.
@@ -94,14 +94,10 @@ impl Snapshot {
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let types = &load.schema_registry.types;
-        // Once there is a snapshot, requests need processors as well. Before that, all may be used.
-        let every_processor =
-            matches!(earlier, PreviousState::Unknown | PreviousState::Stamped { .. });
-        let mut users =
-            parallel::map_all(load.users, every_processor, ResourceContent::with_version)?;
+        let mut users = load.users;
         users.sort_by_cached_key(scim::User::list_key);
-        let groups =
-            parallel::map_all(load.groups, every_processor, ResourceContent::with_version)?;
+        let users = encode_all(&types.user, users, earlier.users(), clock)?;
+        let groups = encode_all(&types.group, load.groups, earlier.groups(), clock)?;
         // The time is read after the long work above: a change must not be dated to before clients
         // can see it.
         let now = round_up_to_millisecond(clock.now());
@@ -259,19 +255,128 @@ fn round_up_to_millisecond(now: Timestamp) -> Timestamp {
     now.round(up).unwrap_or(now)
 }
 
+/// Encoded resource of a load.
+enum LoadedResource<'t> {
+    /// Complete resource: the earlier one, if no attribute that a client sees has changed.
+    Complete(Arc<Resource>),
+    /// Resource without dates.
+    Undated(Box<UndatedResource<'t>>),
+}
+
+/// Resource that is new or has changed, before it has dates.
+struct UndatedResource<'t> {
+    content: EncodedContent<'t>,
+    meta: ResourceMeta,
+    /// True if this server sets `meta.created`.
+    is_dated_by_server: bool,
+    /// Stamp that clients have seen.
+    earlier: Option<VersionStamp>,
+    is_first_load: bool,
+}
+
+/// Encodes all resources of one type, and takes over the earlier ones that have not changed.
+fn encode_all<'t, C: ResourceContent + Send>(
+    resource_type: &'t Arc<ResourceType>,
+    contents: Vec<C>,
+    previous: PreviousResources<'_>,
+    clock: &dyn Clock,
+) -> Result<Vec<LoadedResource<'t>>, SourceError> {
+    if let PreviousResources::Served(_) = previous {
+        // Requests are served meanwhile, so they have the other processors.
+        return Ok(parallel::map_all(contents, false, |content| {
+            let mut encoded = encode_or_reuse(resource_type, content, previous)?;
+            if let LoadedResource::Undated(undated) = &mut encoded {
+                undated.content.shrink_to_fit();
+            }
+            Ok::<_, SerializationError>(encoded)
+        })?);
+    }
+    // Before the first snapshot no client sees anything. The dates need not be later than the
+    // encoding, and resources are completed one by one, which needs less memory.
+    let now = round_up_to_millisecond(clock.now());
+    Ok(parallel::map_all(contents, true, |content| {
+        let encoded = encode_or_reuse(resource_type, content, previous)?;
+        encoded.complete(now).map(LoadedResource::Complete)
+    })?)
+}
+
+/// Returns the earlier resource if no attribute that a client sees has changed, or the encoded
+/// content.
+fn encode_or_reuse<'t, C: ResourceContent>(
+    resource_type: &'t Arc<ResourceType>,
+    content: C,
+    previous: PreviousResources<'_>,
+) -> Result<LoadedResource<'t>, SerializationError> {
+    let encoded = EncodedContent::new(resource_type, &content)?;
+    let earlier = match previous {
+        PreviousResources::Unknown => None,
+        PreviousResources::Served(previous) => match previous.find(content.id()) {
+            Some(earlier) => {
+                if is_same(earlier, resource_type, encoded.version()) {
+                    return Ok(LoadedResource::Complete(Arc::clone(earlier)));
+                }
+                VersionStamp::of(earlier)
+            }
+            None => None,
+        },
+        PreviousResources::Stamped(stamps) => stamps.get(content.id()).cloned(),
+    };
+    Ok(LoadedResource::Undated(Box::new(UndatedResource {
+        content: encoded,
+        is_dated_by_server: content.is_dated_by_server(),
+        meta: content.into_meta(),
+        earlier,
+        is_first_load: matches!(previous, PreviousResources::Unknown),
+    })))
+}
+
+impl LoadedResource<'_> {
+    /// Returns the complete resource. A change is dated to `now`, however long ago it happened in
+    /// Personio: clients see it only from now on, and a client that requests what was modified
+    /// since its last request must not miss it.
+    fn complete(self, now: Timestamp) -> Result<Arc<Resource>, SerializationError> {
+        match self {
+            Self::Complete(resource) => Ok(resource),
+            Self::Undated(mut undated) => {
+                undated.set_times(now);
+                undated.content.into_resource(&undated.meta).map(Arc::new)
+            }
+        }
+    }
+}
+
+impl UndatedResource<'_> {
+    /// Sets `meta.lastModified` and `meta.created`.
+    fn set_times(&mut self, now: Timestamp) {
+        let meta = &mut self.meta;
+        meta.last_modified = match &self.earlier {
+            Some(earlier) if earlier.version == self.content.version() => earlier.last_modified,
+            Some(earlier) => Some(now).max(next_distinct_time(earlier.last_modified)),
+            None if self.is_first_load => Some(meta.last_modified.unwrap_or(now).min(now)),
+            None => Some(now),
+        };
+        meta.created = if !self.is_dated_by_server {
+            limit_created(meta.created, meta.last_modified, now)
+        } else if let Some(earlier) = &self.earlier {
+            earlier.created.or(earlier.last_modified).or(Some(now))
+        } else {
+            Some(now)
+        };
+    }
+}
+
 /// Returns the set of resources of one type. If no resource has changed, it is the earlier set,
 /// with its indexes. Otherwise the indexes that clients used are built in advance.
-fn resource_set<C: ResourceContent + Send>(
+fn resource_set(
     resource_type: &Arc<ResourceType>,
-    contents: Vec<C>,
+    loaded: Vec<LoadedResource<'_>>,
     previous: PreviousResources<'_>,
     now: Timestamp,
 ) -> Result<Arc<ResourceSet>, SourceError> {
-    let every_processor =
-        matches!(previous, PreviousResources::Unknown | PreviousResources::Stamped(_));
-    let all = parallel::map_all(contents, every_processor, |content| {
-        build_or_reuse_resource(resource_type, content, previous, now)
-    })?;
+    let mut all = Vec::with_capacity(loaded.len());
+    for resource in loaded {
+        all.push(resource.complete(now)?);
+    }
     match previous {
         PreviousResources::Served(previous) if previous.is_same_set(resource_type, &all) => {
             Ok(Arc::clone(previous))
@@ -287,62 +392,11 @@ fn resource_set<C: ResourceContent + Send>(
     }
 }
 
-/// Returns the earlier resource if no attribute that a client sees has changed. Otherwise the
-/// change is dated to `now`, however long ago it happened in Personio: clients see it only from now
-/// on, and a client that requests what was modified since its last request must not miss it.
-fn build_or_reuse_resource<C: ResourceContent>(
-    resource_type: &Arc<ResourceType>,
-    mut content: C,
-    previous: PreviousResources<'_>,
-    now: Timestamp,
-) -> Result<Arc<Resource>, SerializationError> {
-    let earlier = match previous {
-        PreviousResources::Unknown => None,
-        PreviousResources::Served(previous) => match previous.find(content.id()) {
-            Some(earlier) => {
-                if is_same(earlier, resource_type, &content.meta_mut().version) {
-                    return Ok(Arc::clone(earlier));
-                }
-                VersionStamp::of(earlier)
-            }
-            None => None,
-        },
-        PreviousResources::Stamped(stamps) => stamps.get(content.id()).cloned(),
-    };
-    let is_first_load = matches!(previous, PreviousResources::Unknown);
-    set_times(&mut content, earlier.as_ref(), is_first_load, now);
-    Resource::new(resource_type, &content).map(Arc::new)
-}
-
 /// Reports whether a resource differs from the earlier one in no attribute that a client sees. A
 /// resource of another schema registry has the same version, but another type.
 fn is_same(earlier: &Resource, resource_type: &Arc<ResourceType>, version: &str) -> bool {
     earlier.version().as_deref() == Some(version)
         && Arc::ptr_eq(earlier.resource_type(), resource_type)
-}
-
-/// Sets `meta.lastModified` and `meta.created`. `earlier` is the stamp that clients have seen.
-fn set_times<C: ResourceContent>(
-    content: &mut C,
-    earlier: Option<&VersionStamp>,
-    is_first_load: bool,
-    now: Timestamp,
-) {
-    let is_dated_by_server = content.is_dated_by_server();
-    let meta = content.meta_mut();
-    meta.last_modified = match earlier {
-        Some(earlier) if earlier.version == meta.version => earlier.last_modified,
-        Some(earlier) => Some(now).max(next_distinct_time(earlier.last_modified)),
-        None if is_first_load => Some(meta.last_modified.unwrap_or(now).min(now)),
-        None => Some(now),
-    };
-    meta.created = if !is_dated_by_server {
-        limit_created(meta.created, meta.last_modified, now)
-    } else if let Some(earlier) = earlier {
-        earlier.created.or(earlier.last_modified).or(Some(now))
-    } else {
-        Some(now)
-    };
 }
 
 /// Returns the next time that clients can distinguish from `moment`. A changed resource must be
@@ -366,13 +420,13 @@ fn limit_created(
 }
 
 /// Limits the times of a user who was fetched alone, in the same way as those of a first load.
-pub(super) fn limit_times(user: &mut User, now: Timestamp) {
+pub(super) fn limit_times(mut meta: ResourceMeta, now: Timestamp) -> ResourceMeta {
     let now = round_up_to_millisecond(now);
-    let meta = user.meta_mut();
     if let Some(last_modified) = &mut meta.last_modified {
         *last_modified = now.min(*last_modified);
     }
     meta.created = limit_created(meta.created, meta.last_modified.or(Some(now)), now);
+    meta
 }
 
 fn digest(sets: [&ResourceSet; 2]) -> Digest {
@@ -391,7 +445,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::scim::{Group, PersonName, ResourceMeta, ResourceUrls, User};
+    use crate::scim::{Group, PersonName, ResourceUrls, User};
 
     fn schema_registry() -> Arc<SchemaRegistry> {
         Arc::new(

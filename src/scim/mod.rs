@@ -26,9 +26,10 @@ pub use crate::scim::query::pagination::PageRequest;
 pub use crate::scim::query::projection::Projection;
 pub use crate::scim::query::search_request::SearchRequest;
 pub use crate::scim::resource::Resource;
+pub use crate::scim::resource::content::{EncodedContent, ResourceContent};
 pub use crate::scim::resource::etag::{Digest, digest, weak_etag};
 pub use crate::scim::resource::group::{Group, GroupMember, GroupMembership};
-pub use crate::scim::resource::meta::{ResourceContent, ResourceMeta, format_timestamp};
+pub use crate::scim::resource::meta::{ResourceMeta, format_timestamp};
 pub use crate::scim::resource::urls::ResourceUrls;
 pub use crate::scim::resource::user::{
     Email, EnterpriseUser, ExtensionAttributes, Manager, PersonName,

@@ -1,10 +1,15 @@
-//! Encoding of a resource: serde writes its content as JSON, then [`JsonScanner`] reads that text
-//! once. It notes where each value begins and ends, and cuts out the members that are not part of
-//! the resource: unknown attributes, `null` and empty arrays.
+//! Encoding of a resource: [`ResourceWriter`] writes JSON and notes in the same pass where each value
+//! begins and ends. Members that are not part of the resource are cut out: unknown attributes,
+//! `null` and empty arrays.
 
-use memchr::memchr2;
+use std::io;
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::ser::Error as _;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
 use crate::scim::resource::saturating_u32;
 use crate::scim::resource::shape::{Node, ValueKind};
@@ -12,7 +17,8 @@ use crate::scim::schema::resource_type::ROOT_ATTRIBUTE;
 use crate::scim::{AttributeId, AttributeType, ResourceType, SerializationError};
 
 /// Encoded resource, before its shape is shared with other resources.
-pub(in crate::scim) struct EncodedResource {
+pub(in crate::scim) struct EncodedResource<'t> {
+    pub(in crate::scim) resource_type: &'t Arc<ResourceType>,
     pub(in crate::scim) json: Box<str>,
     pub(in crate::scim) nodes: Vec<Node>,
     /// Byte offset in `json` at which the value of each node begins.
@@ -25,259 +31,416 @@ const INITIAL_JSON_BYTES: usize = 2048;
 /// Initial number of nodes. Most resources have fewer.
 const INITIAL_NODES: usize = 96;
 
-/// Encodes `content` as a resource of this type.
-///
-/// # Errors
-/// Returns an error if the content cannot be written as JSON, or is not an object.
-pub(in crate::scim) fn encode(
-    resource_type: &ResourceType,
-    content: &impl Serialize,
-) -> Result<EncodedResource, SerializationError> {
-    let json = to_json_bytes(content)?;
-    let text = std::str::from_utf8(&json).map_err(serde_json::Error::custom)?;
-    if !text.starts_with('{') {
-        return Err(serde_json::Error::custom("expected a JSON object").into());
-    }
-    let mut scanner = JsonScanner::new(resource_type, text);
-    scanner.scan_object(ROOT_ATTRIBUTE);
-    Ok(scanner.finish())
-}
+/// Maximum depth of most resources: the resource, an extension or array, and an object in it.
+const INITIAL_DEPTH: usize = 4;
 
-/// Returns the content as JSON without whitespace.
-///
-/// # Errors
-/// Returns an error if the content cannot be written as JSON.
-pub(in crate::scim) fn to_json_bytes(
-    content: &impl Serialize,
-) -> Result<Vec<u8>, SerializationError> {
-    let mut json = Vec::with_capacity(INITIAL_JSON_BYTES);
-    serde_json::to_writer(&mut json, content)?;
-    Ok(json)
-}
-
-/// Scanner of valid JSON without whitespace.
-struct JsonScanner<'t> {
-    resource_type: &'t ResourceType,
-    text: &'t str,
-    /// Byte offset in `text` of the next character.
-    position: usize,
-    /// Output before `uncopied_from`. It stays empty as long as no member is cut out.
-    output: String,
-    /// Byte offset in `text` of the part that belongs to the output but is not copied yet.
-    uncopied_from: usize,
+/// Writer of one resource. `serde_json` calls it as the [`Formatter`] of a serializer; its own
+/// output goes nowhere.
+pub(in crate::scim) struct ResourceWriter<'t> {
+    resource_type: &'t Arc<ResourceType>,
+    /// JSON without whitespace, with the members that are cut out at the end.
+    text: Vec<u8>,
+    /// Parts of `text` that do not belong to the resource, in ascending order.
+    cuts: Vec<Range<usize>>,
+    /// Number of bytes in `cuts`.
+    cut_bytes: usize,
     /// Nodes of the output. `bytes_to_next` holds the end offset of the value until `finish`.
     nodes: Vec<Node>,
+    /// Byte offset in the output at which the value of each node begins.
     starts: Vec<u32>,
+    /// Objects and arrays that are not closed, the outermost first.
+    open: Vec<Container>,
+    /// Attribute of the next value; `None` for a value without a node.
+    attribute: Option<AttributeId>,
+    string: StringState,
 }
 
-impl<'t> JsonScanner<'t> {
-    fn new(resource_type: &'t ResourceType, text: &'t str) -> Self {
+/// Object or array that is not closed.
+struct Container {
+    /// Attribute of the object or array. It is also the attribute of the elements of an array.
+    attribute: Option<AttributeId>,
+    node_index: usize,
+    /// Index of the sub-attribute that the next member probably has.
+    next_sub_attribute: usize,
+    /// True if a member of the object belongs to the resource.
+    has_members: bool,
+    member: Member,
+}
+
+/// Member of an object that is being written.
+#[derive(Clone, Copy, Default)]
+struct Member {
+    /// Byte offset in the text of the comma before the member, or of the member itself if the comma
+    /// is cut out or not there.
+    start: usize,
+    /// Byte offset in the text of the value.
+    value_start: usize,
+}
+
+/// State of the string that is being written.
+#[derive(Default)]
+struct StringState {
+    /// Byte offset in the text of the opening quote.
+    start: usize,
+    is_escaped: bool,
+    /// True if the string is the name of a member. Numbers and booleans may be names, too.
+    is_name: bool,
+}
+
+impl<'t> ResourceWriter<'t> {
+    pub(in crate::scim) fn new(resource_type: &'t Arc<ResourceType>) -> Self {
         Self {
             resource_type,
-            text,
-            position: 0,
-            output: String::new(),
-            uncopied_from: 0,
+            text: Vec::with_capacity(INITIAL_JSON_BYTES),
+            cuts: Vec::new(),
+            cut_bytes: 0,
             nodes: Vec::with_capacity(INITIAL_NODES),
             starts: Vec::with_capacity(INITIAL_NODES),
+            open: Vec::with_capacity(INITIAL_DEPTH),
+            attribute: Some(ROOT_ATTRIBUTE),
+            string: StringState::default(),
         }
     }
 
-    /// Returns the next byte without consuming it.
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.position).copied()
-    }
-
-    fn rest(&self) -> &'t str {
-        self.text.get(self.position..).unwrap_or_default()
-    }
-
-    fn scan_object(&mut self, holder: AttributeId) {
-        let node_index = self.open(holder, ValueKind::Object);
-        let mut has_members = false;
-        let mut next_index = 0;
-        while self.peek() == Some(b'"') {
-            let member_start = self.position;
-            let (name, _) = self.scan_string();
-            self.skip_separator(b':');
-            match self.resource_type.sub_attribute_from(holder, name, &mut next_index) {
-                Some(id) if !self.is_at_unassigned() => {
-                    self.scan_value(id);
-                    has_members = true;
-                }
-                _ => {
-                    self.skip_value();
-                    self.cut_member(member_start, has_members);
-                }
-            }
-            self.skip_separator(b',');
+    /// Writes the members of `content`, after those that are already written.
+    ///
+    /// # Errors
+    /// Returns an error if the content cannot be written as JSON, or is not an object.
+    pub(in crate::scim) fn write(
+        &mut self,
+        content: &impl Serialize,
+    ) -> Result<(), SerializationError> {
+        content.serialize(&mut serde_json::Serializer::with_formatter(io::sink(), &mut *self))?;
+        if self.text.first() != Some(&b'{') {
+            return Err(serde_json::Error::custom("expected a JSON object").into());
         }
-        self.close(node_index);
+        Ok(())
     }
 
-    /// Reports whether the next value is `null` or an empty array, which RFC 7643 §2.5 declares
-    /// equivalent to an unassigned attribute.
-    fn is_at_unassigned(&self) -> bool {
-        self.rest().starts_with("null") || self.rest().starts_with("[]")
+    /// Returns everything that was written, with the members that are not part of the resource.
+    pub(in crate::scim) fn text(&self) -> &[u8] {
+        &self.text
     }
 
-    fn scan_array(&mut self, id: AttributeId) {
-        let node_index = self.open(id, ValueKind::Array);
-        while let Some(next) = self.peek()
-            && next != b']'
-        {
-            self.scan_value(id);
-            self.skip_separator(b',');
-        }
-        self.close(node_index);
+    /// Releases the memory that is not used.
+    pub(in crate::scim) fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.nodes.shrink_to_fit();
+        self.starts.shrink_to_fit();
     }
 
-    fn scan_value(&mut self, id: AttributeId) {
-        let start = self.position;
-        let kind = match self.peek() {
-            Some(b'{') => return self.scan_object(id),
-            Some(b'[') => return self.scan_array(id),
-            Some(b'"') => {
-                let (_, is_escaped) = self.scan_string();
-                if is_escaped {
-                    ValueKind::EscapedText
-                } else if self.resource_type.get(id).attribute_type == AttributeType::DateTime {
-                    ValueKind::DateTime
-                } else {
-                    ValueKind::Text
-                }
-            }
-            first => {
-                self.skip_word();
-                match first {
-                    // `null` in an array stays in the text, but is not a value.
-                    Some(b'n') | None => return,
-                    Some(b't' | b'f') => ValueKind::Boolean,
-                    Some(_) => ValueKind::Number,
-                }
-            }
-        };
-        self.push_node(id, kind, start);
-        self.end_node(self.nodes.len() - 1);
+    /// Returns the offset in the output of the end of the text.
+    fn output_offset(&self) -> usize {
+        self.text.len() - self.cut_bytes
     }
 
-    /// Consumes a string, and returns the text between its quotes and whether it has escapes.
-    fn scan_string(&mut self) -> (&'t str, bool) {
-        let bytes = self.text.as_bytes();
-        let start = self.position + 1;
-        let mut end = start;
-        let mut is_escaped = false;
-        while let Some(offset) = memchr2(b'"', b'\\', bytes.get(end..).unwrap_or_default()) {
-            end += offset;
-            if bytes.get(end) == Some(&b'"') {
-                break;
-            }
-            is_escaped = true;
-            end += 2;
-        }
-        self.position = end + 1;
-        (self.text.get(start..end).unwrap_or_default(), is_escaped)
-    }
-
-    /// Consumes a number, `true`, `false` or `null`.
-    fn skip_word(&mut self) {
-        match self.rest().find([',', ']', '}']) {
-            Some(length) => self.position += length,
-            None => self.position = self.text.len(),
-        }
-    }
-
-    /// Consumes a colon or comma, if it is the next character.
-    fn skip_separator(&mut self, separator: u8) {
-        if self.peek() == Some(separator) {
-            self.position += 1;
-        }
-    }
-
-    /// Consumes a value without adding nodes.
-    fn skip_value(&mut self) {
-        let mut depth = 0_usize;
-        while let Some(next) = self.peek() {
-            match next {
-                b'"' => drop(self.scan_string()),
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.position += 1;
-                }
-                b'}' | b']' if depth > 0 => {
-                    depth -= 1;
-                    self.position += 1;
-                }
-                b'}' | b']' | b',' if depth == 0 => return,
-                _ => self.position += 1,
-            }
-        }
-    }
-
-    /// Cuts out the member that begins at `start` and ends at the current position, together with
-    /// the comma before it, or with the comma after it if no member is before it.
-    fn cut_member(&mut self, start: usize, has_earlier_member: bool) {
-        let mut cut_start = start;
-        let mut cut_end = self.position;
-        if has_earlier_member {
-            cut_start -= 1;
-        } else if self.peek() == Some(b',') {
-            cut_end += 1;
-        }
-        let copied = self.text.get(self.uncopied_from..cut_start).unwrap_or_default();
-        self.output.push_str(copied);
-        self.uncopied_from = cut_end;
-    }
-
-    /// Consumes the opening bracket of an object or array, and returns the index of its node.
-    fn open(&mut self, id: AttributeId, kind: ValueKind) -> usize {
+    /// Begins an object or array.
+    fn open(&mut self, kind: ValueKind, bracket: u8) {
         let node_index = self.nodes.len();
-        self.push_node(id, kind, self.position);
-        self.position += 1;
-        node_index
+        if let Some(attribute) = self.attribute {
+            self.push_node(Node { next_sibling: 0, bytes_to_next: 0, attribute, kind });
+        }
+        self.text.push(bracket);
+        self.open.push(Container {
+            attribute: self.attribute,
+            node_index,
+            next_sub_attribute: 0,
+            has_members: false,
+            member: Member::default(),
+        });
     }
 
-    /// Consumes the closing bracket of an object or array.
-    fn close(&mut self, node_index: usize) {
-        self.position += 1;
-        self.end_node(node_index);
+    /// Opens the resource again, after its members were written.
+    fn reopen(&mut self) {
+        self.text.pop();
+        self.open.push(Container {
+            attribute: self.attribute,
+            node_index: 0,
+            next_sub_attribute: 0,
+            has_members: self.nodes.len() > 1,
+            member: Member::default(),
+        });
     }
 
-    fn push_node(&mut self, attribute: AttributeId, kind: ValueKind, start: usize) {
-        self.starts.push(saturating_u32(self.output_offset(start)));
-        self.nodes.push(Node { next_sibling: 0, bytes_to_next: 0, attribute, kind });
-    }
-
-    /// Ends the value of a node at the current position.
-    fn end_node(&mut self, node_index: usize) {
+    /// Ends the innermost object or array.
+    fn close(&mut self, bracket: u8) {
+        self.text.push(bracket);
+        let Some(closed) = self.open.pop() else { return };
+        self.attribute = closed.attribute;
         let next_sibling = saturating_u32(self.nodes.len());
-        let end = saturating_u32(self.output_offset(self.position));
-        if let Some(node) = self.nodes.get_mut(node_index) {
+        let end = saturating_u32(self.output_offset());
+        if closed.attribute.is_some()
+            && let Some(node) = self.nodes.get_mut(closed.node_index)
+        {
             node.next_sibling = next_sibling;
             node.bytes_to_next = end;
         }
     }
 
-    /// Returns the offset in the output of an offset in the text.
-    fn output_offset(&self, position: usize) -> usize {
-        self.output.len() + position.saturating_sub(self.uncopied_from)
+    /// Adds a node whose value begins here.
+    fn push_node(&mut self, node: Node) {
+        self.starts.push(saturating_u32(self.output_offset()));
+        self.nodes.push(node);
     }
 
-    fn finish(self) -> EncodedResource {
-        let Self { text, output: mut json, uncopied_from, mut nodes, starts, .. } = self;
-        let rest = text.get(uncopied_from..).unwrap_or_default();
-        let json: Box<str> = if json.is_empty() {
-            rest.into()
-        } else {
-            json.push_str(rest);
-            json.into()
+    /// Adds the node of a value that is not an object or array. It begins at `start` in the text
+    /// and ends here.
+    fn push_value(&mut self, kind: ValueKind, start: usize) {
+        let Some(attribute) = self.attribute else { return };
+        self.starts.push(saturating_u32(start - self.cut_bytes));
+        self.nodes.push(Node {
+            next_sibling: saturating_u32(self.nodes.len() + 1),
+            bytes_to_next: saturating_u32(self.output_offset()),
+            attribute,
+            kind,
+        });
+    }
+
+    /// Writes a value that is not a string, object or array.
+    fn write_scalar(
+        &mut self,
+        kind: ValueKind,
+        write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let start = self.text.len();
+        write(&mut self.text)?;
+        if !self.string.is_name {
+            self.push_value(kind, start);
+        }
+        Ok(())
+    }
+
+    fn begin_member(&mut self) {
+        let mut start = self.text.len();
+        let Some(object) = self.open.last_mut() else { return };
+        if self.text.last() != Some(&b'{') {
+            self.text.push(b',');
+            // The comma after a cut is cut out, too, if no member is before it.
+            if !object.has_members
+                && let Some(cut) = self.cuts.last_mut()
+                && cut.end == start
+            {
+                cut.end += 1;
+                self.cut_bytes += 1;
+                start += 1;
+            }
+        }
+        object.member.start = start;
+        self.string.is_name = true;
+    }
+
+    fn end_member_name(&mut self) {
+        self.string.is_name = false;
+        let Some(object) = self.open.last_mut() else { return };
+        let quoted = self.text.get(self.string.start..).unwrap_or_default();
+        let name = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+        self.attribute = match object.attribute {
+            Some(holder) => {
+                self.resource_type.sub_attribute_from(holder, name, &mut object.next_sub_attribute)
+            }
+            None => None,
         };
-        let length = saturating_u32(json.len());
+    }
+
+    fn begin_member_value(&mut self) {
+        self.text.push(b':');
+        if let Some(object) = self.open.last_mut() {
+            object.member.value_start = self.text.len();
+        }
+    }
+
+    /// Cuts the member out if it is not part of the resource. RFC 7643 §2.5 declares `null` and an
+    /// empty array equivalent to an unassigned attribute.
+    fn end_member(&mut self) {
+        let Some(object) = self.open.last_mut() else { return };
+        // A member of an object without a node is cut out together with the object.
+        if object.attribute.is_none() {
+            return;
+        }
+        let Member { start, value_start } = object.member;
+        let value = self.text.get(value_start..).unwrap_or_default();
+        if self.attribute.is_some() && value != b"null" && value != b"[]" {
+            object.has_members = true;
+            return;
+        }
+        // An unknown attribute has no node, `null` neither, and an empty array one.
+        if value == b"[]" && self.attribute.is_some() {
+            self.nodes.pop();
+            self.starts.pop();
+        }
+        self.cut_bytes += self.text.len() - start;
+        self.cuts.push(start..self.text.len());
+    }
+
+    /// Returns the encoded resource.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not UTF-8, which `serde_json` rules out.
+    pub(in crate::scim) fn finish(self) -> Result<EncodedResource<'t>, SerializationError> {
+        let Self { resource_type, mut text, cuts, cut_bytes, mut nodes, starts, .. } = self;
+        if cut_bytes > 0 {
+            text = without_cuts(&text, &cuts);
+        }
+        let length = saturating_u32(text.len());
         for node in &mut nodes {
             let end = node.bytes_to_next;
             let next_start = starts.get(node.next_sibling as usize).copied().unwrap_or(length);
             node.bytes_to_next = next_start.saturating_sub(end);
         }
-        EncodedResource { json, nodes, starts }
+        let json = String::from_utf8(text).map_err(serde_json::Error::custom)?;
+        Ok(EncodedResource { resource_type, json: json.into_boxed_str(), nodes, starts })
+    }
+}
+
+/// Returns the text outside the cuts.
+fn without_cuts(text: &[u8], cuts: &[Range<usize>]) -> Vec<u8> {
+    let mut output = Vec::with_capacity(text.len());
+    let mut copied_until = 0;
+    for cut in cuts {
+        output.extend_from_slice(text.get(copied_until..cut.start).unwrap_or_default());
+        copied_until = cut.end;
+    }
+    output.extend_from_slice(text.get(copied_until..).unwrap_or_default());
+    output
+}
+
+/// Defines the methods of a [`Formatter`] that write a number.
+macro_rules! write_numbers {
+    ($($method:ident($number:ty);)*) => {$(
+        fn $method<W: ?Sized + Write>(&mut self, _: &mut W, value: $number) -> io::Result<()> {
+            self.write_scalar(ValueKind::Number, |text| CompactFormatter.$method(text, value))
+        }
+    )*};
+}
+
+/// Every method writes to the text of the writer. The output of the serializer is not used, because
+/// a formatter cannot read it.
+impl Formatter for &mut ResourceWriter<'_> {
+    write_numbers! {
+        write_i8(i8);
+        write_i16(i16);
+        write_i32(i32);
+        write_i64(i64);
+        write_i128(i128);
+        write_u8(u8);
+        write_u16(u16);
+        write_u32(u32);
+        write_u64(u64);
+        write_u128(u128);
+        write_f32(f32);
+        write_f64(f64);
+        write_number_str(&str);
+    }
+
+    fn write_bool<W: ?Sized + Write>(&mut self, _: &mut W, value: bool) -> io::Result<()> {
+        self.write_scalar(ValueKind::Boolean, |text| CompactFormatter.write_bool(text, value))
+    }
+
+    /// Writes `null`. In an array it stays in the text, but is not a value.
+    fn write_null<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.text.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn begin_string<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.string.start = self.text.len();
+        self.string.is_escaped = false;
+        self.text.push(b'"');
+        Ok(())
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        _: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        self.text.extend_from_slice(fragment.as_bytes());
+        Ok(())
+    }
+
+    fn write_char_escape<W: ?Sized + Write>(
+        &mut self,
+        _: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        self.string.is_escaped = true;
+        CompactFormatter.write_char_escape(&mut self.text, escape)
+    }
+
+    fn end_string<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.text.push(b'"');
+        if self.string.is_name {
+            return Ok(());
+        }
+        let Some(attribute) = self.attribute else { return Ok(()) };
+        let kind = if self.string.is_escaped {
+            ValueKind::EscapedText
+        } else if self.resource_type.get(attribute).attribute_type == AttributeType::DateTime {
+            ValueKind::DateTime
+        } else {
+            ValueKind::Text
+        };
+        self.push_value(kind, self.string.start);
+        Ok(())
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.open(ValueKind::Array, b'[');
+        Ok(())
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.close(b']');
+        Ok(())
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(
+        &mut self,
+        _: &mut W,
+        is_first: bool,
+    ) -> io::Result<()> {
+        if !is_first {
+            self.text.push(b',');
+        }
+        Ok(())
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        if self.open.is_empty() && !self.text.is_empty() {
+            self.reopen();
+        } else {
+            self.open(ValueKind::Object, b'{');
+        }
+        Ok(())
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.close(b'}');
+        Ok(())
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, _: &mut W, _: bool) -> io::Result<()> {
+        self.begin_member();
+        Ok(())
+    }
+
+    fn end_object_key<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.end_member_name();
+        Ok(())
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.begin_member_value();
+        Ok(())
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.end_member();
+        Ok(())
+    }
+
+    /// Refuses JSON that another program has written, because its values have no nodes.
+    fn write_raw_fragment<W: ?Sized + Write>(&mut self, _: &mut W, _: &str) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a resource cannot contain raw JSON"))
     }
 }

@@ -25,6 +25,22 @@ pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Digest {
         }
     }
     context.update(&buffer);
+    truncated(context)
+}
+
+/// Returns the digest of one part whose bytes are in several slices.
+pub(in crate::scim) fn digest_joined(slices: &[&[u8]]) -> Digest {
+    let mut context = Context::new(&SHA256);
+    let length: usize = slices.iter().map(|slice| slice.len()).sum();
+    context.update(&(length as u64).to_be_bytes());
+    for slice in slices {
+        context.update(slice);
+    }
+    truncated(context)
+}
+
+/// Returns the first bytes of the hash.
+fn truncated(context: Context) -> Digest {
     let hash = context.finish();
     let mut digest = Digest::default();
     for (byte, hash_byte) in digest.iter_mut().zip(hash.as_ref()) {

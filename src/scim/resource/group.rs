@@ -54,8 +54,12 @@ impl ResourceContent for Group {
         &self.id
     }
 
-    fn meta_mut(&mut self) -> &mut ResourceMeta {
-        &mut self.meta
+    fn meta(&self) -> &ResourceMeta {
+        &self.meta
+    }
+
+    fn into_meta(self) -> ResourceMeta {
+        self.meta
     }
 
     fn is_dated_by_server(&self) -> bool {
@@ -73,7 +77,6 @@ impl Serialize for Group {
             external_id: &'a str,
             display_name: &'a str,
             members: &'a [GroupMember],
-            meta: &'a ResourceMeta,
         }
         let json = GroupJson {
             schemas: [crate::scim::GROUP_SCHEMA],
@@ -81,7 +84,6 @@ impl Serialize for Group {
             external_id: &self.external_id,
             display_name: &self.display_name,
             members: &self.members,
-            meta: &self.meta,
         };
         json.serialize(serializer)
     }

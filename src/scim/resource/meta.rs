@@ -1,48 +1,70 @@
-//! Metadata of a resource (RFC 7643 §3.1), and the version of its content.
+//! Metadata of a resource (RFC 7643 §3.1).
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::scim::SerializationError;
-use crate::scim::resource::encode::to_json_bytes;
-use crate::scim::resource::etag::{digest, weak_etag};
-
-/// Metadata of a resource (RFC 7643 §3.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// Metadata of a resource (RFC 7643 §3.1), without the version.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceMeta {
     resource_type: &'static str,
     /// Creation of the person in Personio, or the first load that found the group.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_timestamp")]
     pub created: Option<Timestamp>,
     /// Time of the newest change of anything in this resource, or a later time.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_timestamp")]
     pub last_modified: Option<Timestamp>,
     /// Absolute address of this resource.
     pub location: String,
-    /// Weak entity tag of the content. It is empty until the resource is part of a snapshot.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub version: String,
 }
 
 impl ResourceMeta {
-    /// Returns the metadata of a Group that has no version and no dates yet. Personio does not
-    /// report when an org unit was created.
+    /// Returns the metadata of a Group that has no dates yet. Personio does not report when an org
+    /// unit was created.
     #[must_use]
     pub fn of_group(location: String) -> Self {
-        let version = String::new();
-        Self { resource_type: "Group", created: None, last_modified: None, location, version }
+        Self { resource_type: "Group", created: None, last_modified: None, location }
     }
 
-    /// Returns the metadata of a User that has no version yet.
+    /// Returns the metadata of a User.
     #[must_use]
     pub fn of_user(
         location: String,
         created: Option<Timestamp>,
         last_modified: Option<Timestamp>,
     ) -> Self {
-        Self { resource_type: "User", created, last_modified, location, version: String::new() }
+        Self { resource_type: "User", created, last_modified, location }
     }
+
+    /// Returns `meta` as the resource contains it.
+    pub(super) fn with_version<'a>(&'a self, version: &'a str) -> MetaMember<'a> {
+        let Self { resource_type, created, last_modified, ref location } = *self;
+        let version = Some(version);
+        MetaMember { meta: MetaJson { resource_type, created, last_modified, location, version } }
+    }
+
+    /// Returns the part of `meta` that the version covers: all but `lastModified` and the version.
+    pub(super) fn covered_by_version(&self) -> MetaMember<'_> {
+        let Self { resource_type, created, ref location, .. } = *self;
+        let (last_modified, version) = (None, None);
+        MetaMember { meta: MetaJson { resource_type, created, last_modified, location, version } }
+    }
+}
+
+/// Object with `meta` as its only member.
+#[derive(Serialize)]
+pub(super) struct MetaMember<'a> {
+    meta: MetaJson<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MetaJson<'a> {
+    resource_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_timestamp")]
+    created: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_timestamp")]
+    last_modified: Option<Timestamp>,
+    location: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
 }
 
 /// Formats a timestamp in UTC with exactly three fractional digits. Java's `SimpleDateFormat` reads
@@ -58,37 +80,7 @@ fn serialize_timestamp<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match timestamp {
-        Some(timestamp) => serializer.serialize_str(&format_timestamp(*timestamp)),
+        Some(timestamp) => serializer.collect_str(&format_args!("{timestamp:.3}")),
         None => serializer.serialize_none(),
-    }
-}
-
-/// Content of a resource: a [`User`](crate::scim::User) or a [`Group`](crate::scim::Group).
-pub trait ResourceContent: Serialize + Sized {
-    /// Returns the `id`.
-    fn id(&self) -> &str;
-
-    /// Returns the `meta`.
-    fn meta_mut(&mut self) -> &mut ResourceMeta;
-
-    /// Reports whether this server sets `meta.created`, to the time at which it first saw the
-    /// resource.
-    fn is_dated_by_server(&self) -> bool {
-        false
-    }
-
-    /// Sets `meta.version`: a weak entity tag of the whole content except `meta.lastModified`
-    /// (RFC 7644 §3.14).
-    ///
-    /// # Errors
-    /// Returns an error if the content cannot be written as JSON.
-    fn with_version(mut self) -> Result<Self, SerializationError> {
-        let last_modified = self.meta_mut().last_modified.take();
-        self.meta_mut().version = String::new();
-        let content = to_json_bytes(&self)?;
-        let meta = self.meta_mut();
-        meta.version = weak_etag(&digest([content.as_slice()]));
-        meta.last_modified = last_modified;
-        Ok(self)
     }
 }

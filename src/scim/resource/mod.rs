@@ -2,12 +2,13 @@
 //! their values. Responses are assembled from the JSON; filters and sorting read the values in it.
 //!
 //! - [`user`], [`group`], [`meta`]: the content of a resource, before it is encoded.
-//! - [`mod@encode`]: from content to JSON and offsets; [`shape`]: the part of the result that
-//!   resources of the same structure share.
+//! - [`content`]: the encoded content with its version; [`mod@encode`]: the writer of JSON and
+//!   offsets; [`shape`]: the part of the result that resources of the same structure share.
 //! - [`Resource`] and [`ResourceValue`], below: the encoded resource, and one value in it.
 //! - [`etag`], [`version_stamp`], [`urls`], [`number_order`]: versions, dates, addresses, and the
 //!   order of numbers.
 
+pub(crate) mod content;
 pub(crate) mod encode;
 pub(crate) mod etag;
 pub(crate) mod group;
@@ -27,7 +28,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Number;
 
-use crate::scim::resource::encode::{EncodedResource, encode};
+use crate::scim::resource::encode::{EncodedResource, ResourceWriter};
 use crate::scim::resource::shape::{Node, ResourceShape, ValueKind};
 use crate::scim::{AttributeId, ResourceType, SerializationError};
 
@@ -66,7 +67,14 @@ impl Resource {
         resource_type: &Arc<ResourceType>,
         content: &impl Serialize,
     ) -> Result<Self, SerializationError> {
-        let EncodedResource { json, nodes, starts } = encode(resource_type, content)?;
+        let mut writer = ResourceWriter::new(resource_type);
+        writer.write(content)?;
+        Self::from_writer(writer)
+    }
+
+    /// Returns the resource that was written.
+    fn from_writer(writer: ResourceWriter<'_>) -> Result<Self, SerializationError> {
+        let EncodedResource { resource_type, json, nodes, starts } = writer.finish()?;
         let starts = ValueStarts::new(starts, json.len());
         Ok(Self { shape: resource_type.shapes().intern(resource_type, &nodes), json, starts })
     }

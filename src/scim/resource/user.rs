@@ -170,8 +170,12 @@ impl ResourceContent for User {
         &self.id
     }
 
-    fn meta_mut(&mut self) -> &mut ResourceMeta {
-        &mut self.meta
+    fn meta(&self) -> &ResourceMeta {
+        &self.meta
+    }
+
+    fn into_meta(self) -> ResourceMeta {
+        self.meta
     }
 }
 
@@ -230,7 +234,6 @@ impl Serialize for User {
         if has_extension {
             map.serialize_entry(crate::scim::PERSONIO_USER_SCHEMA, &self.extension)?;
         }
-        map.serialize_entry("meta", &self.meta)?;
         map.end()
     }
 }

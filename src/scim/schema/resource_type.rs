@@ -312,13 +312,13 @@ impl ResourceType {
     pub(in crate::scim) fn sub_attribute_from(
         &self,
         holder: AttributeId,
-        name: &str,
+        name: &[u8],
         next: &mut usize,
     ) -> Option<AttributeId> {
         let all = &self.get(holder).sub_attributes;
         let (earlier, later) = all.split_at_checked(*next).unwrap_or((all, &[]));
         for (offset, id) in later.iter().chain(earlier).enumerate() {
-            if self.get(*id).name.eq_ignore_ascii_case(name) {
+            if self.get(*id).name.as_bytes().eq_ignore_ascii_case(name) {
                 *next = (*next + offset) % all.len() + 1;
                 return Some(*id);
             }
