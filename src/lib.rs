@@ -8,6 +8,7 @@ pub mod config;
 pub mod connections;
 pub mod diagnostics;
 pub mod directory;
+mod http_client;
 pub mod mapping;
 pub mod personio;
 pub mod scim;

@@ -28,12 +28,13 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer { module: "clock", may_use: &[], must_not_use: &["actix_web", "reqwest"] },
     Layer { module: "spelling", may_use: &[], must_not_use: &["actix_web", "reqwest"] },
+    Layer { module: "http_client", may_use: &[], must_not_use: &["actix_web", "serde_json"] },
     Layer {
         module: "scim",
         may_use: &["spelling"],
         must_not_use: &["actix_web", "tokio", "reqwest", "moka", "tracing", "arc_swap", "oauth2"],
     },
-    Layer { module: "telemetry", may_use: &[], must_not_use: &["moka", "oauth2"] },
+    Layer { module: "telemetry", may_use: &["http_client"], must_not_use: &["moka", "oauth2"] },
     Layer {
         module: "connections",
         may_use: &[],
@@ -45,8 +46,16 @@ const LAYERS: &[Layer] = &[
         may_use: &["clock"],
         must_not_use: &["actix_web", "reqwest", "moka", "oauth2"],
     },
-    Layer { module: "auth", may_use: &["clock"], must_not_use: &["actix_web", "oauth2"] },
-    Layer { module: "personio", may_use: &["clock"], must_not_use: &["actix_web", "arc_swap"] },
+    Layer {
+        module: "auth",
+        may_use: &["clock", "http_client"],
+        must_not_use: &["actix_web", "oauth2"],
+    },
+    Layer {
+        module: "personio",
+        may_use: &["clock", "http_client"],
+        must_not_use: &["actix_web", "arc_swap"],
+    },
     Layer {
         module: "mapping",
         may_use: &["personio", "scim"],
@@ -104,6 +113,7 @@ const LAYERS: &[Layer] = &[
             "config",
             "diagnostics",
             "directory",
+            "http_client",
             "scim",
             "simulator",
             "telemetry",

@@ -16,13 +16,15 @@ use jsonwebtoken::jwk::{
     AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations,
     PublicKeyUse,
 };
-use reqwest::{StatusCode, redirect};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
 use crate::auth::{Algorithm, AuthenticatorInner, FailureReason};
 use crate::clock::Clock;
+use crate::http_client;
+use crate::http_client::Reach;
 
 /// Age at which keys are fetched again before they are used, because the issuer may have withdrawn
 /// one.
@@ -107,18 +109,7 @@ struct VerificationKey {
 impl JwksClient {
     /// Creates a client for requests to this URL. It does not follow redirects.
     pub(super) fn for_url(url: &Url) -> Result<Self, reqwest::Error> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .timeout(FETCH_TIMEOUT);
-        let builder = if url.scheme() == "http" {
-            // Plain HTTP is configured for this machine only. It needs neither a proxy nor
-            // certificates.
-            builder.no_proxy().tls_certs_only([])
-        } else {
-            builder.https_only(true)
-        };
-        builder.build().map(Self)
+        http_client::builder(Reach::of_url(url), FETCH_TIMEOUT).build().map(Self)
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, &'static str> {

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::redirect::Policy;
 
 use crate::cli::CommandError;
 use crate::config::HealthcheckArgs;
+use crate::http_client;
+use crate::http_client::Reach;
 
 /// Time limit for the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,12 +41,12 @@ pub(super) async fn request(url: &str) -> Result<(StatusCode, String), CommandEr
 }
 
 async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
-    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none());
-    let client = client.tls_certs_only([]).timeout(TIMEOUT);
     // The server's certificate is valid for the host name that clients use, and it may have expired
     // or be exchanged just now. The health of the server does not depend on that. The request
     // contains no secret, and plain HTTP would not prove the identity of the server either.
-    let client = client.tls_danger_accept_invalid_certs(true).build()?;
+    let client = http_client::builder(Reach::ThisMachine, TIMEOUT)
+        .tls_danger_accept_invalid_certs(true)
+        .build()?;
     let response = client.get(url).send().await?;
     let status = response.status();
     Ok((status, response.text().await.unwrap_or_default()))

@@ -5,8 +5,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Request, Response, StatusCode, Url, redirect};
+use reqwest::{Request, Response, StatusCode, Url};
 
+use crate::http_client;
+use crate::http_client::Reach;
 use crate::personio::metrics::UpstreamMetrics;
 use crate::personio::rate_limit::bucket::RateLimit;
 use crate::personio::rate_limit::limiter::RateLimiter;
@@ -38,23 +40,14 @@ pub(super) struct UpstreamTransport {
 impl UpstreamTransport {
     /// Creates a transport for the base URL.
     ///
-    /// It never follows redirects, since the token must go to one origin only. Every request names
-    /// this program ("Request headers" in Personio's documentation).
+    /// Every request names this program and its app id ("Request headers" in Personio's
+    /// documentation).
     pub(super) fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-personio-app-id"), settings.app_id.clone());
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
+        let builder = http_client::builder(Reach::of_url(&settings.base_url), settings.timeout)
             .default_headers(headers)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(settings.timeout.min(MAX_CONNECT_TIME))
-            .timeout(settings.timeout);
-        let builder = if settings.base_url.scheme() == "http" {
-            // Plain http is allowed to this machine only: it needs no proxy and no certificates.
-            builder.no_proxy().tls_certs_only([])
-        } else {
-            builder.https_only(true)
-        };
+            .connect_timeout(settings.timeout.min(MAX_CONNECT_TIME));
         Ok(Self {
             http: builder.build()?,
             host: host_and_port(&settings.base_url).into(),

@@ -10,9 +10,11 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 use url::Url;
+
+use crate::http_client;
+use crate::http_client::Reach;
 
 /// Time limit for a request to the collector, and for the last export when the process ends.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,8 +30,7 @@ impl Traces {
     /// Returns one line of text when the HTTP client or the exporter cannot be built.
     pub fn start(collector: Option<&Url>) -> Result<Self, String> {
         let Some(collector) = collector else { return Ok(Self(None)) };
-        let client =
-            reqwest::Client::builder().timeout(EXPORT_TIMEOUT).redirect(Policy::none()).build();
+        let client = http_client::builder(Reach::Any, EXPORT_TIMEOUT).build();
         let client = client.map_err(|error| format!("traces: {error}"))?;
         let sender =
             Sender { client, runtime: Handle::current(), has_failed: AtomicBool::new(false) };
