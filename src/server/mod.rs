@@ -43,7 +43,7 @@ use crate::scim::{CursorKey, filter};
 use crate::server::handlers::webhook::WebhookRequestCounters;
 use crate::server::handlers::{discovery, group, health, list, metrics, status, user, webhook};
 use crate::server::http_metrics::HttpMetrics;
-use crate::server::middleware::authenticate::authenticate;
+use crate::server::middleware::admit::admit;
 use crate::server::middleware::request_log::RouteName;
 use crate::server::query_executor::QueryExecutor;
 use crate::server::response_cache::ResponseCache;
@@ -126,7 +126,7 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     let scim_scope = web::scope(SCIM_PATH)
         .configure(|service| configure_scim(service, SCIM_PATH))
         .service(read_only_resource("", SCIM_PATH, list::everything))
-        .wrap(from_fn(authenticate))
+        .wrap(from_fn(admit))
         .default_service(web::to(no_route));
     service.service(scim_scope);
     if state.authenticator.has_webhooks() {
@@ -142,7 +142,7 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
         .configure(|service| configure_scim(service, ""))
         .service(read_only_resource("/", "", list::everything))
         .service(read_only_resource("/openapi.json", "", openapi::read))
-        .wrap(from_fn(authenticate))
+        .wrap(from_fn(admit))
         .default_service(web::to(no_route));
     service
         .service(read_only_resource("/health/live", "", health::live))
@@ -164,7 +164,7 @@ pub fn configure_metrics(service: &mut web::ServiceConfig) {
 /// Registers the status page, and the redirect that leads browsers from the root to it.
 fn configure_status_page(service: &mut web::ServiceConfig) {
     let page = read_only_resource("/status", "", status::read)
-        .wrap(from_fn(authenticate))
+        .wrap(from_fn(admit))
         .wrap(from_fn(status::replace_errors_for_browsers));
     let redirect = web::resource("/")
         .app_data(RouteName::in_scope("", "/"))

@@ -1,6 +1,7 @@
-//! Steps around the handlers, outermost first: request log and tracing span, authentication,
-//! request body.
+//! Steps around the handlers, outermost first: request log and tracing span, then admission, which
+//! consists of authentication and the request body.
 
+pub(crate) mod admit;
 pub(crate) mod authenticate;
 pub(crate) mod credentials;
 #[cfg(feature = "otlp")]
