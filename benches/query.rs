@@ -100,7 +100,7 @@ fn select(criterion: &mut Criterion) {
             let query =
                 ListQuery::new(&request, &[&types.user], FilterLimits::default(), paging).unwrap();
             group.bench_with_input(BenchmarkId::new(name, size), &users, |bencher, users| {
-                bencher.iter(|| black_box(query.select(&[users])));
+                bencher.iter(|| black_box(query.select(&[users], None).unwrap()));
             });
         }
     }
@@ -152,7 +152,7 @@ fn hard(criterion: &mut Criterion) {
         let request = filtered(&filter);
         let query = first_page(&request, &types);
         group.bench_with_input(BenchmarkId::new(name, 100_000), &users, |bencher, users| {
-            bencher.iter(|| black_box(query.select(&[users])));
+            bencher.iter(|| black_box(query.select(&[users], None).unwrap()));
         });
     }
 }
@@ -170,7 +170,7 @@ fn first(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_batched_ref(
                     || ResourceSet::new(&types.user, all.clone()),
-                    |users| query.select(&[users]).to_json(),
+                    |users| query.select(&[users], None).unwrap().to_json(),
                     BatchSize::PerIteration,
                 );
             });

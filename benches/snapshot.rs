@@ -89,7 +89,7 @@ fn set(criterion: &mut Criterion) {
         let query =
             ListQuery::new(&request, &[&types.user], FilterLimits::default(), paging).unwrap();
         group.bench_function(BenchmarkId::new("page of 100", size), |bencher| {
-            bencher.iter(|| black_box(query.select(&[&users]).to_json()));
+            bencher.iter(|| black_box(query.select(&[&users], None).unwrap().to_json()));
         });
     }
 }

@@ -6,12 +6,14 @@
 //! * `resource`: users and groups, encoded once.
 //! * `store`: a set of resources with its indexes and columns.
 //! * `filter`: parsing, binding and evaluation of filters.
-//! * `query`: a list query with its sort order, page and projection.
+//! * `query`: a list query with its sort order, page and projection; `deadline`: its time limit.
 //! * `error`: invalid queries and the error body.
 //!
 //! This module knows no source of users, no transport, no clock and no configuration. Only parsing
-//! can fail: a parsed query runs on any set of resources.
+//! can fail: a parsed query runs on any set of resources, until it completes or its deadline is
+//! over.
 
+mod deadline;
 mod error;
 pub mod filter;
 mod query;
@@ -19,9 +21,12 @@ mod resource;
 mod schema;
 mod store;
 
+pub use crate::scim::deadline::{Deadline, DeadlineExceeded};
 pub use crate::scim::error::{Error, InvalidQuery, ScimType, SerializationError};
 pub use crate::scim::query::cursor::{Cursor, CursorKey};
-pub use crate::scim::query::list_query::{ListItem, ListQuery, ListResponse, SelectedResource};
+pub use crate::scim::query::list_query::{
+    ListItem, ListQuery, ListResponse, PlannedQuery, SelectedResource,
+};
 pub use crate::scim::query::pagination::PageRequest;
 pub use crate::scim::query::projection::Projection;
 pub use crate::scim::query::search_request::SearchRequest;

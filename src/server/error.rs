@@ -100,6 +100,12 @@ pub enum Error {
     Unavailable(#[from] directory::Error),
 }
 
+impl From<scim::DeadlineExceeded> for Error {
+    fn from(_: scim::DeadlineExceeded) -> Self {
+        Self::Overloaded
+    }
+}
+
 /// Returns the reason of a refusal, with the mistake in the header where that may be the cause.
 fn refusal_text(refusal: FailureReason, mistake: Option<AuthorizationMistake>) -> String {
     match (refusal, mistake) {

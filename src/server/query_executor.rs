@@ -1,7 +1,6 @@
 //! Execution of list queries: the response cache, then the query limiter, then the query itself, on
 //! the blocking pool if it is expensive.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_web::web;
@@ -9,7 +8,8 @@ use actix_web::web;
 use crate::auth::ClientName;
 use crate::directory::Snapshot;
 use crate::scim::{
-    Cursor, Digest, ListQuery, PageRequest, ResourceSet, ResourceType, ResourceTypes,
+    Cursor, Deadline, DeadlineExceeded, Digest, ListQuery, PageRequest, PlannedQuery, ResourceSet,
+    ResourceType, ResourceTypes,
 };
 use crate::server::query_limiter::{QueryLimiter, QueryPermit};
 use crate::server::response_cache::{ContentCoding, EncodedBody, ResponseCache};
@@ -37,12 +37,13 @@ pub(super) struct PageKey {
 
 /// List query, with everything that it needs to run.
 pub(super) struct QueryTask {
-    pub(super) query: ListQuery,
-    pub(super) target: ListTarget,
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) paging: PageRequest,
+    /// Query, planned for the resources of the snapshot.
+    query: PlannedQuery,
+    target: ListTarget,
+    snapshot: Arc<Snapshot>,
+    paging: PageRequest,
     /// Issuer of the cursor to the next page, for clients that page by cursors.
-    pub(super) cursor_issuer: Option<CursorIssuer>,
+    cursor_issuer: Option<CursorIssuer>,
 }
 
 /// Issuer of the cursor to the next page of one list, for one client.
@@ -92,8 +93,7 @@ impl QueryExecutor {
             }
             run_on_blocking_pool(task, permit, page.coding).await?
         } else {
-            let Ok(body) = task.run(&|| Ok::<(), Infallible>(()));
-            response::encode(body, page.coding).await?
+            response::encode(task.run(None)?, page.coding).await?
         };
         if page.is_shared {
             self.cache.insert(&page.digest, page.coding, &body).await;
@@ -109,8 +109,9 @@ async fn run_on_blocking_pool(
     coding: ContentCoding,
 ) -> Result<EncodedBody, Error> {
     let result = web::block(move || {
-        let body = task.run(&|| permit.check_deadline())?;
-        Ok(body.encode(coding))
+        let body = task.run(Some(permit.deadline()))?.encode(coding);
+        drop(permit);
+        Ok(body)
     });
     match result.await {
         Ok(body) => body,
@@ -119,6 +120,18 @@ async fn run_on_blocking_pool(
 }
 
 impl QueryTask {
+    /// Creates the task of a query over the resources of `snapshot`.
+    pub(super) fn new(
+        query: ListQuery,
+        target: ListTarget,
+        snapshot: Arc<Snapshot>,
+        paging: PageRequest,
+        cursor_issuer: Option<CursorIssuer>,
+    ) -> Self {
+        let query = query.plan(&target.resource_sets(&snapshot));
+        Self { query, target, snapshot, paging, cursor_issuer }
+    }
+
     /// Reports whether the query or the compression of its page may take long. Compression counts
     /// because the permit lets one of several waiting requests do it for all.
     fn is_expensive(&self, coding: ContentCoding) -> bool {
@@ -127,11 +140,10 @@ impl QueryTask {
         is_compressed || self.query.is_expensive(&self.target.resource_sets(&self.snapshot))
     }
 
-    /// Produces the page without compression. The query stops at the first error of
-    /// `check_deadline`, which it calls at intervals.
-    fn run<E>(&self, check_deadline: &impl Fn() -> Result<(), E>) -> Result<EncodedBody, E> {
+    /// Produces the page without compression.
+    fn run(&self, deadline: Option<Deadline>) -> Result<EncodedBody, DeadlineExceeded> {
         let resource_sets = self.target.resource_sets(&self.snapshot);
-        let list = self.query.select_with_deadline(&resource_sets, check_deadline)?;
+        let list = self.query.run(&resource_sets, deadline)?;
         let resource_count = list.items_per_page();
         let next_offset = match list.next_offset() {
             // A client that requests pages without resources cannot reach the next one.

@@ -8,9 +8,10 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::auth::ClientName;
+use crate::scim::Deadline;
 use crate::server::Error;
 
 /// Time that a query waits for a permit before the client gets 503.
@@ -32,14 +33,14 @@ pub(super) struct QueryLimiter {
 
 /// Permission to run an expensive query, until it is dropped.
 pub(super) struct QueryPermit {
-    acquired_at: Instant,
+    deadline: Deadline,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl QueryPermit {
-    /// Fails once the query has run for too long.
-    pub(super) fn check_deadline(&self) -> Result<(), Error> {
-        if self.acquired_at.elapsed() <= QUERY_TIMEOUT { Ok(()) } else { Err(Error::Overloaded) }
+    /// Returns the deadline of the query.
+    pub(super) fn deadline(&self) -> Deadline {
+        self.deadline
     }
 }
 
@@ -65,7 +66,9 @@ impl QueryLimiter {
             Ok::<_, AcquireError>([of_client, shared])
         });
         match permits.await {
-            Ok(Ok(permits)) => Ok(QueryPermit { acquired_at: Instant::now(), _permits: permits }),
+            Ok(Ok(permits)) => {
+                Ok(QueryPermit { deadline: Deadline::after(QUERY_TIMEOUT), _permits: permits })
+            }
             Ok(Err(_)) | Err(_) => Err(Error::Overloaded),
         }
     }
@@ -82,6 +85,8 @@ impl QueryLimiter {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -89,16 +94,14 @@ mod tests {
         let limiter = QueryLimiter::new(1);
         let client = ClientName::parse("one").unwrap();
         let first = limiter.acquire(&client).await.unwrap();
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         assert!(matches!(limiter.acquire(&client).await, Err(Error::Overloaded)));
         assert_eq!(start.elapsed(), ACQUIRE_TIMEOUT);
         drop(first);
-        let second = limiter.acquire(&client).await.unwrap();
-        assert!(second.check_deadline().is_ok());
-        tokio::time::advance(QUERY_TIMEOUT).await;
-        assert!(second.check_deadline().is_ok());
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(matches!(second.check_deadline(), Err(Error::Overloaded)));
+        let before = Instant::now();
+        let deadline = limiter.acquire(&client).await.unwrap().deadline();
+        assert!(!deadline.is_over(before + QUERY_TIMEOUT));
+        assert!(deadline.is_over(Instant::now() + QUERY_TIMEOUT + Duration::from_millis(1)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -252,7 +252,8 @@ fn list_query(
 }
 
 fn listed(query: &ListQuery, users: &ResourceSet) -> (usize, Vec<Value>) {
-    let list: Value = serde_json::from_slice(&query.select(&[users]).to_json()).unwrap();
+    let list: Value =
+        serde_json::from_slice(&query.select(&[users], None).unwrap().to_json()).unwrap();
     (list["totalResults"].as_u64().unwrap() as usize, list["Resources"].as_array().unwrap().clone())
 }
 

@@ -56,7 +56,8 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), C
     bar.end().await;
     let snapshot = snapshot.map_err(|error| CommandError::Failed(error.to_string()))?;
 
-    let response = query.select(&[snapshot.users()]);
+    let response = query.select(&[snapshot.users()], None);
+    let response = response.map_err(|error| CommandError::Failed(error.to_string()))?;
     let users = ExportedUsers { response, table, format: args.format };
     let (Some(file), Some(path)) = (file, &args.output) else {
         return ignore_broken_pipe(write_buffered(io::stdout().lock(), &users));

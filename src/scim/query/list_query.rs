@@ -1,13 +1,12 @@
 //! List query and list response (RFC 7644 §3.4.2).
 //!
 //! [`ListQuery::new`] binds a search request to resource types, which can fail. Running the query
-//! cannot fail, it can only be stopped by the caller's deadline. The steps are: matches of each
-//! type ([`MatchList`]), the page across the types ([`MatchIndex`]), and the resources of the page
-//! with their projection ([`SelectedResource`]).
+//! cannot fail, it can only be stopped at its [`Deadline`]. The steps are: candidates of the
+//! indexes ([`ListQuery::plan`]), matches of each type ([`MatchList`]), the page across the types
+//! ([`MatchIndex`]), and the resources of the page with their projection ([`SelectedResource`]).
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
-use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,9 +18,9 @@ use crate::scim::query::sort;
 use crate::scim::query::sort::{SortKey, SortKeyExtractor};
 use crate::scim::schema::{standard_attributes, suggestion};
 use crate::scim::{
-    AttributeId, InvalidQuery, PageRequest, Projection, Resource, ResourceSet, ResourceType,
+    AttributeId, Deadline, DeadlineExceeded, InvalidQuery, PageRequest, Projection, Resource,
+    ResourceSet, ResourceType, ScimType, SearchRequest,
 };
-use crate::scim::{ScimType, SearchRequest};
 
 /// List query, bound to one or several resource types.
 #[derive(Debug)]
@@ -31,6 +30,18 @@ pub struct ListQuery {
     direction: SortDirection,
     paging: PageRequest,
 }
+
+/// List query for certain sets of resources: with the candidates that their indexes leave.
+#[derive(Debug)]
+pub struct PlannedQuery {
+    query: ListQuery,
+    /// Candidates in the order of the types.
+    candidates: Vec<Candidates>,
+}
+
+/// Indexes of the few resources of one type that can match. None if there is no filter, or no index
+/// narrows it down.
+type Candidates = Option<Vec<u32>>;
 
 /// Part of a list query that is bound to one resource type.
 #[derive(Debug)]
@@ -90,26 +101,45 @@ impl ListQuery {
         Ok(Self { type_queries, direction, paging })
     }
 
-    /// Runs the query over `sets`, one for each type.
+    /// Looks up the candidates of the query in `sets`, one for each type.
     #[must_use]
-    pub fn select<'a>(&'a self, sets: &[&'a ResourceSet]) -> ListResponse<SelectedResource<'a>> {
-        let Ok(response) = self.select_with_deadline(sets, &|| Ok::<(), Infallible>(()));
-        response
+    pub fn plan(self, sets: &[&ResourceSet]) -> PlannedQuery {
+        PlannedQuery { candidates: self.candidates(sets), query: self }
     }
 
-    /// Runs the query over `sets`, one for each type, until it is complete or `check_deadline`
-    /// fails. `check_deadline` is called repeatedly.
+    /// Runs the query over `sets`, one for each type.
     ///
     /// # Errors
-    /// Errors of `check_deadline`.
-    pub fn select_with_deadline<'a, E>(
+    /// Returns an error at the deadline. Without one, the query always completes.
+    pub fn select<'a>(
         &'a self,
         sets: &[&'a ResourceSet],
-        check_deadline: &impl Fn() -> Result<(), E>,
-    ) -> Result<ListResponse<SelectedResource<'a>>, E> {
-        let mut lists = Vec::with_capacity(sets.len());
+        deadline: Option<Deadline>,
+    ) -> Result<ListResponse<SelectedResource<'a>>, DeadlineExceeded> {
+        self.run(sets, &self.candidates(sets), deadline)
+    }
+
+    fn candidates(&self, sets: &[&ResourceSet]) -> Vec<Candidates> {
+        let mut candidates = Vec::with_capacity(sets.len());
         for (query, resources) in self.type_queries.iter().zip(sets) {
-            lists.push(query.matches(resources, self.direction, check_deadline)?);
+            candidates.push(match &query.filter {
+                Some(filter) => filter::candidates(filter, resources),
+                None => None,
+            });
+        }
+        candidates
+    }
+
+    fn run<'a>(
+        &'a self,
+        sets: &[&'a ResourceSet],
+        candidates: &[Candidates],
+        deadline: Option<Deadline>,
+    ) -> Result<ListResponse<SelectedResource<'a>>, DeadlineExceeded> {
+        let mut lists = Vec::with_capacity(sets.len());
+        for ((query, resources), candidates) in self.type_queries.iter().zip(sets).zip(candidates) {
+            let candidates = candidates.as_deref();
+            lists.push(query.matches(resources, self.direction, candidates, deadline)?);
         }
         let total_results = lists.iter().map(MatchList::len).sum();
         let range = self.paging.range(total_results);
@@ -129,33 +159,51 @@ impl ListQuery {
         }
         Ok(ListResponse::new(total_results, self.paging.start_index(), selected))
     }
+}
+
+impl PlannedQuery {
+    /// Runs the query over the sets for which it was planned.
+    ///
+    /// # Errors
+    /// Returns an error at the deadline. Without one, the query always completes.
+    pub fn run<'a>(
+        &'a self,
+        sets: &[&'a ResourceSet],
+        deadline: Option<Deadline>,
+    ) -> Result<ListResponse<SelectedResource<'a>>, DeadlineExceeded> {
+        self.query.run(sets, &self.candidates, deadline)
+    }
 
     /// Reports whether the query can take so long that it must not delay other requests. A query is
     /// expensive if it sorts, filters many resources without an index, or writes a large page.
+    /// `sets` are those for which it was planned.
     #[must_use]
     pub fn is_expensive(&self, sets: &[&ResourceSet]) -> bool {
-        let ([query], [resources]) = (self.type_queries.as_slice(), sets) else { return true };
+        let ([query], [resources]) = (self.query.type_queries.as_slice(), sets) else {
+            return true;
+        };
         if query.sort_by.is_some() {
             return true;
         }
         let Some(filter) = &query.filter else {
-            return self.paging.range(resources.all().len()).len() > MAX_FAST_PAGE_RESOURCES;
+            return self.query.paging.range(resources.all().len()).len() > MAX_FAST_PAGE_RESOURCES;
         };
-        let Some(candidates) = filter::candidates(filter, resources) else { return true };
+        let [Some(candidates)] = self.candidates.as_slice() else { return true };
         candidates.len() * filter.predicate_count() > MAX_FAST_PREDICATE_TESTS
     }
 }
 
 impl TypeQuery {
     /// Returns the matches in the requested order.
-    fn matches<'a, E>(
+    fn matches<'a>(
         &self,
         resources: &'a ResourceSet,
         direction: SortDirection,
-        check_deadline: &impl Fn() -> Result<(), E>,
-    ) -> Result<MatchList<'a>, E> {
+        candidates: Option<&[u32]>,
+        deadline: Option<Deadline>,
+    ) -> Result<MatchList<'a>, DeadlineExceeded> {
         let matches = match &self.filter {
-            Some(filter) => Some(filter::matches(filter, resources, check_deadline)?),
+            Some(filter) => Some(filter::matches(filter, resources, candidates, deadline)?),
             None => None,
         };
         let order = match self.sort_by {

@@ -272,7 +272,6 @@ fn collect_values<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::sync::LazyLock;
 
     use proptest::prelude::*;
@@ -355,8 +354,8 @@ mod tests {
     }
 
     fn evaluate(condition: &BoundFilter, resources: &ResourceSet) -> Vec<u32> {
-        let Ok(found) = matches(condition, resources, &|| Ok::<(), Infallible>(()));
-        found
+        let candidates = candidates(condition, resources);
+        matches(condition, resources, candidates.as_deref(), None).unwrap()
     }
 
     /// Returns `eq` filters by every indexed attribute.

@@ -126,6 +126,12 @@ enum PagePosition {
     Cursor(CursorPosition),
 }
 
+/// Query that is bound to a schema registry.
+struct BoundQuery {
+    query: ListQuery,
+    schema_registry: Arc<SchemaRegistry>,
+}
+
 /// Page of a list, and the snapshot that it was read from.
 struct ListedPage {
     key: PageKey,
@@ -164,11 +170,12 @@ impl ListPageRequest {
         state: &web::Data<State>,
         coding: ContentCoding,
     ) -> Result<ListedPage, Error> {
+        let mut bound = None;
         let snapshot = match self.ready_snapshot(state).await? {
             Some(snapshot) => snapshot,
             None => {
                 // Invalid queries are refused before the request waits for a load.
-                self.query(state, &state.directory.schema_registry())?;
+                bound = Some(self.bind(state, state.directory.schema_registry())?);
                 Box::pin(state.directory.current()).await?
             }
         };
@@ -176,7 +183,7 @@ impl ListPageRequest {
         let body = match state.query_executor.cached(&key).await {
             Some(body) => body,
             None => {
-                let task = self.query_task(state, &snapshot)?;
+                let task = self.query_task(state, &snapshot, bound)?;
                 Box::pin(state.query_executor.run(&key, task, &self.client)).await?
             }
         };
@@ -204,23 +211,30 @@ impl ListPageRequest {
         }
     }
 
-    /// Resolves the query against a schema registry. That of a retained snapshot may be older than
-    /// the current one.
-    fn query(
+    fn bind(
         &self,
         state: &State,
-        schema_registry: &SchemaRegistry,
-    ) -> Result<ListQuery, InvalidQuery> {
+        schema_registry: Arc<SchemaRegistry>,
+    ) -> Result<BoundQuery, InvalidQuery> {
         let types = self.target.types(&schema_registry.types);
-        ListQuery::new(&self.search, &types, state.filter_limits, self.paging)
+        let query = ListQuery::new(&self.search, &types, state.filter_limits, self.paging)?;
+        Ok(BoundQuery { query, schema_registry })
     }
 
+    /// Returns the task of the query. It is bound only if `bound` is not bound to the schema
+    /// registry of the snapshot: that of a retained snapshot may be older than the current one, and
+    /// a load can bring a new one.
     fn query_task(
         &self,
         state: &web::Data<State>,
         snapshot: &Arc<Snapshot>,
+        bound: Option<BoundQuery>,
     ) -> Result<QueryTask, InvalidQuery> {
-        let query = self.query(state, snapshot.schema_registry())?;
+        let schema_registry = snapshot.schema_registry();
+        let bound = match bound {
+            Some(bound) if Arc::ptr_eq(&bound.schema_registry, schema_registry) => bound,
+            Some(_) | None => self.bind(state, Arc::clone(schema_registry))?,
+        };
         let cursor_issuer = match self.position {
             PagePosition::Index => None,
             PagePosition::Cursor(_) => Some(CursorIssuer {
@@ -229,13 +243,8 @@ impl ListPageRequest {
                 list_id: self.list_id.clone(),
             }),
         };
-        Ok(QueryTask {
-            query,
-            target: self.target,
-            snapshot: Arc::clone(snapshot),
-            paging: self.paging,
-            cursor_issuer,
-        })
+        let snapshot = Arc::clone(snapshot);
+        Ok(QueryTask::new(bound.query, self.target, snapshot, self.paging, cursor_issuer))
     }
 
     fn page_key(&self, snapshot: &Snapshot, coding: ContentCoding) -> PageKey {

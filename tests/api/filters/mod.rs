@@ -28,7 +28,8 @@ fn query(kind: &Arc<ResourceType>, filter: &str) -> Result<ListQuery, InvalidQue
 }
 
 fn found(query: &ListQuery, resources: &ResourceSet) -> String {
-    let page: Value = serde_json::from_slice(&query.select(&[resources]).to_json()).unwrap();
+    let page: Value =
+        serde_json::from_slice(&query.select(&[resources], None).unwrap().to_json()).unwrap();
     ids(&page).join(" ")
 }
 

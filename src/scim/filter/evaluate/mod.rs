@@ -1,6 +1,6 @@
 //! Evaluation of a bound filter over a set of resources.
 //!
-//! [`matches()`] is the entry. If the indexes leave few candidates, each candidate is tested.
+//! [`matches()`] is the entry. If the indexes leave few [`candidates`], each candidate is tested.
 //! Otherwise a [`Planner`] creates a [`QueryPlan`], which is evaluated over the columns: a column
 //! stores each distinct value once, so a predicate is tested once for each distinct value, and the
 //! result is a set of resources. The plan scans the resources themselves only where a column cannot
@@ -9,11 +9,12 @@
 #[cfg(test)]
 mod tests;
 
+use crate::scim::deadline;
 use crate::scim::filter::bind::{BoundAttribute, BoundFilter};
 use crate::scim::filter::predicate::Predicate;
 use crate::scim::store::bit_set::BitSet;
 use crate::scim::store::column::{Column, ElementNumbers};
-use crate::scim::{AttributeId, ResourceSet};
+use crate::scim::{AttributeId, Deadline, DeadlineExceeded, ResourceSet};
 
 /// Maximum number of candidates of an `or`. Testing more than this one by one takes longer than
 /// evaluating the columns.
@@ -22,27 +23,29 @@ const MAX_INDEX_CANDIDATES: usize = 2000;
 /// Number of resources that a scan tests between two checks of the deadline.
 const RESOURCES_PER_DEADLINE_CHECK: usize = 1000;
 
-/// Returns the indexes of the resources that match, in the order of the set.
+/// Returns the indexes of the resources that match, in the order of the set. `candidates` must be
+/// those of [`candidates`] for this filter and set.
 ///
 /// # Errors
-/// Errors of `check_deadline`, which is called repeatedly.
-pub(in crate::scim) fn matches<E>(
+/// Returns an error at the deadline, which is checked at intervals.
+pub(in crate::scim) fn matches(
     filter: &BoundFilter,
     resources: &ResourceSet,
-    check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<Vec<u32>, E> {
-    if let Some(candidates) = candidates(filter, resources) {
+    candidates: Option<&[u32]>,
+    deadline: Option<Deadline>,
+) -> Result<Vec<u32>, DeadlineExceeded> {
+    if let Some(candidates) = candidates {
         let mut matches = Vec::new();
         for index in candidates {
-            check_deadline()?;
-            if is_match(filter, resources, index as usize) {
-                matches.push(index);
+            deadline::check(deadline)?;
+            if is_match(filter, resources, *index as usize) {
+                matches.push(*index);
             }
         }
         return Ok(matches);
     }
     let all = BitSet::full(resources.all().len());
-    let matches = Planner { resources }.plan(filter).evaluate(&all, check_deadline)?;
+    let matches = Planner { resources }.plan(filter).evaluate(&all, deadline)?;
     Ok(matches.numbers().filter_map(|index| u32::try_from(index).ok()).collect())
 }
 
@@ -191,15 +194,16 @@ impl<'a> Planner<'a> {
 
 impl QueryPlan<'_> {
     /// Returns the members of `rows` for which the plan holds.
-    fn evaluate<E, F>(&self, rows: &BitSet, check_deadline: &F) -> Result<BitSet, E>
-    where
-        F: Fn() -> Result<(), E>,
-    {
-        check_deadline()?;
+    fn evaluate(
+        &self,
+        rows: &BitSet,
+        deadline: Option<Deadline>,
+    ) -> Result<BitSet, DeadlineExceeded> {
+        deadline::check(deadline)?;
         match self {
-            Self::And(plans) => evaluate_and(plans, rows, check_deadline),
-            Self::Or(plans) => evaluate_or(plans, rows, check_deadline),
-            Self::Not(plan) => Ok(difference(rows, &plan.evaluate(rows, check_deadline)?)),
+            Self::And(plans) => evaluate_and(plans, rows, deadline),
+            Self::Or(plans) => evaluate_or(plans, rows, deadline),
+            Self::Not(plan) => Ok(difference(rows, &plan.evaluate(rows, deadline)?)),
             Self::Constant(true) => Ok(rows.clone()),
             Self::Constant(false) => Ok(BitSet::empty(rows.len())),
             Self::Column(predicate, column) => Ok(intersection(rows, rows_with(predicate, column))),
@@ -207,58 +211,57 @@ impl QueryPlan<'_> {
                 Ok(intersection(rows, holders_with(elements, predicate, column)))
             }
             Self::ValuePath(elements, plan) => {
-                let matching =
-                    plan.evaluate(&BitSet::full(elements.element_count()), check_deadline)?;
+                let matching = plan.evaluate(&BitSet::full(elements.element_count()), deadline)?;
                 Ok(intersection(rows, elements.resources_with(&matching)))
             }
-            Self::Scan(filter, resources) => scan(filter, resources, rows, check_deadline),
+            Self::Scan(filter, resources) => scan(filter, resources, rows, deadline),
         }
     }
 }
 
-fn evaluate_and<E>(
+fn evaluate_and(
     plans: &[QueryPlan<'_>],
     rows: &BitSet,
-    check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<BitSet, E> {
+    deadline: Option<Deadline>,
+) -> Result<BitSet, DeadlineExceeded> {
     let mut matches = rows.clone();
     for plan in plans {
         if matches.is_empty() {
             break;
         }
-        matches = plan.evaluate(&matches, check_deadline)?;
+        matches = plan.evaluate(&matches, deadline)?;
     }
     Ok(matches)
 }
 
-fn evaluate_or<E>(
+fn evaluate_or(
     plans: &[QueryPlan<'_>],
     rows: &BitSet,
-    check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<BitSet, E> {
+    deadline: Option<Deadline>,
+) -> Result<BitSet, DeadlineExceeded> {
     let mut matches = BitSet::empty(rows.len());
     let mut remaining = rows.clone();
     for plan in plans {
         if remaining.is_empty() {
             break;
         }
-        let added = plan.evaluate(&remaining, check_deadline)?;
+        let added = plan.evaluate(&remaining, deadline)?;
         remaining.subtract(&added);
         matches.union_with(&added);
     }
     Ok(matches)
 }
 
-fn scan<E>(
+fn scan(
     filter: &BoundFilter,
     resources: &ResourceSet,
     rows: &BitSet,
-    check_deadline: &impl Fn() -> Result<(), E>,
-) -> Result<BitSet, E> {
+    deadline: Option<Deadline>,
+) -> Result<BitSet, DeadlineExceeded> {
     let mut matches = BitSet::empty(rows.len());
     for (scanned, index) in rows.numbers().enumerate() {
         if scanned % RESOURCES_PER_DEADLINE_CHECK == RESOURCES_PER_DEADLINE_CHECK - 1 {
-            check_deadline()?;
+            deadline::check(deadline)?;
         }
         if is_match(filter, resources, index) {
             matches.insert(index);

@@ -1,8 +1,7 @@
 //! Tests that a plan returns the same matches as testing each resource.
 
-use std::cell::Cell;
-use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -154,9 +153,7 @@ fn bind(text: &str, user_type: &ResourceType) -> BoundFilter {
 /// Returns the matches by columns, without the indexes and without a deadline.
 fn matches_by_plan(filter: &BoundFilter, resources: &ResourceSet) -> BitSet {
     let all = BitSet::full(resources.all().len());
-    let no_deadline = || Ok::<(), Infallible>(());
-    let Ok(matches) = Planner { resources }.plan(filter).evaluate(&all, &no_deadline);
-    matches
+    Planner { resources }.plan(filter).evaluate(&all, None).unwrap()
 }
 
 proptest! {
@@ -187,43 +184,40 @@ proptest! {
     }
 }
 
-/// Deadline that passes after a number of checks.
-struct Deadline {
-    max_checks: usize,
-    checks: Cell<usize>,
-}
-
-impl Deadline {
-    fn after(max_checks: usize) -> Self {
-        Self { max_checks, checks: Cell::new(0) }
-    }
-
-    fn check(&self) -> Result<(), ()> {
-        self.checks.set(self.checks.get() + 1);
-        if self.checks.get() > self.max_checks { Err(()) } else { Ok(()) }
-    }
-}
-
 #[test]
 fn evaluation_ends_at_the_deadline() {
     let user_type = user_type(&[]);
     // With an object instead of a text in `title`, there is no column, and a scan is necessary.
     let user = json!({"title": {"a": "b"}, "userName": "a"});
     let user = Arc::new(Resource::new(&user_type, &user).unwrap());
-    let resources = vec![user; 3 * RESOURCES_PER_DEADLINE_CHECK];
-    let resources = ResourceSet::new(&user_type, resources);
-    for text in ["userName co \"x\" or userName co \"y\" or userName co \"z\"", "not (title pr)"] {
+    let resources = ResourceSet::new(&user_type, vec![user; 3 * RESOURCES_PER_DEADLINE_CHECK]);
+    let over = Deadline::after(Duration::ZERO);
+    while !over.is_over(Instant::now()) {}
+    let far = Some(Deadline::after(Duration::from_secs(3600)));
+    let all = BitSet::full(resources.all().len());
+    for text in [
+        "userName co \"x\"",
+        "not (title pr)",
+        "userName co \"x\" or userName co \"y\" or userName co \"z\"",
+        "userName pr and userName co \"a\"",
+        "emails[type eq \"work\"]",
+    ] {
         let filter = bind(text, &user_type);
-        let unlimited = Deadline::after(usize::MAX);
-        assert!(matches(&filter, &resources, &|| unlimited.check()).is_ok());
-        let checks = unlimited.checks.get();
-        assert!(checks > 1, "{text}: {checks}");
-        for max_checks in 0..checks {
-            let deadline = Deadline::after(max_checks);
-            assert_eq!(matches(&filter, &resources, &|| deadline.check()), Err(()), "{text}");
-            assert_eq!(deadline.checks.get(), max_checks + 1, "{text}");
-        }
+        let ended = matches(&filter, &resources, None, Some(over));
+        assert_eq!(ended, Err(DeadlineExceeded), "{text}");
+        let with_time = matches(&filter, &resources, None, far);
+        assert_eq!(with_time, matches(&filter, &resources, None, None), "{text}");
     }
+    // The deadline is checked for each candidate, and at intervals in a scan.
+    let filter = bind("not (title pr)", &user_type);
+    assert_eq!(matches(&filter, &resources, Some(&[0]), Some(over)), Err(DeadlineExceeded));
+    assert_eq!(scan(&filter, &resources, &all, Some(over)), Err(DeadlineExceeded));
+    let few: BitSet = (0..RESOURCES_PER_DEADLINE_CHECK - 1).map(|_| true).collect();
+    assert!(scan(&filter, &resources, &few, Some(over)).is_ok());
+    // Each operand checks the deadline on its own.
+    let operands = [QueryPlan::Constant(false), QueryPlan::Constant(true)];
+    assert_eq!(evaluate_or(&operands, &all, Some(over)), Err(DeadlineExceeded));
+    assert_eq!(evaluate_and(&operands, &all, Some(over)), Err(DeadlineExceeded));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::directory::{FinishedLoad, HeldChangeSummary, LoadStatus, NextLoad, Snapshot};
-use crate::scim::{ListQuery, PERSONIO_USER_SCHEMA, PageRequest, SearchRequest};
+use crate::scim::{DeadlineExceeded, ListQuery, PERSONIO_USER_SCHEMA, PageRequest, SearchRequest};
 use crate::server::handlers::health::Health;
 use crate::server::http_metrics::ClientActivity;
 use crate::server::{Error, State};
@@ -207,7 +207,10 @@ fn count_users(snapshot: &Snapshot, filter: String, state: &State) -> usize {
     let user_type = &*snapshot.schema_registry().types.user;
     let count_only = PageRequest::at_offset(0, 0);
     match ListQuery::new(&search, &[user_type], state.filter_limits, count_only) {
-        Ok(query) => query.select(&[snapshot.users()]).total_results(),
+        Ok(query) => match query.select(&[snapshot.users()], None) {
+            Ok(list) => list.total_results(),
+            Err(DeadlineExceeded) => 0,
+        },
         Err(_) => 0,
     }
 }
