@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use personio_scim::scim::{
-    Email, EncodedContent, EnterpriseUser, ExtensionAttributes, GroupMembership, Manager,
-    PersonName, Resource, ResourceMeta, ResourceSet, ResourceTypes, ResourceUrls, SchemaRegistry,
-    User,
+    AttributeValues, Email, EncodedContent, EnterpriseUser, GroupMembership, Manager, PersonName,
+    Resource, ResourceMeta, ResourceSet, ResourceTypes, ResourceUrls, SchemaRegistry, User,
 };
 
 pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
@@ -23,7 +22,12 @@ pub(crate) fn user(number: usize) -> User {
     let id = (1_200_000 + number).to_string();
     let location = format!("https://scim.example.com/scim/v2/Users/{id}");
     let names: [Arc<str>; 3] = ["employmentStatus".into(), "hireDate".into(), "office".into()];
-    let mut extension = ExtensionAttributes::default();
+    let titles = ["Software Engineer", "Account Executive", "Controller", "Head of People"];
+    let mut attributes = AttributeValues::default();
+    for (name, value) in [("title", pick(number, &titles)), ("userType", "Employee".to_owned())] {
+        attributes.push(&name.into(), value.into());
+    }
+    let mut extension = AttributeValues::default();
     for (name, value) in names.iter().zip(["ACTIVE", "2021-04-01", "München"]) {
         extension.push(name, value.into());
     }
@@ -36,11 +40,7 @@ pub(crate) fn user(number: usize) -> User {
             given_name: Some("Anna".to_owned()),
         },
         display_name: format!("Anna {family} {number}"),
-        title: Some(pick(
-            number,
-            &["Software Engineer", "Account Executive", "Controller", "Head of People"],
-        )),
-        user_type: Some("Employee"),
+        attributes,
         active: !number.is_multiple_of(11),
         emails: vec![Email {
             value: format!("person.{number}@example.com"),

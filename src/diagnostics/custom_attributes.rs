@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::findings::{Finding, format_person_count};
-use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::attributes::custom::AttributeMapper;
 use crate::mapping::{CustomAttributePolicy, MappingPolicy, personal_data};
 use crate::personio::AttributeMetadata;
 use crate::personio::model::Person;
@@ -128,7 +128,7 @@ impl CustomAttributeReport {
 /// custom attributes of `persons`.
 pub(crate) fn mapping_findings(
     policy: &MappingPolicy,
-    attributes: &ExtensionMapper,
+    attributes: &AttributeMapper,
     reported: &[CustomAttributeReport],
     persons: &[Person],
 ) -> Vec<Finding> {

@@ -4,6 +4,8 @@
 use jiff::SignedDuration;
 
 use crate::diagnostics::coverage::Coverage;
+use crate::mapping::attributes::fields::readable_objects;
+use crate::mapping::attributes::table;
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user_name;
@@ -182,31 +184,24 @@ struct LookUpNames {
     step: &'static str,
     /// Units, as in Personio's access rights.
     unit: &'static str,
-    /// SCIM attributes that contain the names.
-    served: &'static str,
+    /// SCIM attributes whose values are the names.
+    served: String,
 }
 
 impl LookUpNames {
     fn of(kind: LookupKind) -> Self {
-        match kind {
-            LookupKind::Department => {
-                Self { step: "departments", unit: "org units", served: "`department`" }
-            }
-            LookupKind::Team => {
-                Self { step: "teams", unit: "org units", served: "`team` and `division`" }
-            }
-            LookupKind::LegalEntity => Self {
-                step: "legal entities",
-                unit: "legal entities",
-                served: "`organization` and `legalEntity`",
-            },
-            LookupKind::Workplace => {
-                Self { step: "workplaces", unit: "workplaces", served: "`office`" }
-            }
-            LookupKind::CostCenter => {
-                Self { step: "cost centres", unit: "cost centres", served: "`costCenter`" }
-            }
+        let mut names = Vec::new();
+        for name in table::attributes_with_name_of(kind) {
+            names.push(format!("`{name}`"));
         }
+        let step = match kind {
+            LookupKind::Department => "departments",
+            LookupKind::Team => "teams",
+            LookupKind::LegalEntity => "legal entities",
+            LookupKind::Workplace => "workplaces",
+            LookupKind::CostCenter => "cost centres",
+        };
+        Self { step, unit: readable_objects(kind), served: names.join(" and ") }
     }
 }
 
@@ -218,7 +213,7 @@ fn listed_look_up(
     failure: Option<&Error>,
     in_use: LookupUsage,
 ) -> Finding {
-    let LookUpNames { step, unit, served } = *names_of;
+    let LookUpNames { step, unit, served } = names_of;
     let LookupUsage { persons, nameless } = in_use;
     if nameless > 0 {
         let description = format!(
@@ -243,7 +238,7 @@ fn listed_look_up(
 
 /// Returns the finding about a look-up whose list cannot be read.
 fn unlisted_look_up(names_of: &LookUpNames, error: &Error, in_use: LookupUsage) -> Finding {
-    let LookUpNames { step, unit, served } = *names_of;
+    let LookUpNames { step, unit, served } = names_of;
     let cause = cause_without_advice(error);
     if in_use.persons > 0 && in_use.nameless == 0 {
         let description = format!(

@@ -16,16 +16,17 @@ pub use crate::diagnostics::custom_attributes::{CustomAttributeReport, CustomAtt
 pub use crate::diagnostics::findings::{Finding, FindingOutcome};
 
 use crate::clock::Clock;
-use crate::diagnostics::explanation::{AttributeExplanation, ExplanationInput};
+use crate::diagnostics::explanation::AttributeExplanation;
 use crate::diagnostics::{
     contradictions, coverage, custom_attributes, explanation, findings, sample_values,
 };
 use crate::mapping::MappingPolicy;
-use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::attributes::custom::AttributeMapper;
+use crate::mapping::attributes::input::MappingInput;
 use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::employment::supervisor;
 use crate::mapping::person_header::PersonHeader;
-use crate::mapping::primary_employment::{DateRules, PrimaryEmployment};
+use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user::map_user;
 use crate::mapping::user_name;
 use crate::mapping::user_name::{AddressClaim, UserNames};
@@ -48,7 +49,7 @@ const MIN_EMPLOYMENT_SAMPLE: usize = 20;
 pub struct Preflight {
     client: PersonioClient,
     policy: MappingPolicy,
-    extension_mapper: ExtensionMapper,
+    attribute_mapper: AttributeMapper,
     urls: ResourceUrls,
     clock: Arc<dyn Clock>,
     /// Flag of the mass-change guard. If it is set, a server does not serve a company whose persons
@@ -105,11 +106,11 @@ impl Preflight {
         max_page_size: usize,
         credential_settings: String,
     ) -> Self {
-        let extension_mapper = ExtensionMapper::new(&policy);
+        let attribute_mapper = AttributeMapper::new(&policy);
         Self {
             client,
             policy,
-            extension_mapper,
+            attribute_mapper,
             urls,
             clock,
             has_mass_change_guard,
@@ -173,7 +174,7 @@ impl Preflight {
             custom_attributes::report_custom_attributes(&sample.page.attributes, &self.policy);
         report.findings.extend(custom_attributes::mapping_findings(
             &self.policy,
-            &self.extension_mapper,
+            &self.attribute_mapper,
             &report.custom_attributes,
             &sample.page.persons,
         ));
@@ -286,7 +287,7 @@ impl Preflight {
         }
         let context = MappingContext {
             policy: &self.policy,
-            extension_mapper: &self.extension_mapper,
+            attribute_mapper: &self.attribute_mapper,
             urls: &self.urls,
             lookup_names: &sample.lookup_names,
             managers,
@@ -375,9 +376,7 @@ impl SelectedUser<'_> {
     ) -> Option<Vec<AttributeExplanation>> {
         let DecodedRecord { person, employments } = self.record;
         let employments = employments.as_deref().unwrap_or_default();
-        let PrimaryEmployment { employment, activity } =
-            context.date_rules().evaluate(person, employments);
-        let input = ExplanationInput { person, employment, activity, context };
+        let input = MappingInput::new(person, self.user_name, employments, context);
         let user = map_user(person, self.user_name.to_owned(), employments, context);
         let content = EncodedContent::new(user_type, &user).ok()?;
         explanation::explain_user(&content.into_resource(&user.meta).ok()?, &input).ok()

@@ -460,13 +460,12 @@ mod tests {
             user_name: format!("{id}@example.com"),
             name: PersonName::default(),
             display_name: id.to_owned(),
-            title: Some(title.to_owned()),
-            user_type: None,
+            attributes: [("title".into(), title.into())].into_iter().collect(),
             active: true,
             emails: Vec::new(),
             groups: Vec::new(),
             enterprise: scim::EnterpriseUser::default(),
-            extension: scim::ExtensionAttributes::default(),
+            extension: scim::AttributeValues::default(),
             meta: ResourceMeta::of_user(format!("https://scim.example.com/Users/{id}"), None, None),
         }
     }

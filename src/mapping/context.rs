@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 
 use crate::mapping::MappingPolicy;
-use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::attributes::custom::AttributeMapper;
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::{LookupKind, LookupNames};
@@ -15,7 +15,7 @@ use crate::scim::ResourceUrls;
 /// Input of the mapping in addition to the person and the employments.
 pub(crate) struct MappingContext<'a> {
     pub(crate) policy: &'a MappingPolicy,
-    pub(crate) extension_mapper: &'a ExtensionMapper,
+    pub(crate) attribute_mapper: &'a AttributeMapper,
     pub(crate) urls: &'a ResourceUrls,
     pub(crate) lookup_names: &'a LookupNames,
     /// Users by person id, for manager references. A supervisor who is not among them is left out,
@@ -43,6 +43,6 @@ pub(crate) struct ManagerCard<'a> {
 
 impl ManagerCard<'_> {
     pub(crate) fn display_name(&self) -> String {
-        self.header.display_name(&self.user_name)
+        self.header.display_name(&self.user_name).text.into_owned()
     }
 }

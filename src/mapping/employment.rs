@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 
 use jiff::civil::Date;
 
-use crate::personio::model::{CostCenter, Employment};
+use crate::personio::model::{CostCenter, Employment, OrgUnitType};
 
-/// Returns the id of the department or team; `unit_type` is in upper case. Of several units, the
-/// smallest id is taken, so that the result is always the same.
-pub(crate) fn unit_id<'e>(employment: &'e Employment, unit_type: &str) -> Option<&'e str> {
+/// Returns the id of the unit of this type. Of several units, the smallest id is taken, so that the
+/// result is always the same.
+pub(crate) fn unit_id<'e>(employment: &'e Employment, unit_type: &OrgUnitType) -> Option<&'e str> {
     let mut smallest: Option<&str> = None;
     for unit in &employment.org_units {
-        if unit.unit_type.as_deref() != Some(unit_type) {
+        if unit.unit_type.as_ref() != Some(unit_type) {
             continue;
         }
         match smallest {
@@ -97,9 +97,9 @@ mod tests {
             ],
         }))
         .unwrap();
-        assert_eq!(unit_id(&employment, "TEAM"), Some("9"));
-        assert_eq!(unit_id(&employment, "DEPARTMENT"), Some("1"));
-        assert_eq!(unit_id(&employment, "GUILD"), None);
+        assert_eq!(unit_id(&employment, &OrgUnitType::Team), Some("9"));
+        assert_eq!(unit_id(&employment, &OrgUnitType::Department), Some("1"));
+        assert_eq!(unit_id(&employment, &OrgUnitType::Other("GUILD".to_owned())), None);
         assert_eq!(cost_center_id(&employment), Some("5"));
     }
 }

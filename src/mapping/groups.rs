@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::mapping::context::MappingContext;
 use crate::mapping::employment::{compare_ids, legal_entity, office};
 use crate::personio::LookupKind;
-use crate::personio::model::Employment;
+use crate::personio::model::{Employment, OrgUnitType};
 use crate::scim::{Group, GroupMember, GroupMembership, ResourceMeta, ResourceUrls, User};
 
 /// Kind of organisational unit that can become a group.
@@ -48,19 +48,19 @@ impl GroupKind {
     /// Returns the ids of the units of this kind in an employment.
     fn unit_ids(self, employment: &Employment) -> Vec<&str> {
         match self {
-            Self::Department => org_units(employment, "DEPARTMENT"),
-            Self::Team => org_units(employment, "TEAM"),
+            Self::Department => org_units(employment, &OrgUnitType::Department),
+            Self::Team => org_units(employment, &OrgUnitType::Team),
             Self::LegalEntity => legal_entity(employment).into_iter().collect(),
             Self::Office => office(employment).into_iter().collect(),
         }
     }
 }
 
-/// Returns the ids of the departments or teams; `unit_type` is in upper case.
-fn org_units<'e>(employment: &'e Employment, unit_type: &str) -> Vec<&'e str> {
+/// Returns the ids of the units of this type.
+fn org_units<'e>(employment: &'e Employment, unit_type: &OrgUnitType) -> Vec<&'e str> {
     let mut ids = Vec::new();
     for unit in &employment.org_units {
-        if unit.unit_type.as_deref() == Some(unit_type) {
+        if unit.unit_type.as_ref() == Some(unit_type) {
             ids.push(unit.id.as_str());
         }
     }

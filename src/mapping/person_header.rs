@@ -1,6 +1,8 @@
 //! Header of a person: the names, e-mail address and creation time. The names identify the person
 //! to others, and the creation time orders the list.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::personio::model::Person;
@@ -14,6 +16,24 @@ pub(crate) struct PersonHeader<'p> {
     pub(crate) last_name: Option<&'p str>,
     pub(crate) preferred_name: Option<&'p str>,
     pub(crate) created_at: Option<Timestamp>,
+}
+
+/// Name that others see, with its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DisplayName<'n> {
+    pub(crate) text: Cow<'n, str>,
+    pub(crate) source: DisplayNameSource,
+}
+
+/// Source of a display name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DisplayNameSource {
+    /// Preferred name in Personio.
+    Preferred,
+    /// First and last name.
+    Full,
+    /// `userName`, for a person without a name.
+    UserName,
 }
 
 impl<'p> PersonHeader<'p> {
@@ -38,11 +58,21 @@ impl<'p> PersonHeader<'p> {
     }
 
     /// Returns the preferred name, or else the full name, or else `user_name`.
-    pub(crate) fn display_name(&self, user_name: &str) -> String {
-        match (self.preferred_name, self.full_name()) {
-            (Some(preferred), _) => preferred.to_owned(),
-            (None, Some(full)) => full,
-            (None, None) => user_name.to_owned(),
+    pub(crate) fn display_name<'n>(&self, user_name: &'n str) -> DisplayName<'n>
+    where
+        'p: 'n,
+    {
+        if let Some(preferred) = self.preferred_name {
+            return DisplayName {
+                text: Cow::Borrowed(preferred),
+                source: DisplayNameSource::Preferred,
+            };
+        }
+        match self.full_name() {
+            Some(full) => DisplayName { text: Cow::Owned(full), source: DisplayNameSource::Full },
+            None => {
+                DisplayName { text: Cow::Borrowed(user_name), source: DisplayNameSource::UserName }
+            }
         }
     }
 }

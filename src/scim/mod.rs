@@ -37,7 +37,7 @@ pub use crate::scim::resource::group::{Group, GroupMember, GroupMembership};
 pub use crate::scim::resource::meta::{ResourceMeta, format_timestamp};
 pub use crate::scim::resource::urls::ResourceUrls;
 pub use crate::scim::resource::user::{
-    Email, EnterpriseUser, ExtensionAttributes, Manager, PersonName,
+    AttributeValues, Email, EnterpriseUser, Manager, PersonName,
 };
 pub use crate::scim::resource::user::{User, compare_list_keys};
 pub use crate::scim::resource::version_stamp::{VersionStamp, VersionStamps};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::mapping::MappingPolicy;
-use crate::mapping::attributes::ExtensionMapper;
+use crate::mapping::attributes::custom::AttributeMapper;
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
 use crate::scim::SchemaRegistry;
@@ -16,13 +16,13 @@ pub(crate) struct ActiveMapping {
     pub(super) policy: MappingPolicy,
     /// Custom attributes that a load reads.
     pub(super) custom_attributes: Vec<String>,
-    pub(super) attributes: ExtensionMapper,
+    pub(super) attributes: AttributeMapper,
     pub(super) schema_registry: Arc<SchemaRegistry>,
 }
 
 impl ActiveMapping {
     pub(super) fn new(policy: MappingPolicy, schema_registry: Arc<SchemaRegistry>) -> Arc<Self> {
-        let attributes = ExtensionMapper::new(&policy);
+        let attributes = AttributeMapper::new(&policy);
         Arc::new(Self {
             custom_attributes: policy.required_custom_attribute_ids(),
             attributes,

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use crate::mapping::employment;
 use crate::mapping::primary_employment::DateRules;
-use crate::personio::model::{Employment, Status};
+use crate::personio::model::{Employment, OrgUnitType, Status};
 use crate::personio::{LookupKind, LookupNames};
 use crate::sync::record_codec::DecodedRecord;
 
@@ -92,17 +92,13 @@ impl LookupUsage {
 fn lookups_of(employment: &Employment) -> Vec<(LookupKind, &str)> {
     let mut units = Vec::new();
     for unit in &employment.org_units {
-        match unit.unit_type.as_deref() {
-            Some("DEPARTMENT") => units.push((LookupKind::Department, unit.id.as_str())),
-            Some("TEAM") => units.push((LookupKind::Team, unit.id.as_str())),
-            _ => {}
+        if let Some(kind) = unit.unit_type.as_ref().and_then(OrgUnitType::lookup_kind) {
+            units.push((kind, unit.id.as_str()));
         }
     }
-    let legal_entity = employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref());
-    let workplace = employment.office.as_ref().and_then(|office| office.id.as_deref());
     let others = [
-        (LookupKind::LegalEntity, legal_entity),
-        (LookupKind::Workplace, workplace),
+        (LookupKind::LegalEntity, employment::legal_entity(employment)),
+        (LookupKind::Workplace, employment::office(employment)),
         (LookupKind::CostCenter, employment::cost_center_id(employment)),
     ];
     for (kind, id) in others {

@@ -388,8 +388,7 @@ fn folded_hash(text: &str) -> ValueHash {
 mod tests {
     use super::*;
     use crate::scim::{
-        EnterpriseUser, ExtensionAttributes, GroupMembership, PersonName, ResourceMeta,
-        ResourceUrls,
+        AttributeValues, EnterpriseUser, GroupMembership, PersonName, ResourceMeta, ResourceUrls,
     };
 
     fn complete() -> AccountState {
@@ -467,13 +466,12 @@ mod tests {
             user_name: id.to_owned(),
             name: PersonName::default(),
             display_name: id.to_owned(),
-            title: None,
-            user_type: None,
+            attributes: AttributeValues::default(),
             active: true,
             emails: Vec::new(),
             groups: groups.iter().map(group).collect(),
             enterprise: EnterpriseUser::default(),
-            extension: ExtensionAttributes::default(),
+            extension: AttributeValues::default(),
             meta: ResourceMeta::of_user(urls.user(id), None, None),
         }
     }

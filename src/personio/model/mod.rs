@@ -17,12 +17,15 @@ pub(crate) mod json;
 pub(crate) mod lenient;
 pub(crate) mod text;
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::personio::LookupKind;
 use crate::personio::limits::ReadLimits;
 use crate::personio::model::lenient::{
     EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute, custom_attribute_name,
@@ -179,9 +182,79 @@ pub struct Reference {
 pub struct OrgUnit {
     /// Id, unique within the type.
     pub id: String,
-    /// Type: `DEPARTMENT` or `TEAM`, converted to upper case.
+    /// Type of the unit.
     #[serde(rename = "type")]
-    pub unit_type: Option<String>,
+    pub unit_type: Option<OrgUnitType>,
+}
+
+/// Type of an org unit. Personio may add values without notice. The order is that of the values, and
+/// the encoded form is the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrgUnitType {
+    /// Department.
+    Department,
+    /// Team.
+    Team,
+    /// Unknown value, in upper case.
+    Other(String),
+}
+
+impl OrgUnitType {
+    /// Parses a value without regard to case.
+    #[must_use]
+    pub fn from_value(word: &str) -> Self {
+        let word = word.to_ascii_uppercase();
+        match word.as_str() {
+            "DEPARTMENT" => Self::Department,
+            "TEAM" => Self::Team,
+            _ => Self::Other(word),
+        }
+    }
+
+    /// Returns Personio's value, in upper case.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Department => "DEPARTMENT",
+            Self::Team => "TEAM",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Returns the kind of look-up with the names of these units.
+    #[must_use]
+    pub fn lookup_kind(&self) -> Option<LookupKind> {
+        match self {
+            Self::Department => Some(LookupKind::Department),
+            Self::Team => Some(LookupKind::Team),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl Ord for OrgUnitType {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.value().cmp(other.value())
+    }
+}
+
+impl PartialOrd for OrgUnitType {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for OrgUnitType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.value())
+    }
+}
+
+impl<'de> Deserialize<'de> for OrgUnitType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Ok(Self::from_value(&word))
+    }
 }
 
 /// Cost centre of an employment, with its share.
@@ -358,7 +431,9 @@ impl FromObject for Reference {
 
 impl FromObject for OrgUnit {
     fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
-        Ok(Self { id: object.id("id", reader)?, unit_type: object.word("type", reader) })
+        let id = object.id("id", reader)?;
+        let unit_type = object.word("type", reader);
+        Ok(Self { id, unit_type: unit_type.map(|word| OrgUnitType::from_value(&word)) })
     }
 }
 
@@ -529,6 +604,32 @@ mod tests {
         let employment: Employment = serde_json::from_value(employment).unwrap();
         let serialised = serde_json::to_vec(&employment).unwrap();
         assert_eq!(serde_json::from_slice::<Employment>(&serialised).unwrap(), employment);
+    }
+
+    #[test]
+    fn org_unit_types_are_ordered_and_encoded_as_their_values() {
+        #[derive(Serialize)]
+        struct TextualOrgUnit<'t> {
+            id: &'t str,
+            r#type: Option<&'t str>,
+        }
+        let units = serde_json::json!([
+            {"id": "1", "type": "team"}, {"id": "2", "type": "Department"}, {"id": "3"},
+            {"id": "4", "type": "area"}, {"id": "5", "type": "zone"},
+        ]);
+        let employment = serde_json::json!({"id": "e", "org_units": units});
+        let employment: Employment = serde_json::from_value(employment).unwrap();
+        let mut units = employment.org_units;
+        units.sort_by(|one, other| one.unit_type.cmp(&other.unit_type));
+        let sorted = [("3", None), ("4", Some("AREA")), ("2", Some("DEPARTMENT"))];
+        let sorted = sorted.into_iter().chain([("1", Some("TEAM")), ("5", Some("ZONE"))]);
+        assert_eq!(units.len(), 5);
+        for (unit, (id, r#type)) in units.iter().zip(sorted) {
+            assert_eq!(unit.unit_type.as_ref().map(OrgUnitType::value), r#type, "{id}");
+            let encoded = rmp_serde::to_vec(unit).unwrap();
+            assert_eq!(encoded, rmp_serde::to_vec(&TextualOrgUnit { id, r#type }).unwrap());
+            assert_eq!(&rmp_serde::from_slice::<OrgUnit>(&encoded).unwrap(), unit);
+        }
     }
 
     #[test]

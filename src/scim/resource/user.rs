@@ -25,10 +25,8 @@ pub struct User {
     pub name: PersonName,
     /// Name for display.
     pub display_name: String,
-    /// Name of the position.
-    pub title: Option<String>,
-    /// `Employee` or `Contractor`.
-    pub user_type: Option<&'static str>,
+    /// Attributes of the core schema that this program only serves, for example `title`.
+    pub attributes: AttributeValues,
     /// True if the person may work today, by the rules of the mapping.
     pub active: bool,
     /// Work e-mail address: at most one.
@@ -38,7 +36,7 @@ pub struct User {
     /// Enterprise extension (RFC 7643 §4.3).
     pub enterprise: EnterpriseUser,
     /// Personio extension.
-    pub extension: ExtensionAttributes,
+    pub extension: AttributeValues,
     /// Metadata (RFC 7643 §3.1).
     pub meta: ResourceMeta,
 }
@@ -108,41 +106,49 @@ pub struct Manager {
     pub display_name: Option<String>,
 }
 
-/// Attributes of an extension schema (RFC 7643 §3.3), in the order of the JSON.
+/// Attributes with their values, in the order of the JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExtensionAttributes {
-    attributes: Vec<(Arc<str>, Value)>,
+pub struct AttributeValues {
+    values: Vec<(Arc<str>, Value)>,
 }
 
-impl ExtensionAttributes {
-    /// Reports whether the extension has an attribute of this name.
+impl AttributeValues {
+    /// Reports whether an attribute of this name has a value.
     fn has(&self, name: &str) -> bool {
-        self.attributes.iter().any(|(known, _)| &**known == name)
+        self.values.iter().any(|(known, _)| &**known == name)
     }
 
     /// Adds an attribute that has a value.
     pub fn push(&mut self, name: &Arc<str>, value: Value) {
-        self.attributes.push((Arc::clone(name), value));
+        self.values.push((Arc::clone(name), value));
     }
 }
 
-impl FromIterator<(Arc<str>, Value)> for ExtensionAttributes {
+impl FromIterator<(Arc<str>, Value)> for AttributeValues {
     /// Collects attributes that have a value. The list has no spare capacity, because every user
     /// has one.
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(attributes: I) -> Self {
         let attributes = attributes.into_iter();
         let mut collected = Vec::with_capacity(attributes.size_hint().0);
         collected.extend(attributes);
-        Self { attributes: collected }
+        Self { values: collected }
     }
 }
 
-impl Serialize for ExtensionAttributes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.attributes.len()))?;
-        for (name, value) in &self.attributes {
+impl AttributeValues {
+    /// Writes each attribute as an entry of `map`.
+    fn serialize_entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        for (name, value) in &self.values {
             map.serialize_entry(&**name, value)?;
         }
+        Ok(())
+    }
+}
+
+impl Serialize for AttributeValues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.values.len()))?;
+        self.serialize_entries(&mut map)?;
         map.end()
     }
 }
@@ -199,7 +205,7 @@ fn creation_and_number(created: Option<Timestamp>, id: &str) -> (Timestamp, u64)
 impl Serialize for User {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let has_enterprise = self.enterprise != EnterpriseUser::default();
-        let has_extension = !self.extension.attributes.is_empty();
+        let has_extension = !self.extension.values.is_empty();
         let mut schemas = vec![crate::scim::USER_SCHEMA];
         if has_enterprise {
             schemas.push(crate::scim::ENTERPRISE_USER_SCHEMA);
@@ -215,12 +221,7 @@ impl Serialize for User {
         map.serialize_entry("userName", &self.user_name)?;
         map.serialize_entry("name", &self.name)?;
         map.serialize_entry("displayName", &self.display_name)?;
-        if let Some(title) = &self.title {
-            map.serialize_entry("title", title)?;
-        }
-        if let Some(user_type) = self.user_type {
-            map.serialize_entry("userType", user_type)?;
-        }
+        self.attributes.serialize_entries(&mut map)?;
         map.serialize_entry("active", &self.active)?;
         if !self.emails.is_empty() {
             map.serialize_entry("emails", &self.emails)?;

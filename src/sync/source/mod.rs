@@ -506,7 +506,7 @@ impl PersonioSource {
         let DateRules { policy, today } = mapping.date_rules(now);
         MappingContext {
             policy,
-            extension_mapper: &mapping.attributes,
+            attribute_mapper: &mapping.attributes,
             urls: &self.urls,
             lookup_names: names,
             managers,

@@ -1,142 +1,76 @@
-//! Attributes of the project's own extension schema. They hold HR data that identity systems need
-//! and that the standard schemas lack, and the custom attributes that the company chose.
+//! Values of custom attributes, and the mapper of all attributes that [`scim::User`] has no field
+//! for.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::civil::Date;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
-use crate::mapping::context::MappingContext;
-use crate::mapping::employment::{
-    compare_ids, last_working_day, legal_entity, office, supervisor, termination_date, unit_id,
-};
+use crate::mapping::attributes::input::MappingInput;
+use crate::mapping::attributes::{Attribute, table};
 use crate::mapping::personal_data::is_personal_attribute;
 use crate::mapping::{CustomAttributePolicy, MappingPolicy};
-use crate::personio::model::{CustomAttribute, Employment, Person, Status};
-use crate::personio::{LookupKind, LookupNames};
-use crate::scim::{AttributeType, ExtensionAttributes};
+use crate::personio::model::{CustomAttribute, Person};
+use crate::scim::{AttributeType, AttributeValues};
 
-macro_rules! attribute_names {
-    ($($name:ident = $text:literal),* $(,)?) => {
-        /// Names of the attributes, each stored once for all users.
-        struct AttributeNames { $($name: Arc<str>),* }
-
-        const NAMES: &[&str] = &[$($text),*];
-
-        impl Default for AttributeNames {
-            fn default() -> Self {
-                Self { $($name: $text.into()),* }
-            }
-        }
-    };
-}
-
-attribute_names! {
-    employment_id = "employmentId",
-    employment_status = "employmentStatus",
-    employment_type = "employmentType",
-    hire_date = "hireDate",
-    end_date = "endDate",
-    termination_date = "terminationDate",
-    last_working_day = "lastWorkingDay",
-    probation_end_date = "probationEndDate",
-    contract_end_date = "contractEndDate",
-    team = "team",
-    office = "office",
-    legal_entity = "legalEntity",
-    org_units = "orgUnits",
-    manager_email = "managerEmail",
-}
-
-/// Extension attributes of one person, in the order in which they are served.
-struct AttributeList(Vec<(Arc<str>, Value)>);
-
-impl AttributeList {
-    fn add(&mut self, name: &Arc<str>, value: Option<&str>) {
-        if let Some(value) = value {
-            self.0.push((Arc::clone(name), value.into()));
-        }
-    }
-
-    fn add_date(&mut self, name: &Arc<str>, date: Option<Date>) {
-        if let Some(date) = date {
-            self.0.push((Arc::clone(name), date.to_string().into()));
-        }
-    }
-}
-
-/// Mapper of the extension attributes. It holds the attribute names, the configured custom
-/// attributes, and the warnings that were logged.
-pub(crate) struct ExtensionMapper {
-    names: AttributeNames,
+/// Mapper of the attributes that users have as a list of names and values. It holds the attribute
+/// names, the configured custom attributes, and the warnings that were logged.
+pub(crate) struct AttributeMapper {
+    core: Vec<NamedAttribute>,
+    extension: Vec<NamedAttribute>,
     custom_attributes: Vec<(Arc<str>, CustomAttributePolicy)>,
     /// Ids of custom attributes with a logged warning. Each is logged only once.
     warned_ids: Mutex<HashSet<String>>,
 }
 
-impl ExtensionMapper {
+/// Row of the table, with its name stored once for all users.
+struct NamedAttribute {
+    name: Arc<str>,
+    attribute: &'static Attribute,
+}
+
+impl NamedAttribute {
+    fn all(attributes: &'static [Attribute]) -> Vec<Self> {
+        let mut named = Vec::with_capacity(attributes.len());
+        for attribute in attributes {
+            named.push(Self { name: attribute.name.into(), attribute });
+        }
+        named
+    }
+}
+
+impl AttributeMapper {
     pub(crate) fn new(policy: &MappingPolicy) -> Self {
         let mut custom_attributes: Vec<(Arc<str>, CustomAttributePolicy)> =
             Vec::with_capacity(policy.custom_attributes.len());
         for custom in &policy.custom_attributes {
             custom_attributes.push((custom.definition.name.as_str().into(), custom.clone()));
         }
-        Self { names: AttributeNames::default(), custom_attributes, warned_ids: Mutex::default() }
+        Self {
+            core: NamedAttribute::all(table::CORE),
+            extension: NamedAttribute::all(table::EXTENSION),
+            custom_attributes,
+            warned_ids: Mutex::default(),
+        }
     }
 
-    /// Returns the extension attributes of one person.
-    pub(crate) fn map_extension(
-        &self,
-        person: &Person,
-        employment: Option<&Employment>,
-        context: &MappingContext<'_>,
-    ) -> ExtensionAttributes {
-        let mut attributes =
-            AttributeList(Vec::with_capacity(NAMES.len() + self.custom_attributes.len()));
-        if let Some(employment) = employment {
-            self.add_employment_attributes(&mut attributes, employment, context);
-        }
+    /// Returns the attributes of the core schema that the user has no field for.
+    pub(crate) fn map_core(&self, input: &MappingInput<'_>) -> AttributeValues {
+        let mut values = Vec::with_capacity(self.core.len());
+        add_values(&self.core, input, &mut values);
+        values.into_iter().collect()
+    }
+
+    /// Returns the attributes of the Personio extension.
+    pub(crate) fn map_extension(&self, input: &MappingInput<'_>) -> AttributeValues {
+        let mut values = Vec::with_capacity(self.extension.len() + self.custom_attributes.len());
+        add_values(&self.extension, input, &mut values);
         for (name, custom) in &self.custom_attributes {
-            if let Some(value) = self.custom_value(person, custom) {
-                attributes.0.push((Arc::clone(name), value));
+            if let Some(value) = self.custom_value(input.person, custom) {
+                values.push((Arc::clone(name), value));
             }
         }
-        attributes.0.into_iter().collect()
-    }
-
-    /// Adds the attributes that come from the employment to `attributes`.
-    fn add_employment_attributes(
-        &self,
-        attributes: &mut AttributeList,
-        employment: &Employment,
-        context: &MappingContext<'_>,
-    ) {
-        let names = &self.names;
-        attributes.add(&names.employment_id, Some(&employment.id));
-        attributes.add(&names.employment_status, employment.status.as_ref().map(Status::value));
-        attributes.add(&names.employment_type, employment.employment_type.as_deref());
-
-        attributes.add_date(&names.hire_date, employment.employment_start_date);
-        attributes.add_date(&names.end_date, employment.employment_end_date);
-        attributes.add_date(&names.termination_date, termination_date(employment));
-        attributes.add_date(&names.last_working_day, last_working_day(employment));
-        attributes.add_date(&names.probation_end_date, employment.probation_end_date);
-        attributes.add_date(&names.contract_end_date, employment.contract_end_date);
-
-        attributes.add(&names.team, context.name(LookupKind::Team, unit_id(employment, "TEAM")));
-        attributes.add(&names.office, context.name(LookupKind::Workplace, office(employment)));
-        let legal_entity = context.name(LookupKind::LegalEntity, legal_entity(employment));
-        attributes.add(&names.legal_entity, legal_entity);
-        let units = map_org_units(employment, context.lookup_names);
-        if !units.is_empty() {
-            attributes.0.push((Arc::clone(&names.org_units), units.into()));
-        }
-        if let Some(supervisor) = supervisor(employment)
-            && let Some(card) = context.managers.get(supervisor)
-        {
-            attributes.add(&names.manager_email, card.header.email);
-        }
+        values.into_iter().collect()
     }
 
     /// Returns the value of a custom attribute. Returns `None` if the person has no value, the
@@ -202,33 +136,23 @@ fn find_attribute<'p>(attributes: &'p [CustomAttribute], id: &str) -> Option<&'p
     }
 }
 
-fn map_org_units(employment: &Employment, names: &LookupNames) -> Vec<Value> {
-    let mut units: Vec<_> = employment.org_units.iter().collect();
-    // Personio guarantees no order, and a different order must not change the user.
-    units.sort_by(|one, other| {
-        one.unit_type.cmp(&other.unit_type).then_with(|| compare_ids(&one.id, &other.id))
-    });
-    units.dedup_by(|one, other| one.unit_type == other.unit_type && one.id == other.id);
-    let mut values = Vec::with_capacity(units.len());
-    for unit in units {
-        let (kind, name) = match unit.unit_type.as_deref() {
-            Some("DEPARTMENT") => {
-                (Some("department".to_owned()), names.get(LookupKind::Department, &unit.id))
-            }
-            Some("TEAM") => (Some("team".to_owned()), names.get(LookupKind::Team, &unit.id)),
-            other => (other.map(str::to_lowercase), None),
-        };
-        let mut members = Map::new();
-        members.insert("value".to_owned(), unit.id.as_str().into());
-        if let Some(name) = name {
-            members.insert("display".to_owned(), name.into());
+/// Adds the attributes that have a value to `values`.
+fn add_values(
+    attributes: &[NamedAttribute],
+    input: &MappingInput<'_>,
+    values: &mut Vec<(Arc<str>, Value)>,
+) {
+    for NamedAttribute { name, attribute } in attributes {
+        if let Some(value) = attribute.value(input) {
+            values.push((Arc::clone(name), value));
         }
-        if let Some(kind) = kind {
-            members.insert("type".to_owned(), kind.into());
-        }
-        values.push(Value::Object(members));
     }
-    values
+}
+
+/// Returns the source of the values of the custom attribute with this id, in the terms of
+/// Personio's API.
+pub(crate) fn describe_custom_attribute(id: &str) -> String {
+    format!("person.custom_attributes with the id {id}")
 }
 
 /// Converts a value to the configured type. Returns `Ok(None)` for an empty value, and an error for
@@ -329,12 +253,6 @@ mod tests {
     use crate::scim;
 
     #[test]
-    fn every_attribute_is_described_in_the_schema() {
-        let described = scim::extension_attribute_names().unwrap();
-        assert_eq!(NAMES, described);
-    }
-
-    #[test]
     fn custom_values_convert_to_the_configured_type_or_are_left_out() {
         use AttributeType::{Boolean, Decimal, Integer, String};
         let value = |kind, multi_valued, value: Value| {
@@ -421,7 +339,7 @@ mod tests {
 
     #[test]
     fn employee_number_comes_from_a_text_or_a_number() {
-        let attributes = ExtensionMapper::new(&MappingPolicy::default());
+        let attributes = AttributeMapper::new(&MappingPolicy::default());
         for (value, expected) in [
             (json!(" P-7 "), Some("P-7")),
             (json!(42), Some("42")),

@@ -1,0 +1,70 @@
+//! Input of the attribute table: a person, and the values that several attributes are made of.
+
+use jiff::Timestamp;
+
+use crate::mapping::context::{ManagerCard, MappingContext};
+use crate::mapping::employment::supervisor;
+use crate::mapping::person_header::{DisplayName, PersonHeader};
+use crate::mapping::primary_employment::PrimaryEmployment;
+use crate::personio::model::{Employment, Person};
+
+/// Person with everything from which the attributes of the user are extracted.
+pub(crate) struct MappingInput<'a> {
+    pub(crate) person: &'a Person,
+    pub(crate) header: PersonHeader<'a>,
+    pub(crate) primary: PrimaryEmployment<'a>,
+    pub(crate) user_name: &'a str,
+    pub(crate) display_name: DisplayName<'a>,
+    /// Supervisor of the primary employment, if that person is a user.
+    pub(crate) manager: Option<ManagerReference<'a>>,
+    pub(crate) context: &'a MappingContext<'a>,
+}
+
+/// Manager of a person: another user.
+#[derive(Clone, Copy)]
+pub(crate) struct ManagerReference<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) card: &'a ManagerCard<'a>,
+}
+
+impl<'a> MappingInput<'a> {
+    /// Collects the input of one person. Without readable `employments`, only the attributes that
+    /// come from the person have a value.
+    pub(crate) fn new(
+        person: &'a Person,
+        user_name: &'a str,
+        employments: &'a [Employment],
+        context: &'a MappingContext<'a>,
+    ) -> Self {
+        let primary = context.date_rules().evaluate(person, employments);
+        let header = PersonHeader::from_person(person);
+        Self {
+            person,
+            header,
+            primary,
+            user_name,
+            display_name: header.display_name(user_name),
+            manager: find_manager(primary.employment, context),
+            context,
+        }
+    }
+
+    /// Returns the primary employment.
+    pub(crate) fn employment(&self) -> Option<&'a Employment> {
+        self.primary.employment
+    }
+
+    /// Returns the time of the newest change of the person or the primary employment.
+    pub(crate) fn last_modified(&self) -> Option<Timestamp> {
+        let of_employment = self.employment().and_then(|employment| employment.updated_at);
+        self.person.updated_at.max(of_employment)
+    }
+}
+
+fn find_manager<'a>(
+    employment: Option<&'a Employment>,
+    context: &'a MappingContext<'a>,
+) -> Option<ManagerReference<'a>> {
+    let id = supervisor(employment?)?;
+    Some(ManagerReference { id, card: context.managers.get(id)? })
+}
