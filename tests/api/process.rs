@@ -786,6 +786,153 @@ async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
     assert!(help.out.contains("SCIM_CACHE_TTL"), "{}", help.out);
 }
 
+/// Variables of all groups, each with an invalid value.
+const INVALID_VARIABLES: [(&str, &str); 12] = [
+    ("PERSONIO_CLIENT_ID", " "),
+    ("PERSONIO_CLIENT_SECRET_FILE", "/missing/secret"),
+    ("PERSONIO_BASE_URL", "personio"),
+    ("PERSONIO_MAX_CONCURRENCY", "0"),
+    ("SCIM_TLS_CERT", "/missing/certificate"),
+    ("SCIM_PUBLIC_URL", "scim.example.com"),
+    ("SCIM_BEARER_TOKEN", "short"),
+    ("SCIM_CACHE_TTL", "5"),
+    ("SCIM_MAX_CHANGE", "many"),
+    ("SCIM_MAX_RESULTS", "10"),
+    ("SCIM_STATUS_PAGE", "yes"),
+    ("SCIM_STATE_KEY", "short"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_variable_stops_only_the_commands_that_use_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let all = INVALID_VARIABLES;
+    let personio = &all[..4];
+    let without_certificate: Vec<_> =
+        all.into_iter().filter(|(name, _)| *name != "SCIM_TLS_CERT").collect();
+    // Commands that do not use the variables: exit code and the part of the error.
+    type Row<'r> = (&'r [&'r str], &'r [(&'r str, &'r str)], Option<i32>, &'r str);
+    let rows: &[Row<'_>] = &[
+        (&["serve", "--help"], &all, Some(0), ""),
+        (&["check", "-h"], &all, Some(0), ""),
+        (&["help", "export"], &all, Some(0), ""),
+        (&["--version"], &all, Some(0), ""),
+        (&["token", "new"], &all, Some(0), ""),
+        (&["man"], &all, Some(0), ""),
+        (&["completions", "bash"], &all, Some(0), ""),
+        (&["token", "new"], &[("SCIM_MAXSTALE", "1h")], Some(0), ""),
+        (&["simulator", "--listen", &listen], &all, Some(1), "another program listens there"),
+        (
+            &["simulator", "--listen", &listen],
+            &[("SCIM_LISTEN", "nowhere"), ("SCIM_MAXSTALE", "1h")],
+            Some(1),
+            "another program listens there",
+        ),
+        (&["demo", "--listen", &listen], personio, Some(1), "another program listens there"),
+        (
+            &["healthcheck", "--listen", "127.0.0.1:1"],
+            &without_certificate,
+            Some(1),
+            "http://127.0.0.1:1/health/live does not answer",
+        ),
+        (
+            &["healthcheck", "--listen", "127.0.0.1:1"],
+            &[("SCIM_LISTEN", "nowhere"), ("SCIM_TLS_CERT", "/missing"), ("SCIM_MAXSTALE", "1h")],
+            Some(1),
+            "https://127.0.0.1:1/health/live does not answer",
+        ),
+        (
+            &["approve", "--listen", "127.0.0.1:1"],
+            &without_certificate,
+            Some(1),
+            "http://127.0.0.1:1/health/ready does not answer",
+        ),
+    ];
+    for (args, variables, code, part) in rows {
+        let ended = run(args, variables).await;
+        assert_eq!(ended.status.code(), *code, "{args:?}: {ended:?}");
+        assert!(ended.err.contains(part), "{args:?}: {ended:?}");
+    }
+    // `export` uses the settings for Personio, the mapping, the public URL, the guard and the log.
+    let mut unused = settings("http://127.0.0.1:9");
+    for (name, value) in all {
+        let is_used =
+            name.starts_with("PERSONIO_") || ["SCIM_PUBLIC_URL", "SCIM_MAX_CHANGE"].contains(&name);
+        let mut variables = settings("http://127.0.0.1:9");
+        variables.retain(|(other, _)| *other != name);
+        variables.push((name, value));
+        if is_used {
+            run(&["export"], &variables).await.complains(64, name);
+        } else {
+            unused.retain(|(other, _)| *other != name);
+            unused.push((name, value));
+        }
+        // `check` also uses the settings of a server, but no flag of it.
+        run(&["check"], &variables).await.complains(64, name);
+    }
+    run(&["export"], &unused).await.complains(1, "Personio");
+    let mut variables = settings("http://127.0.0.1:9");
+    variables.push(("SCIM_LOG_LEVEL", "loud"));
+    run(&["export"], &variables).await.complains(64, "(SCIM_LOG_LEVEL): invalid value `loud`");
+    run(&["check"], &variables).await.complains(64, "(SCIM_LOG_LEVEL): invalid value `loud`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_reports_an_invalid_value_as_json_wherever_it_is_given() {
+    let complaint = "--personio-base-url (PERSONIO_BASE_URL): invalid URL `personio`";
+    let json = &["check", "--json"][..];
+    // A valid flag wins over the variable, and the server's own variable is still checked.
+    let flagged = &["check", "--json", "--public-url", "https://scim.example.com"];
+    for (args, name, value, expected) in [
+        (json, "PERSONIO_BASE_URL", "personio", complaint),
+        (json, "PERSONIO_CLIENT_ID", "\t", "(PERSONIO_CLIENT_ID) is required"),
+        (json, "PERSONIO_MAX_CONCURRENCY", "0", "(PERSONIO_MAX_CONCURRENCY): invalid number `0`"),
+        (json, "SCIM_MAX_CHANGE", "many", "--max-change (SCIM_MAX_CHANGE): invalid share `many`"),
+        (json, "SCIM_MAX_RESULTS", "10", "(SCIM_MAX_RESULTS): invalid number `10`"),
+        (json, "SCIM_LOG_FORMAT", "xml", "(SCIM_LOG_FORMAT): invalid value `xml`"),
+        (json, "SCIM_MAXSTALE", "1h", "unknown variable SCIM_MAXSTALE"),
+        (flagged, "SCIM_PUBLIC_URL", "scim.example.com", "--public-url (SCIM_PUBLIC_URL)"),
+        (&["check", "--personio-base-url=personio", "--json"], "SCIM_CONFIG", "", complaint),
+        (&["check", "--personio-client-id=", "--json"], "SCIM_CONFIG", "", "_ID) is empty"),
+    ] {
+        let mut variables = settings("http://127.0.0.1:9");
+        variables.retain(|(other, _)| *other != name);
+        variables.push((name, value));
+        let ended = run(args, &variables).await;
+        assert_eq!(ended.status.code(), Some(64), "{name}={value}: {ended:?}");
+        let report: Value = serde_json::from_str(&ended.out).unwrap_or_default();
+        let finding = &report["findings"][0];
+        assert_eq!(finding["step"], "settings", "{name}={value}: {ended:?}");
+        let what = finding["what"].as_str().unwrap();
+        assert!(what.contains(expected), "{name}={value}: {what}");
+        assert_eq!(ended.err, format!("personio-scim: {what}\n"));
+    }
+    // Errors of other kinds and of other commands have no report.
+    let unknown =
+        run(&["check", "--json", "--persons", "5"], &settings("http://127.0.0.1:9")).await;
+    unknown.complains(64, "'--persons' found");
+    run(&["healthcheck", "--listen", "nowhere"], &[]).await.complains(64, "invalid address");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_names_the_variable_of_a_flag_although_the_variable_is_empty() {
+    for (args, name, part) in [
+        (&["serve", "--cache-ttl", "5"], "SCIM_CACHE_TTL", "--cache-ttl (SCIM_CACHE_TTL): invalid"),
+        (&["demo", "--listen", "nowhere"], "SCIM_LISTEN", "--listen (SCIM_LISTEN): invalid"),
+        (&["export", "--max-change", "x"], "SCIM_MAX_CHANGE", "--max-change (SCIM_MAX_CHANGE): "),
+        (
+            &["serve", "--bearer-token-file", "/missing"],
+            "SCIM_BEARER_TOKEN_FILE",
+            "--bearer-token-file (SCIM_BEARER_TOKEN_FILE): /missing: ",
+        ),
+    ] {
+        let mut variables = settings("http://127.0.0.1:9");
+        variables.retain(|(other, _)| *other != name);
+        variables.push((name, ""));
+        run(args, &variables).await.complains(64, part);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_others_reach_without_tls_warns_of_it() {
     let simulator = Setup::persons(3).simulator();
