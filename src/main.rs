@@ -28,10 +28,10 @@ fn main() -> ExitCode {
 fn start() -> Result<(), CommandError> {
     match config::parse_command_line()? {
         CommandLineRequest::Help(help) => cli::help(&help),
-        CommandLineRequest::Command(command) => {
-            let (command, matches) = *command;
+        CommandLineRequest::InvalidCheck(error) => cli::report_invalid_check(error),
+        CommandLineRequest::Command(parsed) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let result = runtime.block_on(cli::run(command, &matches));
+            let result = runtime.block_on(cli::run(*parsed));
             // A running DNS look-up must not delay the end of the process.
             runtime.shutdown_timeout(Duration::from_millis(500));
             result

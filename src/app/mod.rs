@@ -26,7 +26,7 @@ pub use crate::app::reload_handle::ReloadHandle;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config;
-use crate::config::{Config, EffectiveSetting};
+use crate::config::{Config, EffectiveSetting, SettingName};
 use crate::connections;
 use crate::connections::{ConnectionRegistry, OpenFiles, ServerSocket};
 use crate::directory;
@@ -61,10 +61,6 @@ const METRICS_LIMITS: connections::ConnectionLimits =
 /// Number of open files for requests to issuers and for webhooks, in addition to those for requests
 /// to Personio.
 const OTHER_UPSTREAM_FILES: usize = 16;
-/// Setting of the SCIM address, for error messages.
-const LISTEN_SETTING: &str = "--listen, SCIM_LISTEN";
-/// Setting of the metrics address, for error messages.
-const METRICS_LISTEN_SETTING: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
 /// Time in seconds for which running requests may continue after the stop signal.
 const SHUTDOWN_TIMEOUT_SECS: u64 = 8;
 /// Time in seconds for which running requests for metrics may continue after the stop signal.
@@ -77,7 +73,7 @@ pub enum StartError {
     #[error("cannot listen on {address} ({setting}): {error}{}", remedy(error))]
     Listen {
         /// Setting that names the address.
-        setting: &'static str,
+        setting: String,
         /// Address that cannot be bound.
         address: SocketAddr,
         /// Error of the operating system.
@@ -157,14 +153,14 @@ impl Application {
         clock: Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Self, StartError> {
-        let Config { personio, scim } = config;
+        let Config { personio, scim, effective_settings } = config;
         let open_files = connections::raise_limit();
-        let upstream_files = personio.max_concurrency.saturating_add(OTHER_UPSTREAM_FILES);
-        let limits = connection_limits(&scim, open_files, upstream_files);
-        let (listener, address) = bind(LISTEN_SETTING, scim.listen)?;
-        let metrics_socket = match scim.metrics_listen {
+        let upstream_files = personio.api.max_concurrency.saturating_add(OTHER_UPSTREAM_FILES);
+        let limits = connection_limits(&scim.limits, open_files, upstream_files);
+        let (listener, address) = bind(config::LISTEN, scim.listen.listen)?;
+        let metrics_socket = match scim.monitoring.metrics_listen {
             None => None,
-            Some(address) => Some(bind(METRICS_LISTEN_SETTING, address)?),
+            Some(address) => Some(bind(config::METRICS_LISTEN, address)?),
         };
         let base_url = base_url(&public_url(&scim, address));
         // The client secret is the one secret that every server has. It does not change when SCIM
@@ -180,7 +176,7 @@ impl Application {
         directory.start_first_load();
         directory.start_tasks();
 
-        let settings = Arc::new(ArcSwap::from_pointee(displayed_settings(scim.effective_settings)));
+        let settings = Arc::new(ArcSwap::from_pointee(displayed_settings(effective_settings)));
         let reload_handle = ReloadHandle {
             settings: Arc::clone(&settings),
             tls: tls.clone(),
@@ -188,19 +184,19 @@ impl Application {
             source,
             directory: directory.clone(),
             urls,
-            max_results: scim.max_results,
+            max_results: scim.limits.max_results,
         };
         let state = web::Data::new(server::State::new(server::StateParts {
             directory: directory.clone(),
             authenticator,
             cursor_key,
-            announces_pagination: scim.announce_pagination,
-            max_results: scim.max_results,
-            filter_limits: scim.filter_limits,
+            announces_pagination: scim.limits.announce_pagination,
+            max_results: scim.limits.max_results,
+            filter_limits: scim.limits.filter_limits(),
             base_url: base_url.clone(),
             settings,
             optional_endpoints: OptionalEndpoints {
-                status: scim.status_page,
+                status: scim.monitoring.status_page,
                 metrics: metrics_socket.is_none(),
             },
             register_metrics: register_parts(
@@ -292,7 +288,8 @@ impl ReadingSide {
     ) -> Result<Self, StartError> {
         let urls = ResourceUrls::new(base_url);
         let attributes = scim.policy.custom_attribute_definitions();
-        let schema_registry = Arc::new(SchemaRegistry::new(&urls, scim.max_results, &attributes)?);
+        let schema_registry =
+            Arc::new(SchemaRegistry::new(&urls, scim.limits.max_results, &attributes)?);
         let state_file = scim
             .state
             .as_ref()
@@ -300,8 +297,8 @@ impl ReadingSide {
         let client = personio_client(personio, clock, tuning)?;
         let upstream_metrics = client.metrics().clone();
         let lifetimes = RecordLifetimes {
-            recheck_interval: scim.employment_recheck,
-            max_valid_age: scim.max_stale,
+            recheck_interval: scim.freshness.employment_recheck,
+            max_valid_age: scim.freshness.max_stale,
         };
         let source = Arc::new(PersonioSource::new(
             client,
@@ -313,8 +310,8 @@ impl ReadingSide {
         ));
         let directory = Directory::new(
             Arc::clone(&source) as Arc<dyn directory::DirectorySource>,
-            freshness(scim, tuning),
-            MaxChange(scim.max_change),
+            freshness(&scim.freshness, tuning),
+            MaxChange(scim.freshness.max_change),
             state_file,
             Arc::clone(clock),
             Handle::current(),
@@ -325,7 +322,7 @@ impl ReadingSide {
 
 /// Returns the URL under which clients reach a server that listens on `address`.
 fn public_url(scim: &config::ServerSettings, address: SocketAddr) -> String {
-    match &scim.public_url {
+    match &scim.listen.public_url {
         Some(url) => url.to_string(),
         None if scim.tls.is_some() => format!("https://{address}"),
         None => format!("http://{address}"),
@@ -367,12 +364,12 @@ fn register_parts(
     })
 }
 
-fn freshness(scim: &config::ServerSettings, tuning: Tuning) -> Freshness {
+fn freshness(settings: &config::FreshnessSettings, tuning: Tuning) -> Freshness {
     Freshness {
-        cache_ttl: scim.cache_ttl,
-        refresh_wait: scim.refresh_wait,
-        refresh_every: scim.refresh_every,
-        max_stale: scim.max_stale,
+        cache_ttl: settings.cache_ttl,
+        refresh_wait: settings.refresh_wait,
+        refresh_every: settings.refresh_every,
+        max_stale: settings.max_stale,
         cool_down: tuning.cool_down,
         refresh_debounce: tuning.refresh_debounce,
     }
@@ -384,11 +381,11 @@ fn personio_client(
     tuning: Tuning,
 ) -> Result<PersonioClient, StartError> {
     let settings = Settings {
-        base_url: personio.base_url,
+        base_url: personio.api.base_url,
         client_id: personio.client_id,
         client_secret: personio.client_secret,
-        app_id: personio.app_id,
-        max_concurrency: personio.max_concurrency,
+        app_id: personio.api.app_id,
+        max_concurrency: personio.api.max_concurrency,
         timeout: tuning.upstream_timeout,
         retry: tuning.retry,
         limits: tuning.limits,
@@ -443,9 +440,10 @@ pub fn remedy(error: &io::Error) -> &'static str {
 
 /// Binds the address of a setting.
 fn bind(
-    setting: &'static str,
+    setting: SettingName,
     address: SocketAddr,
 ) -> Result<(TcpListener, SocketAddr), StartError> {
+    let setting = setting.list();
     try_bind(address).map_err(|error| StartError::Listen { setting, address, error })
 }
 
@@ -458,16 +456,16 @@ fn try_bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 
 /// Returns the limits on connections of clients, as far as the limit on open files allows.
 fn connection_limits(
-    scim: &config::ServerSettings,
+    limits: &config::LimitSettings,
     open_files: OpenFiles,
     upstream_files: usize,
 ) -> connections::ConnectionLimits {
-    let reserved = RESERVED_CONNECTIONS.min(scim.max_connections.max(MIN_CONNECTIONS));
+    let reserved = RESERVED_CONNECTIONS.min(limits.max_connections.max(MIN_CONNECTIONS));
     let wanted = connections::ConnectionLimits {
-        known: scim.max_connections,
+        known: limits.max_connections,
         reserved,
         overflow: reserved / 2,
-        unknown_per_address: scim.max_connections_per_address,
+        unknown_per_address: limits.max_connections_per_address,
     };
     let available = open_files.for_connections(upstream_files);
     if available >= wanted.all() {

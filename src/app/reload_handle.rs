@@ -33,13 +33,13 @@ impl ReloadHandle {
     /// # Errors
     /// Returns an error when the new settings cannot be applied. The old ones stay in force then.
     pub fn apply(&self, config: Config) -> Result<(), StartError> {
-        let Config { personio, scim } = config;
+        let Config { personio, scim, effective_settings } = config;
         let attributes = scim.policy.custom_attribute_definitions();
         let schema_registry = SchemaRegistry::new(&self.urls, self.max_results, &attributes)?;
         let clients = scim.auth_settings.clients.len();
         let issuers = scim.auth_settings.issuers.len();
         self.authenticator.replace_settings(scim.auth_settings).map_err(StartError::Client)?;
-        self.settings.store(Arc::new(displayed_settings(scim.effective_settings)));
+        self.settings.store(Arc::new(displayed_settings(effective_settings)));
         if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
             served.replace(pair);
         }

@@ -16,7 +16,7 @@ use crate::config::ApproveArgs;
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: &ApproveArgs) -> Result<(), CommandError> {
-    let pid = fetch_process_id(&args.server.url()?).await?;
+    let pid = fetch_process_id(&args.server.url()).await?;
     let mut out = io::stdout();
     let held = match exchange(pid, &ApprovalRequest::Show).await? {
         ApprovalResponse::Held(held) => held,

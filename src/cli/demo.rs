@@ -4,8 +4,6 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use clap::ArgMatches;
-use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -13,18 +11,22 @@ use crate::app::{Application, Tuning};
 use crate::cli::simulator::world;
 use crate::cli::{CommandError, approval_signal, handle_approvals, start_logs, stop_signal, token};
 use crate::clock::SystemClock;
-use crate::config::{Config, DemoArgs, PersonioSettings, ServerSettings};
+use crate::config;
+use crate::config::{
+    Config, DemoArgs, EffectiveSetting, PersonioApiSettings, PersonioSettings, ServerSettings,
+};
 use crate::simulator::{SimulatedRateLimit, Simulator, SimulatorOptions};
 
 /// Rate limit of the simulator: high enough for a demonstration without delays, but not unlimited.
 const SIMULATOR_RATE: SimulatedRateLimit = SimulatedRateLimit { per_second: 2000.0, burst: 4000.0 };
 
-/// Maximum number of concurrent requests to the simulator: the default of `serve`.
-const MAX_CONCURRENCY: usize = 16;
-
-pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), CommandError> {
-    let (scim, token) = ServerSettings::for_demo(args, matches, &token::random_token()?.into())?;
-    let has_status_page = scim.status_page;
+pub(super) async fn run(
+    args: &DemoArgs,
+    settings: &[EffectiveSetting],
+) -> Result<(), CommandError> {
+    let (scim, token) = ServerSettings::for_demo(args, &token::random_token()?.into())?;
+    let effective_settings = scim.effective_settings(settings);
+    let has_status_page = scim.monitoring.status_page;
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
     let traces = crate::cli::start_traces(&scim)?;
@@ -41,14 +43,9 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Com
 
     let base_url = Url::parse(&simulator.base_url());
     let base_url = base_url.map_err(|error| CommandError::Failed(error.to_string()))?;
-    let personio = PersonioSettings {
-        base_url,
-        client_id,
-        client_secret,
-        app_id: HeaderValue::from_static("PERSONIO_SCIM"),
-        max_concurrency: MAX_CONCURRENCY,
-    };
-    let config = Config { personio, scim };
+    let api = PersonioApiSettings { base_url, ..config::default_settings()? };
+    let personio = PersonioSettings { client_id, client_secret, api };
+    let config = Config { personio, scim, effective_settings };
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
     handle_approvals(approvals, &application);
     let base_url = application.base_url();

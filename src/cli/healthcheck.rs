@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), CommandError> {
     let probe = if args.ready { "ready" } else { "live" };
-    let url = format!("{}/health/{probe}", args.server.url()?);
+    let url = format!("{}/health/{probe}", args.server.url());
     let (status, body) = request(&url).await?;
     if status.is_success() {
         return Ok(());

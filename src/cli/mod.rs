@@ -15,14 +15,14 @@ mod token;
 
 use std::io::{IsTerminal, stderr};
 
+pub use crate::cli::check::report_invalid_check;
 pub use crate::cli::manual::help;
-use clap::ArgMatches;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app;
 use crate::app::{Application, ReloadHandle};
 use crate::config;
-use crate::config::{Command, Config, LogArgs};
+use crate::config::{Command, Config, LogArgs, ParsedCommand};
 use crate::telemetry;
 
 /// Error of a command, with its exit code.
@@ -69,16 +69,17 @@ impl From<std::io::Error> for CommandError {
 ///
 /// # Errors
 /// Returns an error of one line when the command fails.
-pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), CommandError> {
+pub async fn run(parsed: ParsedCommand) -> Result<(), CommandError> {
     let _file_size_signal = file_size_signal()?;
+    let ParsedCommand { command, settings } = parsed;
     match command {
-        Command::Serve(args) => serve::run(&args, matches).await,
-        Command::Demo(args) => demo::run(&args, matches).await,
+        Command::Serve(args) => serve::run(&args, &settings).await,
+        Command::Demo(args) => demo::run(&args, &settings).await,
         Command::Simulator(args) => simulator::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Approve(args) => approve::run(&args).await,
-        Command::Check(args) => check::run(&args, matches).await,
-        Command::Export(args) => export::run(&args, matches).await,
+        Command::Check(args) => check::run(&args).await,
+        Command::Export(args) => export::run(&args).await,
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
@@ -92,12 +93,12 @@ fn file_size_signal() -> Result<Signal, CommandError> {
 }
 
 fn start_logs(args: &LogArgs) -> Result<telemetry::LogGuard, CommandError> {
-    telemetry::start(args.settings()?).map_err(CommandError::Usage)
+    telemetry::start(args.settings()).map_err(CommandError::Usage)
 }
 
 #[cfg(feature = "otlp")]
 fn start_traces(scim: &config::ServerSettings) -> Result<telemetry::Traces, CommandError> {
-    telemetry::Traces::start(scim.otlp_endpoint.as_ref()).map_err(CommandError::Failed)
+    telemetry::Traces::start(scim.monitoring.otlp_endpoint.as_ref()).map_err(CommandError::Failed)
 }
 
 /// Returns a future that completes at SIGTERM or SIGINT.

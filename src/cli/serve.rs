@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use clap::ArgMatches;
-
 use crate::app::{Application, Tuning};
 use crate::cli::{
     CommandError, approval_signal, handle_approvals, hangup_signal, reload_on_hangup,
@@ -11,11 +9,14 @@ use crate::cli::{
 };
 use crate::clock::SystemClock;
 use crate::config;
-use crate::config::{Config, ServeArgs};
+use crate::config::{Config, EffectiveSetting, ServeArgs};
 
-pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), CommandError> {
-    let config = Config::for_serve(args, matches)?;
-    let warnings = config.scim.warnings();
+pub(super) async fn run(
+    args: &ServeArgs,
+    settings: &[EffectiveSetting],
+) -> Result<(), CommandError> {
+    let config = Config::for_serve(args, settings)?;
+    let warnings = config.scim.listen.warnings();
     let is_tls = config.scim.tls.is_some();
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
@@ -39,7 +40,7 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Co
     let stop_or_hangup = async {
         tokio::select! {
             () = stop => {}
-            () = reload_on_hangup(hangups, reload_handle, || Config::for_serve(args, matches)) => {}
+            () = reload_on_hangup(hangups, reload_handle, || Config::for_serve(args, settings)) => {}
             () = service_manager::report_health(local_url) => {}
         }
         service_manager::stopping();

@@ -7,17 +7,19 @@ use std::time::Duration;
 use crate::app::StartError;
 use crate::cli::{CommandError, start_logs, stop_signal};
 use crate::clock::{Clock, SystemClock};
-use crate::config;
 use crate::config::{Population, SimulatorArgs};
 use crate::simulator::{SimulatedRateLimit, Simulator, SimulatorOptions, World};
 
 pub(super) async fn run(args: &SimulatorArgs) -> Result<(), CommandError> {
-    let address = config::listen_address(&args.listen)?;
     let _logs = start_logs(&args.logs)?;
     let stop = stop_signal()?;
+    let address = args.listen;
     let listener = match TcpListener::bind(address) {
         Ok(listener) => listener,
-        Err(error) => return Err(StartError::Listen { setting: "--listen", address, error }.into()),
+        Err(error) => {
+            let setting = "--listen".to_owned();
+            return Err(StartError::Listen { setting, address, error }.into());
+        }
     };
     let options = SimulatorOptions {
         client_id: args.client_id.clone(),

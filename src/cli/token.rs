@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::CommandError;
 use crate::cli::stdout::print;
 use crate::config;
-use crate::config::{TokenAction, TokenArgs, TokenOutput};
+use crate::config::{OutputArgs, TokenAction, TokenArgs};
 
 /// Number of random bytes in a token: too many to guess.
 const TOKEN_BYTES: usize = 32;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<(), CommandError> {
     }
 }
 
-fn new(output: TokenOutput) -> Result<(), CommandError> {
+fn new(output: OutputArgs) -> Result<(), CommandError> {
     let token = random_token()?;
     let hash = sha256(&token);
     if output.json {
@@ -37,7 +37,7 @@ fn new(output: TokenOutput) -> Result<(), CommandError> {
     print(text.as_bytes())
 }
 
-fn hash(output: TokenOutput) -> Result<(), CommandError> {
+fn hash(output: OutputArgs) -> Result<(), CommandError> {
     let mut text = String::new();
     if let Err(error) = std::io::stdin().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text) {
         let problem = format!("the token cannot be read from standard input: {error}");

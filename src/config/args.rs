@@ -1,165 +1,84 @@
-//! Flags of the commands as they are given, before anything is checked: names, defaults and help.
+//! Arguments of the commands. Their settings are groups of `settings`.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use url::Url;
 
 use crate::config::examples;
+use crate::config::parsers::{address, percent, public_url, trimmed_path};
+use crate::config::setting::setting;
+use crate::config::settings::config_file::ConfigFileArgs;
+use crate::config::settings::freshness::{DEFAULT_MAX_CHANGE, FreshnessSettings, MAX_CHANGE};
+use crate::config::settings::limits::LimitSettings;
+use crate::config::settings::listen::{
+    DEFAULT_LISTEN, LISTEN, ListenSettings, PUBLIC_URL, TLS_CERT,
+};
+use crate::config::settings::logs::LogArgs;
+use crate::config::settings::monitoring::MonitoringSettings;
+use crate::config::settings::personio::PersonioArgs;
+use crate::config::settings::state_file::StateFileArgs;
+use crate::config::settings::tokens::PresentedTokenArgs;
 
-/// Settings of `serve`.
+/// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
     #[command(flatten)]
     pub(super) personio: PersonioArgs,
     #[command(flatten)]
-    pub(super) scim: ScimArgs,
+    pub(super) server: ServerArgs,
     /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
 
-/// Settings of the log.
-#[derive(Debug, Clone, clap::Args)]
-pub struct LogArgs {
-    /// Log level: off, error, warn, info, debug or trace [default: that of RUST_LOG, or info]
-    #[arg(long, env = "SCIM_LOG_LEVEL", value_name = "LEVEL")]
-    pub(super) log_level: Option<String>,
-    /// Format of the log: text, json, or auto (text on a terminal, JSON otherwise)
-    #[arg(long, env = "SCIM_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
-    pub(super) log_format: String,
+/// Settings of a server.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArgs {
+    #[command(flatten)]
+    pub(super) listen: ListenSettings,
+    #[command(flatten)]
+    pub(super) tokens: PresentedTokenArgs,
+    #[command(flatten)]
+    pub(super) monitoring: MonitoringSettings,
+    #[command(flatten)]
+    pub(super) freshness: FreshnessSettings,
+    #[command(flatten)]
+    pub(super) limits: LimitSettings,
+    #[command(flatten)]
+    pub(super) config_file: ConfigFileArgs,
+    #[command(flatten)]
+    pub(super) state: StateFileArgs,
 }
 
-/// Settings of the access to Personio.
+/// Settings of the reading side, with the same meaning as for `serve`.
 #[derive(Debug, clap::Args)]
-pub(super) struct PersonioArgs {
-    /// Client id of the Personio API credential (required)
-    #[arg(long, env = "PERSONIO_CLIENT_ID", value_name = "ID")]
-    pub(super) personio_client_id: Option<String>,
-    /// Client secret of the Personio API credential (required)
-    #[arg(long, env = "PERSONIO_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
-    personio_client_secret: Option<String>,
-    /// File that holds the client secret
-    #[arg(long, env = "PERSONIO_CLIENT_SECRET_FILE", value_name = "FILE")]
-    personio_client_secret_file: Option<String>,
-    /// Base URL of the Personio API; plain http only to this machine
+pub(super) struct ReadingArgs {
+    #[command(flatten)]
+    pub(super) personio: PersonioArgs,
+    #[command(flatten)]
+    pub(super) config_file: ConfigFileArgs,
+    /// URL under which clients reach the server, without /scim/v2; `meta.location` begins with it
     #[arg(
-        long,
-        env = "PERSONIO_BASE_URL",
+        long = PUBLIC_URL.flag,
+        env = PUBLIC_URL.variable,
         value_name = "URL",
-        default_value = "https://api.personio.de"
+        value_parser = setting(public_url)
     )]
-    pub(super) personio_base_url: String,
-    /// Name of this program in requests to Personio (X-Personio-App-ID)
-    #[arg(long, env = "PERSONIO_APP_ID", value_name = "NAME", default_value = "PERSONIO_SCIM")]
-    pub(super) personio_app_id: String,
-    /// Maximum number of concurrent requests to Personio, 1 to 256
-    #[arg(long, env = "PERSONIO_MAX_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
-    pub(super) personio_max_concurrency: String,
-}
-
-/// Settings of the SCIM server.
-#[derive(Debug, clap::Args)]
-pub(super) struct ScimArgs {
-    /// Address and port to listen on
-    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
-    pub(super) listen: String,
-    /// PEM file with the certificate of the server, followed by its chain; with it, the server
-    /// speaks TLS
-    #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
-    tls_cert: Option<String>,
-    /// PEM file with the private key of the certificate
-    #[arg(long, env = "SCIM_TLS_KEY", value_name = "FILE")]
-    tls_key: Option<String>,
-    /// URL under which clients reach this server, without /scim/v2 [default: http:// or, with TLS,
-    /// https:// and the listen address]
-    #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
-    public_url: Option<String>,
-    /// Token that SCIM clients present; `serve` needs it, unless the configuration file has clients
-    #[arg(long, env = "SCIM_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    bearer_token: Option<String>,
-    /// File that holds the token of SCIM clients
-    #[arg(long, env = "SCIM_BEARER_TOKEN_FILE", value_name = "FILE")]
-    bearer_token_file: Option<String>,
-    /// Token that Personio's webhooks present; without it, there is no /webhooks/personio
-    #[arg(long, env = "SCIM_WEBHOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    webhook_token: Option<String>,
-    /// File that holds the token of the webhooks
-    #[arg(long, env = "SCIM_WEBHOOK_TOKEN_FILE", value_name = "FILE")]
-    webhook_token_file: Option<String>,
-    /// Separate address and port for /metrics, with /health [default: the address of SCIM]
-    #[arg(long, env = "SCIM_METRICS_LISTEN", value_name = "ADDRESS")]
-    metrics_listen: Option<String>,
-    /// Status page at /status, for people with a browser and a token: on or off
-    #[arg(long, env = "SCIM_STATUS_PAGE", value_name = "SWITCH", default_value = "on")]
-    pub(super) status_page: String,
-    /// URL of the OpenTelemetry collector that receives a trace of each request (OTLP over HTTP),
-    /// without /v1/traces
-    #[cfg(feature = "otlp")]
-    #[arg(long, env = "SCIM_OTLP_ENDPOINT", value_name = "URL")]
-    otlp_endpoint: Option<String>,
-    /// Age of the data after which a request refreshes it
-    #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
-    pub(super) cache_ttl: String,
-    /// Maximum time that a request waits for fresher data
-    #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
-    pub(super) refresh_wait: String,
-    /// Age after which employments are read again without any sign of a change
-    #[arg(long, env = "SCIM_EMPLOYMENT_RECHECK", value_name = "TIME", default_value = "1h")]
-    pub(super) employment_recheck: String,
-    /// Maximum share of the users that may disappear, become inactive, or lose their userName,
-    /// e-mail address or employment, at once or within two hours; a larger change is held back.
-    /// 100% switches this guard off
-    #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
-    pub(super) max_change: String,
-    /// Interval of refreshes in the background, so that no request waits for one; at least 10s
-    /// [default: refresh only when a client sends a request]
-    #[arg(long, env = "SCIM_REFRESH_EVERY", value_name = "TIME")]
-    refresh_every: Option<String>,
-    /// Maximum age of data that is served while Personio fails
-    #[arg(long, env = "SCIM_MAX_STALE", value_name = "TIME", default_value = "24h")]
-    pub(super) max_stale: String,
-    /// Maximum number of users on one page (filter.maxResults), at least 1000
-    #[arg(long, env = "SCIM_MAX_RESULTS", value_name = "NUMBER", default_value = "10000")]
-    pub(super) max_results: String,
-    /// Block `pagination` of RFC 9865 in /ServiceProviderConfig: on or off. Some older clients
-    /// reject it
-    #[arg(long, env = "SCIM_ANNOUNCE_PAGINATION", value_name = "SWITCH", default_value = "on")]
-    pub(super) announce_pagination: String,
-    /// Maximum number of open connections of clients
-    #[arg(long, env = "SCIM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "1024")]
-    pub(super) max_connections: String,
-    /// Maximum number of open connections from one address that have not presented a valid token;
-    /// trusted proxies have no such limit
+    pub(super) public_url: Option<Url>,
+    /// Limit of the completeness check: 100% accepts a company in which most persons have no status
+    /// or e-mail address
     #[arg(
-        long,
-        env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS",
-        value_name = "NUMBER",
-        default_value = "256"
+        long = MAX_CHANGE.flag,
+        env = MAX_CHANGE.variable,
+        value_name = "PERCENT",
+        default_value = DEFAULT_MAX_CHANGE,
+        value_parser = setting(percent)
     )]
-    pub(super) max_connections_per_address: String,
-    /// Maximum length of a filter, in bytes
-    #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]
-    pub(super) max_filter_length: String,
-    /// Maximum depth of parentheses and brackets in a filter
-    #[arg(long, env = "SCIM_MAX_FILTER_DEPTH", value_name = "NUMBER", default_value = "50")]
-    pub(super) max_filter_depth: String,
-    /// Configuration file (TOML): mapping, clients, issuers and trusted proxies
-    #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
-    config: Option<String>,
-    /// File that keeps loaded data through restarts, encrypted; needs a key
-    #[arg(long, env = "SCIM_STATE_FILE", value_name = "FILE")]
-    state_file: Option<String>,
-    /// Key that encrypts the state file; at least 32 characters
-    #[arg(long, env = "SCIM_STATE_KEY", value_name = "KEY", hide_env_values = true)]
-    state_key: Option<String>,
-    /// File that holds the key of the state file
-    #[arg(long, env = "SCIM_STATE_KEY_FILE", value_name = "FILE")]
-    state_key_file: Option<String>,
+    pub(super) max_change: f64,
 }
-
-/// Default address to listen on. It is reachable from this machine only.
-pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// Persons that the simulator generates.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -177,28 +96,108 @@ pub struct Population {
     pub seed: u64,
 }
 
-/// Settings of `demo`.
+/// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Persons that are simulated.
     #[command(flatten)]
     pub population: Population,
     #[command(flatten)]
-    pub(super) scim: ScimArgs,
+    pub(super) server: ServerArgs,
     /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
 
-/// Settings of `simulator`.
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
+    /// Format of the users
+    #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
+    pub format: ExportFormat,
+    /// File to write, which appears once it is complete [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Users and attributes to export.
+    #[command(flatten)]
+    pub query: ExportQueryArgs,
+    /// Settings of the log.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Users and attributes to export, as the query parameters of the server.
+#[derive(Debug, clap::Args)]
+pub struct ExportQueryArgs {
+    /// Only users that match this SCIM filter
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Only these attributes, with commas between them
+    #[arg(long, value_name = "NAMES")]
+    pub attributes: Option<String>,
+    /// All attributes but these, with commas between them
+    #[arg(long, value_name = "NAMES")]
+    pub excluded_attributes: Option<String>,
+    /// Sort by this attribute
+    #[arg(long, value_name = "NAME")]
+    pub sort_by: Option<String>,
+    /// Sort order: ascending or descending
+    #[arg(long, value_name = "ORDER")]
+    pub sort_order: Option<String>,
+    /// Maximum number of users to export
+    #[arg(long, value_name = "NUMBER")]
+    pub count: Option<String>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
+    /// Show the attributes that persons have, all custom attributes, and a few persons as they
+    /// would be served
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Number of persons to show, with the source of each SCIM attribute, 0 to 20; implies
+    /// --verbose [default: 3]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
+    pub sample: Option<u8>,
+    /// Show complete values of persons, not only first letter and length; implies --verbose
+    #[arg(long)]
+    pub show_values: bool,
+    /// Format of the report.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Format of the exported users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// JSON Lines: one user on each line
+    Ndjson,
+    /// SCIM list response in JSON
+    Json,
+    /// Table with a heading; several values of one attribute have `;` between them. Text that a
+    /// spreadsheet would run as a formula gets an apostrophe in front
+    Csv,
+}
+
+/// Arguments of `simulator`.
 #[derive(Debug, clap::Args)]
 pub struct SimulatorArgs {
     /// Persons that are simulated.
     #[command(flatten)]
     pub population: Population,
     /// Address and port to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
-    pub listen: String,
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8081",
+        value_parser = setting(address)
+    )]
+    pub listen: SocketAddr,
     /// Accepted client id
     #[arg(long, value_name = "ID", default_value = "demo")]
     pub client_id: String,
@@ -234,7 +233,7 @@ pub struct SimulatorArgs {
     pub logs: LogArgs,
 }
 
-/// Settings of `healthcheck`.
+/// Arguments of `healthcheck`.
 #[derive(Debug, clap::Args)]
 pub struct HealthcheckArgs {
     /// Server to check.
@@ -245,7 +244,7 @@ pub struct HealthcheckArgs {
     pub ready: bool,
 }
 
-/// Settings of `approve`.
+/// Arguments of `approve`.
 #[derive(Debug, clap::Args)]
 pub struct ApproveArgs {
     /// Id of the change to approve, as shown by `approve`, the log and /health/ready; without it, a
@@ -266,14 +265,51 @@ pub struct ApproveArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalServer {
     /// Address on which the server listens
-    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = DEFAULT_LISTEN)]
-    pub(super) listen: String,
+    #[arg(
+        long = LISTEN.flag,
+        env = LISTEN.variable,
+        value_name = "ADDRESS",
+        default_value = DEFAULT_LISTEN,
+        value_parser = setting(address)
+    )]
+    listen: SocketAddr,
     /// Certificate of the server: if it is set, requests use TLS. The file is not read
-    #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
-    pub(super) tls_cert: Option<String>,
+    #[arg(
+        long = TLS_CERT.flag,
+        env = TLS_CERT.variable,
+        value_name = "FILE",
+        value_parser = setting(trimmed_path),
+        value_hint = ValueHint::Unknown
+    )]
+    tls_cert: Option<PathBuf>,
 }
 
-/// Settings of `token`.
+impl LocalServer {
+    /// Returns the URL of the server for a client on the same machine.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let is_tls = match &self.tls_cert {
+            Some(file) => !file.as_os_str().is_empty(),
+            None => false,
+        };
+        local_url(self.listen, is_tls)
+    }
+}
+
+/// Returns the URL of a server that listens on `address`, for a client on the same machine.
+#[must_use]
+pub fn local_url(mut address: SocketAddr, is_tls: bool) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// Arguments of `token`.
 #[derive(Debug, clap::Args)]
 pub struct TokenArgs {
     /// Action of the command.
@@ -289,21 +325,21 @@ pub enum TokenAction {
     /// The token is for the client. Its hash, the SHA-256 of the token in hexadecimal, is for the
     /// settings: a person who reads the settings cannot use it as a token.
     #[command(after_help = examples::TOKEN_NEW)]
-    New(TokenOutput),
+    New(OutputArgs),
     /// Read a token from standard input and print its hash
     #[command(after_help = examples::TOKEN_HASH)]
-    Hash(TokenOutput),
+    Hash(OutputArgs),
 }
 
-/// Output of `token`.
+/// Format of the output.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub struct TokenOutput {
+pub struct OutputArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Settings of `completions`.
+/// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
     /// Shell that runs the script
@@ -311,7 +347,7 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Settings of `man`.
+/// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
     /// Write one page for each command into this folder instead

@@ -12,7 +12,7 @@ use toml::value::Datetime;
 
 use crate::auth::{Algorithm, AuthSettings, Client, ClientName, Issuer, Networks, TokenHash};
 use crate::config::parsers;
-use crate::config::parsers::{BEARER_TOKEN, WEBHOOK_TOKEN};
+use crate::config::settings::tokens::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
 /// Name of the client that presents the token of the settings.
 const DEFAULT_CLIENT_NAME: &str = "client";
@@ -174,8 +174,10 @@ fn check_client(table: ClientTable) -> Result<Client, String> {
             let Some(text) = token.as_text() else {
                 return Err(format!("{label}: token must be a text in quotes"));
             };
-            let token = parsers::token(&format_args!("{label}: token"), text.into());
-            token_of(&token.map_err(|error| error.0)?)
+            match parsers::token(&text.into()) {
+                Ok(token) => token_of(&token),
+                Err(invalid) => return Err(invalid.of(format_args!("{label}: token")).0),
+            }
         }
         (None, Some(hash)) => match hash.as_text().and_then(TokenHash::from_hash) {
             Some(token) => token,
@@ -219,8 +221,10 @@ fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
              the key"
         ));
     }
-    let jwks_url = parsers::keys_url(&format_args!("{label}: jwks_url"), &jwks_url);
-    let jwks_url = jwks_url.map_err(|error| error.0)?;
+    let jwks_url = match parsers::keys_url(&jwks_url) {
+        Ok(url) => url,
+        Err(invalid) => return Err(invalid.of(format_args!("{label}: jwks_url")).0),
+    };
     let networks = check_networks(&label, networks)?;
     Ok(Issuer { name: client_name, issuer, audience, jwks_url, scope, algorithms, networks })
 }

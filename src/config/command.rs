@@ -3,11 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::config::args::{
-    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, ManArgs, ServeArgs, SimulatorArgs,
-    TokenArgs,
+    ApproveArgs, CheckArgs, CompletionsArgs, DemoArgs, ExportArgs, HealthcheckArgs, ManArgs,
+    ServeArgs, SimulatorArgs, TokenArgs,
 };
 use crate::config::examples;
-use crate::config::parse_args::{CheckArgs, ExportArgs};
 
 /// Serves the people of a Personio company over SCIM 2.0, read-only.
 #[derive(Debug, Parser)]
@@ -23,10 +22,10 @@ pub struct Args {
 pub enum Command {
     /// Serve SCIM from a real Personio
     #[command(after_help = examples::SERVE)]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Serve SCIM from an embedded Personio simulator, to try it out
     #[command(after_help = examples::DEMO)]
-    Demo(DemoArgs),
+    Demo(Box<DemoArgs>),
     /// Check the settings and the access to Personio, and report what to change
     ///
     /// Sends a few dozen requests to Personio: for a token, a page of persons, some employments and

@@ -1,9 +1,10 @@
 //! Effective settings: the values in force, with secrets redacted.
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command};
+use clap::{Arg, ArgMatches, CommandFactory};
 
 use crate::auth::AuthSettings;
+use crate::config::Args;
 use crate::mapping::MappingPolicy;
 
 /// Effective setting.
@@ -20,11 +21,12 @@ pub struct EffectiveSetting {
 /// Text that replaces a secret.
 const REDACTED: &str = "(a secret)";
 
-/// Returns the settings `A` of a command, in the order of its help. Values that the command line
-/// hides as secrets are redacted.
-pub(super) fn command_settings<A: Args>(matches: &ArgMatches) -> Vec<EffectiveSetting> {
-    let command = A::augment_args(Command::default());
+/// Returns the settings of a command, in the order of its help. Values that the command line hides
+/// as secrets are redacted.
+pub(super) fn command_settings(command_name: &str, matches: &ArgMatches) -> Vec<EffectiveSetting> {
+    let args = Args::command();
     let mut settings = Vec::new();
+    let Some(command) = args.find_subcommand(command_name) else { return settings };
     for arg in command.get_arguments() {
         let Some(flag) = arg.get_long() else { continue };
         let value = given_value(arg, matches);
@@ -116,43 +118,59 @@ fn joined(texts: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-    use crate::config;
-    use crate::config::{DemoArgs, ServeArgs};
     use crate::mapping::ActiveUntil;
 
-    const VALUE: &str = "what-was-given";
+    /// Setting of a test, and the value that it was given.
+    struct GivenSetting {
+        setting: EffectiveSetting,
+        given: String,
+    }
 
-    /// Returns the settings of a command and their values, after every setting was given a value.
-    fn effective_values<A: Args>(name: &str) -> Vec<(String, Option<String>)> {
-        let command = A::augment_args(Command::default());
-        let flags: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
-        let text = |flag: &&str| {
-            if ["persons", "seed"].contains(flag) { "7".to_owned() } else { VALUE.to_owned() }
+    /// Returns a valid value of an argument.
+    fn valid_value(arg: &Arg) -> String {
+        if let [default] = arg.get_default_values() {
+            return default.to_str().unwrap().to_owned();
+        }
+        let value = match arg.get_value_names().unwrap()[0].as_str() {
+            "TIME" => "7m",
+            "ADDRESS" => "127.0.0.1:1",
+            "URL" => "https://example.com",
+            "LEVEL" => "debug",
+            _ => "given-text",
         };
-        let given = flags.iter().map(|flag| format!("--{flag}={}", text(flag)));
-        let words = ["personio-scim".to_owned(), name.to_owned()].into_iter().chain(given);
-        let matches = config::Args::command().try_get_matches_from(words).unwrap();
-        let settings = command_settings::<A>(matches.subcommand_matches(name).unwrap());
-        assert!(settings.iter().all(|setting| setting.is_given));
-        assert_eq!(settings.len(), flags.len());
-        settings.into_iter().map(|setting| (setting.flag, setting.value)).collect()
+        value.to_owned()
+    }
+
+    /// Returns the settings of a command, after every setting was given a value.
+    fn given_settings(name: &str) -> Vec<GivenSetting> {
+        let args = Args::command();
+        let mut values = Vec::new();
+        let mut words = vec!["personio-scim".to_owned(), name.to_owned()];
+        for arg in args.find_subcommand(name).unwrap().get_arguments() {
+            let value = valid_value(arg);
+            words.push(format!("--{}={value}", arg.get_long().unwrap()));
+            values.push(value);
+        }
+        let matches = args.try_get_matches_from(words).unwrap();
+        let settings = command_settings(name, matches.subcommand_matches(name).unwrap());
+        assert_eq!(settings.len(), values.len());
+        let both = settings.into_iter().zip(values);
+        both.map(|(setting, given)| GivenSetting { setting, given }).collect()
     }
 
     #[test]
     fn secrets_are_redacted() {
-        for (settings, least) in
-            [(effective_values::<ServeArgs>("serve"), 4), (effective_values::<DemoArgs>("demo"), 3)]
-        {
+        for (name, least) in [("serve", 4), ("demo", 3)] {
             let mut secrets = 0;
-            for (flag, value) in settings {
+            for GivenSetting { setting, given } in given_settings(name) {
+                let EffectiveSetting { flag, value, is_given } = setting;
                 let is_secret = ["secret", "token", "key"].iter().any(|word| flag.contains(word));
                 // These settings name a file that holds the secret.
                 let is_secret = is_secret && !flag.ends_with("-file") && flag != "--tls-key";
                 secrets += usize::from(is_secret);
-                assert_eq!(value.as_deref() == Some(REDACTED), is_secret, "{flag}");
+                let expected = if is_secret { REDACTED } else { &given };
+                assert_eq!((value.as_deref(), is_given), (Some(expected), true), "{flag}");
             }
             assert!(secrets >= least, "{secrets}");
         }
@@ -176,10 +194,9 @@ mod tests {
 
     #[test]
     fn defaults_are_not_marked_as_given() {
-        let matches = config::Args::command()
-            .try_get_matches_from(["personio-scim", "demo", "--config="])
-            .unwrap();
-        let settings = command_settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
+        let matches =
+            Args::command().try_get_matches_from(["personio-scim", "demo", "--config="]).unwrap();
+        let settings = command_settings("demo", matches.subcommand_matches("demo").unwrap());
         for (flag, value) in
             [("--status-page", Some("on")), ("--config", None), ("--state-key", None)]
         {

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 
 use clap::{Arg, Command, CommandFactory};
 
+use crate::config::command_line::invalid_arguments;
 use crate::config::suggestion;
 use crate::config::suggestion::VARIABLE_PREFIXES;
 use crate::config::{Args, Error};
@@ -15,6 +16,30 @@ pub(super) fn without_empty_variables(command: Command) -> Command {
     let command = command
         .mut_args(|arg| if has_empty_variable(&arg) { arg.env(None::<&'static str>) } else { arg });
     command.mut_subcommands(without_empty_variables)
+}
+
+/// Returns settings of `serve` from the environment alone.
+pub(super) fn read_settings<A: clap::Args>() -> Result<A, Error> {
+    let command = without_empty_variables(A::augment_args(Command::new("serve")));
+    read_arguments(command)
+}
+
+/// Returns settings with their defaults. The environment has no effect on them.
+///
+/// # Errors
+/// Returns an error if a setting of the group is required.
+pub fn default_settings<A: clap::Args>() -> Result<A, Error> {
+    let command = A::augment_args(Command::new("serve"));
+    let command = command.mut_args(|arg| arg.env(None::<&'static str>));
+    read_arguments(command)
+}
+
+/// Returns the settings of a command line without flags.
+fn read_arguments<A: clap::Args>(command: Command) -> Result<A, Error> {
+    match command.try_get_matches_from(["serve"]) {
+        Ok(matches) => A::from_arg_matches(&matches).map_err(|error| invalid_arguments(&error)),
+        Err(error) => Err(invalid_arguments(&error)),
+    }
 }
 
 fn has_empty_variable(arg: &Arg) -> bool {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 use serde::de::{SeqAccess, Visitor};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::auth::AuthSettings;
 use crate::config::clients;
 use crate::config::clients::{ClientTable, IssuerTable};
-use crate::config::{Error, parsers, suggestion};
+use crate::config::{Error, suggestion};
 use crate::mapping;
 use crate::mapping::{CustomAttributePolicy, GroupKind, MappingPolicy, personal_data};
 use crate::scim;
@@ -164,10 +165,10 @@ enum CustomAttributeKind {
     Integer,
 }
 
-/// Reads and checks the file.
-pub(super) fn read_file(path: &str) -> Result<CheckedConfigFile, Error> {
-    let text = parsers::file(path)?;
-    parse(&text).map_err(|message| Error(format!("{path}: {}", suggestion::one_line(&message))))
+/// Parses and checks the text of the file at `path`.
+pub(super) fn parse_file(path: &Path, text: &str) -> Result<CheckedConfigFile, Error> {
+    parse(text)
+        .map_err(|message| Error(format!("{}: {}", path.display(), suggestion::one_line(&message))))
 }
 
 pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::config::Args;
+use crate::config::setting;
 use crate::spelling;
 
 /// Prefixes of variables. They are not compared, because they would make short names look similar.
@@ -110,6 +111,9 @@ fn comparable_letters(name: &str) -> String {
 
 /// Returns the error of the arguments as one line, with a suggestion.
 pub(super) fn describe_error(error: &clap::Error) -> String {
+    if let Some(message) = setting::invalid_value_message(error) {
+        return one_line(message);
+    }
     let text = error.to_string();
     let message = text.split("\n\n").next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message);

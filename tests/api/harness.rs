@@ -12,18 +12,20 @@ use jiff::Timestamp;
 use personio_scim::app::{Application, ReloadHandle, Tuning};
 use personio_scim::auth::{AuthSettings, Client, ClientName, TokenHash};
 use personio_scim::clock::Clock;
+use personio_scim::config;
 use personio_scim::config::{
-    Config, EffectiveSetting, PersonioSettings, ServerSettings, StateFileSettings,
+    Config, EffectiveSetting, FreshnessSettings, LimitSettings, ListenSettings, MonitoringSettings,
+    PersonioApiSettings, PersonioSettings, ServerSettings, StateFileSettings,
 };
 use personio_scim::directory::{ApprovalOutcome, Directory};
 use personio_scim::mapping::MappingPolicy;
 use personio_scim::personio::{ReadLimits, RetryPolicy};
-use personio_scim::scim::{ERROR_SCHEMA, filter};
+use personio_scim::scim::ERROR_SCHEMA;
 use personio_scim::simulator::{
     SimulatedEndpoint, SimulatedRateLimit, Simulator, SimulatorOptions, World,
 };
 use personio_scim::tls::CertifiedKeyPair;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -143,43 +145,54 @@ impl Setup {
         self.start_over(&upstream, simulator)
     }
 
-    /// Starts the server with any upstream URL.
-    pub fn start_over(self, upstream: &str, simulator: Simulator) -> TestServer {
-        let config = Config {
+    /// Returns the configuration. A setting without a field here has its default.
+    fn config(&self, upstream: &str) -> Config {
+        let mut api: PersonioApiSettings = config::default_settings().unwrap();
+        api.base_url = upstream.parse().unwrap();
+        api.max_concurrency = self.max_concurrency;
+        let mut listen: ListenSettings = config::default_settings().unwrap();
+        listen.listen = "127.0.0.1:0".parse().unwrap();
+        listen.public_url = self.public_url.map(|url| url.parse().unwrap());
+        let mut monitoring: MonitoringSettings = config::default_settings().unwrap();
+        monitoring.metrics_listen =
+            self.has_metrics_address.then(|| "127.0.0.1:0".parse().unwrap());
+        monitoring.status_page = self.status_page;
+        let mut freshness: FreshnessSettings = config::default_settings().unwrap();
+        freshness.cache_ttl = self.cache_ttl;
+        freshness.refresh_wait = self.refresh_wait;
+        freshness.refresh_every = self.refresh_every;
+        freshness.employment_recheck = self.employment_recheck;
+        freshness.max_change = self.max_change;
+        freshness.max_stale = self.max_stale;
+        let mut limits: LimitSettings = config::default_settings().unwrap();
+        limits.max_results = self.max_results;
+        limits.announce_pagination = self.announces_pagination;
+        Config {
             personio: PersonioSettings {
-                base_url: upstream.parse().unwrap(),
-                client_id: self.options.client_id,
-                client_secret: self.options.client_secret.into(),
-                app_id: HeaderValue::from_static("PERSONIO_SCIM"),
-                max_concurrency: self.max_concurrency,
+                client_id: self.options.client_id.clone(),
+                client_secret: self.options.client_secret.clone().into(),
+                api,
             },
             scim: ServerSettings {
-                listen: "127.0.0.1:0".parse().unwrap(),
-                tls: self.tls,
-                public_url: self.public_url.map(|url| url.parse().unwrap()),
+                listen,
+                tls: self.tls.clone(),
                 auth_settings: self
                     .auth_settings
+                    .clone()
                     .unwrap_or_else(|| auth_settings(self.webhook_token)),
-                cache_ttl: self.cache_ttl,
-                refresh_wait: self.refresh_wait,
-                refresh_every: self.refresh_every,
-                employment_recheck: self.employment_recheck,
-                max_change: self.max_change,
-                max_stale: self.max_stale,
-                max_results: self.max_results,
-                announce_pagination: self.announces_pagination,
-                filter_limits: filter::FilterLimits::default(),
-                policy: self.policy,
-                state: self.state,
-                max_connections: 1024,
-                max_connections_per_address: 256,
-                metrics_listen: self.has_metrics_address.then(|| "127.0.0.1:0".parse().unwrap()),
-                status_page: self.status_page,
-                #[cfg(feature = "otlp")]
-                otlp_endpoint: None,
-                effective_settings: self.effective_settings,
+                monitoring,
+                freshness,
+                limits,
+                policy: self.policy.clone(),
+                state: self.state.clone(),
             },
-        };
+            effective_settings: self.effective_settings.clone(),
+        }
+    }
+
+    /// Starts the server with any upstream URL.
+    pub fn start_over(self, upstream: &str, simulator: Simulator) -> TestServer {
+        let config = self.config(upstream);
         let application =
             Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
         let (directory, live) = (application.directory(), application.reload_handle());

@@ -374,6 +374,7 @@ async fn an_invalid_setting_is_one_line_and_exit_code_64_before_a_port_is_bound(
             "--metrics-listen (SCIM_METRICS_LISTEN): invalid address `9090`",
         ),
         (&["serve", "--cache-ttl", "5"], &[], "--cache-ttl (SCIM_CACHE_TTL): invalid duration `5`"),
+        (&["serve", "--cache-ttl", "5\nx"], &[], "(SCIM_CACHE_TTL): invalid duration `5 x`"),
         (
             &["serve"],
             &[("SCIM_CACHE_TTL", Some("0s"))],

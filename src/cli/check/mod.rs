@@ -8,8 +8,6 @@ mod text;
 
 use std::sync::Arc;
 
-use clap::ArgMatches;
-
 use crate::app;
 use crate::app::Tuning;
 use crate::cli::CommandError;
@@ -26,18 +24,18 @@ const DEFAULT_SAMPLE_SIZE: u8 = 3;
 /// Step of the finding that `serve` does not start. Personio can be read nevertheless.
 const CLIENTS_STEP: &str = "clients";
 
-pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), CommandError> {
+pub(super) async fn run(args: &CheckArgs) -> Result<(), CommandError> {
     let visibility = if args.show_values { ValueVisibility::Full } else { ValueVisibility::Masked };
-    let settings = match ReadingSettings::for_check(args, matches) {
+    let settings = match ReadingSettings::for_check(args) {
         Ok(settings) => settings,
         Err(error) => {
-            if args.json {
+            if args.output.json {
                 print_json(&invalid_settings(&error), visibility)?;
             }
             return Err(error.into());
         }
     };
-    let base_url = settings.reading.personio.base_url.clone();
+    let base_url = settings.reading.personio.api.base_url.clone();
     let has_clients = settings.has_clients;
     let preflight = app::preflight(settings, Arc::new(SystemClock::new()), Tuning::interactive())?;
     let sample_size = args.sample.unwrap_or(DEFAULT_SAMPLE_SIZE);
@@ -51,7 +49,7 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Co
     if !has_clients {
         report.findings.push(no_clients());
     }
-    if args.json {
+    if args.output.json {
         print_json(&report, visibility)?;
     } else {
         let is_verbose = args.verbose || args.sample.is_some() || args.show_values;
@@ -63,6 +61,15 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Co
 
 fn print_json(report: &PreflightReport, visibility: ValueVisibility) -> Result<(), CommandError> {
     print(format!("{:#}\n", json::to_json(report, visibility)).as_bytes())
+}
+
+/// Reports an invalid value of a setting of `check --json`.
+///
+/// # Errors
+/// Returns the error in the settings.
+pub fn report_invalid_check(error: config::Error) -> Result<(), CommandError> {
+    print_json(&invalid_settings(&error), ValueVisibility::Masked)?;
+    Err(error.into())
 }
 
 /// Returns the report of a check that ended before its first request.

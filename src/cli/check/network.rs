@@ -9,13 +9,11 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::config;
-use crate::config::Proxy;
+use crate::config::{BASE_URL, Proxy};
 use crate::diagnostics::preflight::{ConnectionFault, Finding, FindingOutcome};
 
 /// Time limit for the name look-up and for the connection, each.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// Setting of Personio's URL, for messages.
-const BASE_URL: &str = "--personio-base-url (PERSONIO_BASE_URL)";
 
 /// Returns the finding that there was a response, whatever its status.
 pub(super) fn reachable(url: &Url) -> Finding {

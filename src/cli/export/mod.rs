@@ -8,7 +8,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::ArgMatches;
 use tempfile::NamedTempFile;
 
 use crate::app::{OneShotReader, Tuning};
@@ -17,7 +16,7 @@ use crate::cli::stdout::ignore_broken_pipe;
 use crate::cli::{CommandError, start_logs};
 use crate::clock::SystemClock;
 use crate::config;
-use crate::config::{ExportArgs, ExportFormat, ReadingSettings};
+use crate::config::{ExportArgs, ExportFormat, ExportQueryArgs, ReadingSettings};
 use crate::directory::LoadProgress;
 use crate::scim::filter::FilterLimits;
 use crate::scim::{
@@ -29,13 +28,13 @@ use crate::scim::{
 /// its own process.
 const MAX_FILTER_LIMITS: FilterLimits = FilterLimits { max_bytes: 100_000, max_depth: 250 };
 
-pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), CommandError> {
-    let reading = ReadingSettings::for_export(args, matches)?;
+pub(super) async fn run(args: &ExportArgs) -> Result<(), CommandError> {
+    let reading = ReadingSettings::for_export(args)?;
     let _logs = start_logs(&args.logs)?;
     let reader = OneShotReader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
     let user_type = &reader.types().user;
     // All arguments are checked before the first request, because a load can take long.
-    let request = search_request(args)?;
+    let request = search_request(&args.query)?;
     let paging =
         PageRequest::parse(None, request.count.as_deref(), usize::MAX).map_err(usage_error)?;
     let query =
@@ -94,7 +93,7 @@ impl ExportedUsers<'_> {
 }
 
 /// Builds the search request from the query parameters of the server.
-fn search_request(args: &ExportArgs) -> Result<SearchRequest, CommandError> {
+fn search_request(args: &ExportQueryArgs) -> Result<SearchRequest, CommandError> {
     let parameters = [
         ("filter", &args.filter),
         ("attributes", &args.attributes),

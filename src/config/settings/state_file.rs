@@ -4,12 +4,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
+use clap::ValueHint;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::Error;
-use crate::config::parsers;
-use crate::config::parsers::{STATE_FILE, STATE_KEY};
+use crate::config::parsers::{path, trimmed_path};
+use crate::config::secret::{Secret, secret_text};
+use crate::config::setting::{Given, SettingName, given, setting};
+
+const STATE_FILE: SettingName = SettingName::new("state-file", "SCIM_STATE_FILE");
+const STATE_KEY: SettingName = SettingName::new("state-key", "SCIM_STATE_KEY");
 
 /// Minimum length of the key in characters. The key is not a password: nothing slows down an
 /// attacker who guesses.
@@ -24,23 +28,58 @@ pub struct StateFileSettings {
     pub key: SecretString,
 }
 
-/// Returns the settings of the state file, if it is configured.
-pub(super) fn state_file_settings(
-    matches: &ArgMatches,
-) -> Result<Option<StateFileSettings>, Error> {
-    let path = parsers::optional_text("state_file", matches);
-    match (path, parsers::secret(STATE_KEY, matches)?) {
-        (None, None) => Ok(None),
-        (Some(path), Some(key)) => {
-            let state = StateFileSettings { path: check_path(path)?, key: check_key(key)? };
-            Ok(Some(state))
-        }
-        (Some(_), None) => Err(Error(format!(
-            "{STATE_FILE} is given without {STATE_KEY}: the file holds personal data and is never \
-             written unencrypted; make a key with `openssl rand -hex 32`"
-        ))),
-        (None, Some(_)) => {
-            Err(Error(format!("{STATE_KEY} is given without {STATE_FILE}: no data would be kept")))
+/// State file and its key, as they are given.
+#[derive(Debug, clap::Args)]
+pub(in crate::config) struct StateFileArgs {
+    /// File that keeps loaded data through restarts, encrypted; needs a key
+    #[arg(
+        long = STATE_FILE.flag,
+        env = STATE_FILE.variable,
+        value_name = "FILE",
+        value_parser = setting(trimmed_path),
+        value_hint = ValueHint::Unknown
+    )]
+    state_file: Option<PathBuf>,
+    /// Key that encrypts the state file; at least 32 characters
+    #[arg(
+        long = STATE_KEY.flag,
+        env = STATE_KEY.variable,
+        value_name = "KEY",
+        hide_env_values = true,
+        value_parser = given(secret_text)
+    )]
+    state_key: Option<Given<SecretString>>,
+    /// File that holds the key of the state file
+    #[arg(
+        long,
+        env = "SCIM_STATE_KEY_FILE",
+        value_name = "FILE",
+        value_parser = given(path)
+    )]
+    state_key_file: Option<Given<PathBuf>>,
+}
+
+impl StateFileArgs {
+    /// Returns the settings of the state file, if it is configured.
+    pub(in crate::config) fn settings(&self) -> Result<Option<StateFileSettings>, Error> {
+        let key = Secret {
+            name: STATE_KEY,
+            text: self.state_key.as_ref(),
+            file: self.state_key_file.as_ref(),
+        };
+        match (&self.state_file, key.read()?) {
+            (None, None) => Ok(None),
+            (Some(path), Some(key)) => {
+                check_path(path)?;
+                Ok(Some(StateFileSettings { path: path.clone(), key: check_key(key)? }))
+            }
+            (Some(_), None) => Err(Error(format!(
+                "{STATE_FILE} is given without {STATE_KEY}: the file holds personal data and is \
+                 never written unencrypted; make a key with `openssl rand -hex 32`"
+            ))),
+            (None, Some(_)) => Err(Error(format!(
+                "{STATE_KEY} is given without {STATE_FILE}: no data would be kept"
+            ))),
         }
     }
 }
@@ -57,11 +96,11 @@ fn check_key(key: SecretString) -> Result<SecretString, Error> {
 
 /// Checks that the folder of a path exists and is writable. The file is replaced and not rewritten,
 /// so that its folder counts.
-fn check_path(text: &str) -> Result<PathBuf, Error> {
-    let path = Path::new(text.trim());
+fn check_path(path: &Path) -> Result<(), Error> {
     // A path that is not a file would be set aside. A folder in which a person wants the file must
     // not be moved.
-    if path.file_name().is_none() || text.ends_with('/') || path.is_dir() {
+    let names_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if path.file_name().is_none() || names_folder || path.is_dir() {
         return Err(Error(format!(
             "{STATE_FILE}: invalid path `{}`: expected a file, for example `folder/state`",
             path.display()
@@ -77,7 +116,7 @@ fn check_path(text: &str) -> Result<PathBuf, Error> {
     if let Err(error) = probe_folder(path) {
         return Err(invalid_folder(folder, &format!("the folder cannot be written to: {error}")));
     }
-    Ok(path.to_owned())
+    Ok(())
 }
 
 fn invalid_folder(folder: &Path, reason: &str) -> Error {
