@@ -20,6 +20,7 @@ mod progress_log;
 mod publish;
 mod refresh_debounce;
 mod scheduler;
+mod single_users;
 mod snapshot;
 mod source;
 
@@ -28,7 +29,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use moka::future::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::timeout;
@@ -53,6 +53,7 @@ pub use crate::directory::persistence::WriteStatus;
 use crate::directory::persistence::state_file::StateFile;
 pub use crate::directory::progress::{LoadProgress, RemainingTime};
 use crate::directory::refresh_debounce::RefreshDebounce;
+use crate::directory::single_users::{CachedUser, SingleUsers};
 pub use crate::directory::snapshot::{PreviousState, Snapshot};
 pub use crate::directory::source::{
     Defects, DirectorySource, InvalidState, LoadResult, LoadedDirectory, MalformedWebhook,
@@ -62,8 +63,6 @@ pub use crate::directory::source::{
 use crate::clock::Clock;
 use crate::scim::{EncodedContent, Resource, SchemaRegistry};
 
-/// Maximum number of single users in the cache that is used before the first snapshot.
-const MAX_CACHED_SINGLE_USERS: u64 = 10_000;
 /// Longest id, in bytes, of a user that is fetched alone.
 const MAX_FETCHED_ID_BYTES: usize = 64;
 /// Maximum number of concurrent single-user fetches. It is small, because the load goes first.
@@ -115,7 +114,7 @@ struct DirectoryInner {
     /// Refresh debounce: counts the webhooks that the next load covers.
     debounce: RefreshDebounce,
     /// Single users that were fetched while there was no snapshot.
-    single_users: Cache<String, Option<Arc<Resource>>>,
+    single_users: SingleUsers,
     /// Limit for concurrent single-user fetches.
     single_user_permits: Semaphore,
     /// Paging sessions and their retained snapshots.
@@ -128,28 +127,34 @@ impl DirectoryInner {
         self: Arc<Self>,
         id: String,
     ) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
-        if self.single_users.contains_key(&id) {
+        let now = self.clock.monotonic();
+        if let Some(cached) = self.single_users.get(&id, now).await {
             self.metrics.single_user_requests.count_hit();
-        } else {
-            self.metrics.single_user_requests.count_miss();
+            return Ok(cached.user);
         }
-        self.single_users.try_get_with_by_ref(&id, self.fetch_single(&id)).await
+        self.metrics.single_user_requests.count_miss();
+        Ok(self.single_users.get_or_fetch(&id, now, self.fetch_single(&id)).await?.user)
     }
 
     /// Fetches one user from the source, as soon as fewer than [`MAX_CONCURRENT_SINGLE_FETCHES`]
     /// others are being fetched.
-    async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
+    async fn fetch_single(&self, id: &str) -> Result<CachedUser, SourceError> {
         let Ok(Ok(_permit)) =
             timeout(self.freshness.refresh_wait, self.single_user_permits.acquire()).await
         else {
             return Err(SourceError::upstream("too many requests for single users are waiting"));
         };
-        let user = self.source.find(id).await?;
-        let schema_registry = self.source.schema_registry();
-        let Some(user) = user else { return Ok(None) };
-        let content = EncodedContent::new(&schema_registry.types.user, &user)?;
-        let meta = snapshot::limit_times(user.meta, self.clock.now());
-        Ok(Some(Arc::new(content.into_resource(&meta)?)))
+        let user = match self.source.find(id).await? {
+            Some(user) => {
+                let schema_registry = self.source.schema_registry();
+                let content = EncodedContent::new(&schema_registry.types.user, &user)?;
+                let meta = snapshot::limit_times(user.meta, self.clock.now());
+                Some(Arc::new(content.into_resource(&meta)?))
+            }
+            None => None,
+        };
+        let expires = self.clock.monotonic().saturating_add(self.freshness.cache_ttl);
+        Ok(CachedUser { user, expires })
     }
 }
 
@@ -164,11 +169,6 @@ fn can_be_fetched(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= MAX_FETCHED_ID_BYTES
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-/// Creates the cache of single users that are fetched while there is no snapshot.
-fn single_users(time_to_live: Duration) -> Cache<String, Option<Arc<Resource>>> {
-    Cache::builder().time_to_live(time_to_live).max_capacity(MAX_CACHED_SINGLE_USERS).build()
 }
 
 /// Last load, if it failed.
@@ -241,7 +241,7 @@ impl Directory {
             history: LoadHistory::default(),
             incomplete_since: Mutex::default(),
             debounce: RefreshDebounce::default(),
-            single_users: single_users(freshness.cache_ttl),
+            single_users: SingleUsers::new(),
             single_user_permits: Semaphore::new(MAX_CONCURRENT_SINGLE_FETCHES),
             paging_sessions: PagingSessions::new(),
         }))
@@ -341,8 +341,9 @@ impl Directory {
                 return self.find_in_fallback(id);
             }
             LoadDecision::Refused => {
-                return match self.0.single_users.get(id).await {
-                    Some(user) => Ok(user),
+                let now = self.0.clock.monotonic();
+                return match self.0.single_users.get(id, now).await {
+                    Some(cached) => Ok(cached.user),
                     None => self.find_in_fallback(id),
                 };
             }
@@ -463,24 +464,5 @@ impl Directory {
         }
         let reason = SourceError::upstream("no snapshot has been loaded yet");
         Err(Error::Unavailable { reason, retry_after: cool_down })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn number_of_cached_single_users_is_bounded() {
-        let users = single_users(Duration::from_secs(300));
-        for number in 0..3 * MAX_CACHED_SINGLE_USERS {
-            users.insert(number.to_string(), None).await;
-        }
-        users.run_pending_tasks().await;
-        assert!(
-            (1..=MAX_CACHED_SINGLE_USERS).contains(&users.entry_count()),
-            "{}",
-            users.entry_count()
-        );
     }
 }

@@ -1,15 +1,16 @@
 //! Paging sessions: each remembers the snapshot on which a client began to page, so that all pages
 //! of one list come from the same data. Snapshots are few and large, sessions are many and small,
-//! so each has a cache of its own.
+//! so each has a store of its own.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
-use crate::directory::{Directory, Snapshot};
+use crate::directory::{Directory, Snapshot, lock};
 use crate::scim::{Digest, digest};
 
 /// Time after the last page until a paging session expires.
@@ -21,7 +22,7 @@ const MIN_RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// Maximum number of paging sessions.
 const MAX_SESSIONS: u64 = 10_000;
 /// Maximum number of retained snapshots.
-const MAX_RETAINED_SNAPSHOTS: u64 = 8;
+const MAX_RETAINED_SNAPSHOTS: usize = 8;
 
 /// Key of a paging session. It consists of digests, so it is small even for a long query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +37,53 @@ pub struct PagingSessionKey {
 pub(super) struct PagingSessions {
     /// Sessions by the digests of their keys. Each session is stored under both digests.
     sessions: Cache<Digest, PagingSession>,
-    /// Retained snapshots by the digest of their content.
-    retained: Cache<Digest, Arc<Snapshot>>,
+    /// Retained snapshots, from the one that has been idle longest to the one used last.
+    retained: Mutex<Vec<RetainedSnapshot>>,
 }
 
-/// Paging session: the snapshot on which it began.
-#[derive(Debug, Clone, Copy)]
+/// Paging session: the snapshot on which it began. All times are on the monotonic clock.
+#[derive(Debug, Clone)]
 struct PagingSession {
     /// Digest of the snapshot's content.
     snapshot: Digest,
-    /// Start of the load of that snapshot, on the monotonic clock.
+    /// Start of the load of that snapshot.
     loaded_at: Duration,
-    /// Start of the session, on the monotonic clock.
+    /// Start of the session.
     started_at: Duration,
+    /// Time of the last page, in nanoseconds.
+    last_used: Arc<AtomicU64>,
+}
+
+/// Snapshot that is kept for paging sessions. All times are on the monotonic clock.
+struct RetainedSnapshot {
+    snapshot: Arc<Snapshot>,
+    retained_at: Duration,
+    last_used: Duration,
+}
+
+/// Reports whether something that was stored at `stored_at` and last used at `last_used` has
+/// expired.
+fn has_expired(stored_at: Duration, last_used: Duration, now: Duration) -> bool {
+    now.saturating_sub(last_used) >= SESSION_IDLE_TIMEOUT
+        || now.saturating_sub(stored_at) >= SESSION_LIFETIME
+}
+
+/// Converts a time on the monotonic clock for an atomic number. It lasts for 584 years.
+fn to_nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl PagingSession {
+    fn has_expired(&self, now: Duration) -> bool {
+        let last_used = Duration::from_nanos(self.last_used.load(Relaxed));
+        has_expired(self.started_at, last_used, now)
+    }
+}
+
+impl RetainedSnapshot {
+    fn has_expired(&self, now: Duration) -> bool {
+        has_expired(self.retained_at, self.last_used, now)
+    }
 }
 
 impl PagingSessionKey {
@@ -64,24 +99,13 @@ impl PagingSessionKey {
 }
 
 impl PagingSessions {
+    /// Creates an empty store.
     pub(super) fn new() -> Self {
-        Self::with_timeouts(SESSION_IDLE_TIMEOUT, SESSION_LIFETIME)
-    }
-
-    /// Creates an empty store whose entries expire after `idle_timeout` without use, and `lifetime`
-    /// after they were stored.
-    fn with_timeouts(idle_timeout: Duration, lifetime: Duration) -> Self {
         // The default policy would refuse a new session while the cache is full. LRU evicts the
         // session that has been idle longest. Each session has two entries.
         let sessions =
             Cache::builder().max_capacity(2 * MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
-        let retained = Cache::builder()
-            .max_capacity(MAX_RETAINED_SNAPSHOTS)
-            .eviction_policy(EvictionPolicy::lru());
-        Self {
-            sessions: sessions.time_to_idle(idle_timeout).time_to_live(lifetime).build(),
-            retained: retained.time_to_idle(idle_timeout).time_to_live(lifetime).build(),
-        }
+        Self { sessions: sessions.build(), retained: Mutex::default() }
     }
 
     /// Starts a session on `snapshot`, unless it already started on a newer one.
@@ -95,13 +119,23 @@ impl PagingSessions {
         if self.has_just_started(key, snapshot.digest(), now).await {
             return;
         }
-        self.retain(snapshot).await;
-        let session = PagingSession { snapshot: *snapshot.digest(), loaded_at, started_at: now };
+        self.retain(snapshot, now);
+        let session = PagingSession {
+            snapshot: *snapshot.digest(),
+            loaded_at,
+            started_at: now,
+            last_used: Arc::new(AtomicU64::new(to_nanoseconds(now))),
+        };
         for digest in [key.with_page_size, key.without_page_size] {
             let stored =
                 self.sessions.entry(digest).and_compute_with(async |earlier| match earlier {
-                    Some(earlier) if earlier.value().loaded_at > loaded_at => Op::Nop,
-                    Some(_) | None => Op::Put(session),
+                    Some(earlier)
+                        if earlier.value().loaded_at > loaded_at
+                            && !earlier.value().has_expired(now) =>
+                    {
+                        Op::Nop
+                    }
+                    Some(_) | None => Op::Put(session.clone()),
                 });
             stored.await;
         }
@@ -116,48 +150,80 @@ impl PagingSessions {
         now: Duration,
     ) -> bool {
         for digest in [key.with_page_size, key.without_page_size] {
-            let Some(session) = self.sessions.get(&digest).await else { return false };
+            let Some(session) = self.session(&digest, now).await else { return false };
             if session.snapshot != *content
                 || now.saturating_sub(session.started_at) >= MIN_RESTART_INTERVAL
             {
                 return false;
             }
         }
-        self.retained.get(content).await.is_some()
+        self.retained(content, now).is_some()
+    }
+
+    /// Returns a session, if it has not expired, and extends its life.
+    async fn session(&self, digest: &Digest, now: Duration) -> Option<PagingSession> {
+        let session = self.sessions.get(digest).await?;
+        if session.has_expired(now) {
+            return None;
+        }
+        session.last_used.store(to_nanoseconds(now), Relaxed);
+        Some(session)
     }
 
     /// Returns the digest of the snapshot that a session pages through. Both entries are read,
     /// because each read extends the life of an entry.
-    pub(super) async fn digest(&self, key: &PagingSessionKey) -> Option<Digest> {
-        let with_page_size = self.sessions.get(&key.with_page_size).await;
-        let without_page_size = self.sessions.get(&key.without_page_size).await;
+    pub(super) async fn digest(&self, key: &PagingSessionKey, now: Duration) -> Option<Digest> {
+        let with_page_size = self.session(&key.with_page_size, now).await;
+        let without_page_size = self.session(&key.without_page_size, now).await;
         Some(with_page_size.or(without_page_size)?.snapshot)
     }
 
-    /// Returns the retained snapshot with this digest.
-    pub(super) async fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
-        self.retained.get(digest).await
+    /// Returns the retained snapshot with this digest, if it has not expired, and extends its life.
+    pub(super) fn retained(&self, digest: &Digest, now: Duration) -> Option<Arc<Snapshot>> {
+        let mut retained = lock(&self.retained);
+        let position = retained
+            .iter()
+            .position(|entry| entry.snapshot.digest() == digest && !entry.has_expired(now))?;
+        let mut entry = retained.remove(position);
+        entry.last_used = now;
+        let snapshot = Arc::clone(&entry.snapshot);
+        retained.push(entry);
+        Some(snapshot)
     }
 
     /// Retains a snapshot on which a session starts.
-    pub(super) async fn retain(&self, snapshot: &Arc<Snapshot>) {
-        self.retained.insert(*snapshot.digest(), Arc::clone(snapshot)).await;
-        // Snapshots are large, so a surplus one is evicted at once and not at some later time.
-        self.evict_expired().await;
+    pub(super) fn retain(&self, snapshot: &Arc<Snapshot>, now: Duration) {
+        let snapshot = Arc::clone(snapshot);
+        // A large snapshot is freed after the lock.
+        let mut dropped = Vec::new();
+        let mut retained = lock(&self.retained);
+        dropped.extend(retained.extract_if(.., |entry| {
+            entry.has_expired(now) || entry.snapshot.digest() == snapshot.digest()
+        }));
+        retained.push(RetainedSnapshot { snapshot, retained_at: now, last_used: now });
+        if retained.len() > MAX_RETAINED_SNAPSHOTS {
+            dropped.push(retained.remove(0));
+        }
+        drop(retained);
+        drop(dropped);
     }
 
     /// Retains a snapshot on which a session continues, unless it is retained already. That happens
     /// after a restart, when a client continues with a cursor from before.
-    pub(super) async fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
-        if !self.retained.contains_key(snapshot.digest()) {
-            self.retain(snapshot).await;
+    pub(super) fn retain_if_absent(&self, snapshot: &Arc<Snapshot>, now: Duration) {
+        if self.retained(snapshot.digest(), now).is_none() {
+            self.retain(snapshot, now);
         }
     }
 
-    /// Evicts expired snapshots now. The cache would do it at its next use, which may be much
-    /// later, and snapshots are large.
-    pub(super) async fn evict_expired(&self) {
-        self.retained.run_pending_tasks().await;
+    /// Drops the retained snapshots that have expired, because snapshots are large.
+    pub(super) fn evict_expired(&self, now: Duration) {
+        let mut retained = lock(&self.retained);
+        let expired: Vec<RetainedSnapshot> =
+            retained.extract_if(.., |entry| entry.has_expired(now)).collect();
+        // A large snapshot is freed after the lock.
+        drop(retained);
+        drop(expired);
     }
 }
 
@@ -166,8 +232,8 @@ impl Directory {
     /// session come from the snapshot on which it began, even if a newer one has been published in
     /// between. Otherwise a user could be on no page, or on two.
     pub async fn session_snapshot(&self, key: &PagingSessionKey) -> Option<Arc<Snapshot>> {
-        let digest = self.0.paging_sessions.digest(key).await?;
-        self.retained(&digest).await
+        let digest = self.0.paging_sessions.digest(key, self.0.clock.monotonic()).await?;
+        self.retained(&digest)
     }
 
     /// Starts a session: `snapshot` served the first page, and more pages follow.
@@ -181,36 +247,34 @@ impl Directory {
 
     /// Retains a snapshot for a client that starts to page with a cursor, which carries the
     /// session.
-    pub async fn retain(&self, snapshot: &Arc<Snapshot>) {
-        self.0.paging_sessions.retain(snapshot).await;
+    pub fn retain(&self, snapshot: &Arc<Snapshot>) {
+        self.0.paging_sessions.retain(snapshot, self.0.clock.monotonic());
     }
 
     /// Retains a snapshot for a client that continues with a cursor.
-    pub async fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
-        self.0.paging_sessions.retain_if_absent(snapshot).await;
+    pub fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
+        self.0.paging_sessions.retain_if_absent(snapshot, self.0.clock.monotonic());
     }
 
     /// Returns the snapshot with this content, if it is still retained and not too old.
-    pub async fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+    #[must_use]
+    pub fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+        let now = self.0.clock.monotonic();
         // The look-up extends the life of the retained snapshot, even if the current one is used.
-        let retained = self.0.paging_sessions.retained(digest).await;
+        let retained = self.0.paging_sessions.retained(digest, now);
         if let Some(newest) = self.current_if_servable()
             && newest.digest() == digest
         {
             return Some(newest);
         }
         let retained = retained?;
-        let age = retained.age(self.0.clock.monotonic());
-        if age <= self.0.freshness.max_stale { Some(retained) } else { None }
+        if retained.age(now) <= self.0.freshness.max_stale { Some(retained) } else { None }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use jiff::SignedDuration;
-    use tokio::time::sleep;
 
     use super::*;
     use crate::clock::SystemClock;
@@ -254,42 +318,52 @@ mod tests {
 
     #[tokio::test]
     async fn session_expires_when_idle_and_at_the_end_of_its_lifetime() {
-        let (idle_timeout, lifetime) = (Duration::from_millis(600), Duration::from_millis(1800));
-        let (one, sessions) =
-            (snapshot("one"), PagingSessions::with_timeouts(idle_timeout, lifetime));
-        for query in ["idle", "touched"] {
-            sessions.start(&session_key(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
+        let (one, sessions) = (snapshot("one"), PagingSessions::new());
+        let (idle, touched) = (session_key("idle", 10), session_key("touched", 10));
+        let nanosecond = Duration::from_nanos(1);
+        for key in [&idle, &touched] {
+            sessions.start(key, &one, Duration::ZERO, Duration::ZERO).await;
         }
-        let started = Instant::now();
-        while started.elapsed() < lifetime - idle_timeout / 2 {
-            assert_eq!(
-                sessions.digest(&session_key("touched", 10)).await,
-                Some(*one.digest()),
-                "{:?}",
-                started.elapsed()
-            );
-            assert!(sessions.retained(one.digest()).await.is_some());
-            sleep(idle_timeout / 8).await;
+        let digest = Some(*one.digest());
+        let almost_idle = SESSION_IDLE_TIMEOUT - nanosecond;
+        assert_eq!(sessions.digest(&touched, almost_idle).await, digest);
+        assert!(sessions.retained(one.digest(), almost_idle).is_some());
+        assert_eq!(sessions.digest(&idle, SESSION_IDLE_TIMEOUT).await, None);
+        // Each page extends the life of the session and of its snapshot, up to the lifetime.
+        let mut now = almost_idle;
+        while now + almost_idle < SESSION_LIFETIME {
+            now += almost_idle;
+            assert_eq!(sessions.digest(&touched, now).await, digest, "{now:?}");
+            assert!(sessions.retained(one.digest(), now).is_some(), "{now:?}");
         }
-        assert_eq!(sessions.digest(&session_key("idle", 10)).await, None);
-        assert_eq!(
-            sessions.digest(&session_key("touched", 11)).await,
-            Some(*one.digest()),
-            "kept with the other size"
-        );
-        while started.elapsed() < lifetime {
-            sessions.digest(&session_key("touched", 10)).await;
-            sessions.retained(one.digest()).await;
-            sleep(idle_timeout / 8).await;
-        }
-        assert_eq!(sessions.digest(&session_key("touched", 10)).await, None, "it has expired");
-        assert!(sessions.retained(one.digest()).await.is_none());
-        sessions.start(&session_key("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
-        sleep(idle_timeout * 2).await;
-        assert!(
-            sessions.retained(one.digest()).await.is_none(),
-            "a snapshot expires when it is idle, too"
-        );
+        let other_size = session_key("touched", 11);
+        assert_eq!(sessions.digest(&other_size, now).await, digest, "kept with the other size");
+        let last_moment = SESSION_LIFETIME - nanosecond;
+        assert_eq!(sessions.digest(&touched, last_moment).await, digest);
+        assert!(sessions.retained(one.digest(), last_moment).is_some());
+        assert_eq!(sessions.digest(&touched, SESSION_LIFETIME).await, None);
+        assert!(sessions.retained(one.digest(), SESSION_LIFETIME).is_none());
+    }
+
+    #[tokio::test]
+    async fn idle_snapshot_expires_and_is_freed() {
+        let (one, sessions) = (snapshot("one"), PagingSessions::new());
+        let weak = Arc::downgrade(&one);
+        sessions.retain(&one, Duration::ZERO);
+        drop(one);
+        sessions.evict_expired(SESSION_IDLE_TIMEOUT - Duration::from_nanos(1));
+        assert!(weak.upgrade().is_some());
+        sessions.evict_expired(SESSION_IDLE_TIMEOUT);
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn expired_session_does_not_prevent_one_on_an_older_load() {
+        let (sessions, old, new) = (PagingSessions::new(), snapshot("old"), snapshot("new"));
+        let key = session_key("a", 10);
+        sessions.start(&key, &new, Duration::from_secs(2), Duration::ZERO).await;
+        sessions.start(&key, &old, Duration::from_secs(1), SESSION_IDLE_TIMEOUT).await;
+        assert_eq!(sessions.digest(&key, SESSION_IDLE_TIMEOUT).await, Some(*old.digest()));
     }
 
     #[tokio::test]
@@ -298,29 +372,32 @@ mod tests {
         for other in 0..2 * MAX_SESSIONS {
             let other = session_key(&other.to_string(), 10);
             sessions.start(&other, &one, Duration::ZERO, Duration::ZERO).await;
-            sessions.digest(&other).await;
-            sessions.digest(&other).await;
+            sessions.digest(&other, Duration::ZERO).await;
+            sessions.digest(&other, Duration::ZERO).await;
         }
         sessions.start(&session_key("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
         sessions.sessions.run_pending_tasks().await;
-        assert_eq!(sessions.digest(&session_key("mine", 10)).await, Some(*one.digest()));
+        assert_eq!(
+            sessions.digest(&session_key("mine", 10), Duration::ZERO).await,
+            Some(*one.digest())
+        );
         assert!(sessions.sessions.entry_count() <= 2 * MAX_SESSIONS);
     }
 
-    #[tokio::test]
-    async fn retained_snapshots_never_exceed_their_maximum() {
+    #[test]
+    fn retained_snapshots_never_exceed_their_maximum() {
         let sessions = PagingSessions::new();
         let all: Vec<_> =
             (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
         for snapshot in &all {
-            sessions.retain(snapshot).await;
+            sessions.retain(snapshot, Duration::ZERO);
         }
         assert!(
-            sessions.retained(all[0].digest()).await.is_none(),
+            sessions.retained(all[0].digest(), Duration::ZERO).is_none(),
             "the one that was idle longest is evicted at once"
         );
         for snapshot in &all[1..] {
-            assert!(sessions.retained(snapshot.digest()).await.is_some());
+            assert!(sessions.retained(snapshot.digest(), Duration::ZERO).is_some());
         }
     }
 
@@ -330,16 +407,19 @@ mod tests {
         let [early, late] = [1, 2].map(Duration::from_secs);
         sessions.start(&session_key("a", 10), &new, late, Duration::ZERO).await;
         sessions.start(&session_key("a", 10), &old, early, Duration::ZERO).await;
-        assert_eq!(sessions.digest(&session_key("a", 10)).await, Some(*new.digest()));
+        assert_eq!(
+            sessions.digest(&session_key("a", 10), Duration::ZERO).await,
+            Some(*new.digest())
+        );
         sessions.start(&session_key("b", 10), &old, early, Duration::ZERO).await;
         sessions.start(&session_key("b", 20), &new, late, Duration::ZERO).await;
         for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
             assert_eq!(
-                sessions.digest(&session_key("b", size)).await,
+                sessions.digest(&session_key("b", size), Duration::ZERO).await,
                 Some(*expected.digest()),
                 "{size}"
             );
         }
-        assert_eq!(sessions.digest(&session_key("c", 10)).await, None);
+        assert_eq!(sessions.digest(&session_key("c", 10), Duration::ZERO).await, None);
     }
 }

@@ -106,7 +106,7 @@ impl Directory {
             && let Some(error) = loaded.completeness_error.take()
         {
             self.0.is_incomplete.store(true, Relaxed);
-            self.drop_single_users().await;
+            self.0.single_users.clear().await;
             return Err(error);
         }
         // The day may have changed since the users were mapped.
@@ -181,8 +181,8 @@ impl Directory {
         self.update_incomplete_since(&snapshot);
         *lock(&self.0.sync_state) = sync_state.clone();
         self.0.is_incomplete.store(false, Relaxed);
-        self.drop_single_users().await;
-        self.0.paging_sessions.evict_expired().await;
+        self.0.single_users.clear().await;
+        self.0.paging_sessions.evict_expired(self.0.clock.monotonic());
         self.schedule_write(PendingState::new(
             Arc::clone(&snapshot),
             sync_state,
@@ -191,13 +191,6 @@ impl Directory {
         ));
         log_published(&snapshot, previous.as_deref(), snapshot.age(clock.monotonic()));
         snapshot
-    }
-
-    /// Drops all users that were fetched alone. The cache would do it at its next use, and with a
-    /// snapshot it is not used again.
-    async fn drop_single_users(&self) {
-        self.0.single_users.invalidate_all();
-        self.0.single_users.run_pending_tasks().await;
     }
 
     /// Stores since when users are outdated, unverified or without look-up names.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::directory::{Directory, DirectoryInner};
 
-/// Interval at which the date is checked.
-const DATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval at which the date is checked and expired snapshots are dropped.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Directory {
     /// Starts the tasks that perform the day rollover and, if
@@ -18,7 +18,7 @@ impl Directory {
     pub fn start_tasks(&self) {
         let freshness = self.0.freshness;
         let clock = &self.0.clock;
-        self.0.runtime.spawn(roll_over_daily(Arc::downgrade(&self.0), Arc::clone(clock)));
+        self.0.runtime.spawn(tick(Arc::downgrade(&self.0), Arc::clone(clock)));
         if let Some(interval) = freshness.refresh_every {
             self.0.runtime.spawn(refresh_periodically(
                 Arc::downgrade(&self.0),
@@ -30,12 +30,14 @@ impl Directory {
     }
 }
 
-/// Checks the date at a short interval and performs the day rollover. It does not wait until
-/// midnight, because the system clock can be set in the meantime, and a check is cheap.
-async fn roll_over_daily(directory: Weak<DirectoryInner>, clock: Arc<dyn Clock>) {
+/// Drops expired snapshots, checks the date and performs the day rollover, at a short interval. It
+/// does not wait until midnight, because the system clock can be set in the meantime, and a check is
+/// cheap.
+async fn tick(directory: Weak<DirectoryInner>, clock: Arc<dyn Clock>) {
     loop {
-        clock.wait(DATE_CHECK_INTERVAL).await;
+        clock.wait(TICK_INTERVAL).await;
         let Some(directory) = directory.upgrade().map(Directory) else { return };
+        directory.0.paging_sessions.evict_expired(clock.monotonic());
         directory.roll_over().await;
     }
 }

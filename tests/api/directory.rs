@@ -1,9 +1,11 @@
 //! Tests of the directory: responses while data is fresh, stale, too old or not loaded yet, and the
 //! number of upstream requests.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use personio_scim::directory::SESSION_IDLE_TIMEOUT;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::{
     ENTERPRISE_USER_SCHEMA as ENTERPRISE, ERROR_SCHEMA, PERSONIO_USER_SCHEMA as PERSONIO,
@@ -33,6 +35,36 @@ async fn fresh_data_causes_no_upstream_request() {
     bridge.users("?count=1").await;
     bridge.get("/Groups").await;
     assert!(bridge.simulator.received_requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn freshness_ends_exactly_at_the_time_to_live() {
+    let (ttl, nanosecond) = (Duration::from_secs(300), Duration::from_nanos(1));
+    let bridge = Setup { cache_ttl: ttl, ..Setup::persons(3) }.start();
+    bridge.all_users().await;
+    for number in 1..=3 {
+        bridge.clock.pass(ttl - nanosecond);
+        bridge.all_users().await;
+        assert_eq!(loads(&bridge), number, "the data is fresh");
+        bridge.clock.pass(nanosecond);
+        bridge.all_users().await;
+        assert_eq!(loads(&bridge), number + 1, "the data is old");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_snapshot_of_a_paging_session_is_freed_without_requests() {
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) }.start();
+    bridge.users("?count=10").await;
+    let snapshot = Arc::downgrade(&bridge.directory().state().snapshot.unwrap().0);
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    assert_eq!(bridge.reloaded().await.len(), 20);
+    assert_eq!(bridge.users("?count=10&startIndex=11").await["totalResults"], 30);
+    bridge.clock.pass(SESSION_IDLE_TIMEOUT - SHORT_TTL);
+    bridge.clock.settle(1).await;
+    assert!(snapshot.upgrade().is_some(), "the client can go on");
+    bridge.clock.pass(Duration::from_secs(1));
+    wait_until("it is freed", async || snapshot.upgrade().is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

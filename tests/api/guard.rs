@@ -609,16 +609,22 @@ async fn held_changes_do_not_extend_the_life_of_old_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_held_change_delays_neither_requests_nor_loads() {
-    let bridge = Setup { max_change: 0.2, cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+async fn a_held_load_is_fresh_for_the_time_to_live() {
+    let (ttl, nanosecond) = (Duration::from_secs(300), Duration::from_nanos(1));
+    let bridge = Setup { max_change: 0.2, cache_ttl: ttl, ..Setup::persons(60) }.start();
     bridge.all_users().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
-    bridge.clock.age(SHORT_TTL);
     bridge.simulator.reset_history();
-    for _ in 0..20 {
+    bridge.clock.pass(ttl);
+    for held_loads in 1..=2 {
+        for _ in 0..20 {
+            assert_eq!(bridge.all_users().await.len(), 60);
+        }
+        bridge.clock.pass(ttl - nanosecond);
         assert_eq!(bridge.all_users().await.len(), 60);
+        assert_eq!(loads(&bridge), held_loads, "no load for each request");
+        bridge.clock.pass(nanosecond);
     }
-    assert_eq!(loads(&bridge), 1, "no load for each who asks");
 }
 
 #[tokio::test(flavor = "multi_thread")]

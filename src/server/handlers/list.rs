@@ -199,7 +199,7 @@ impl ListPageRequest {
             }
             PagePosition::Index | PagePosition::Cursor(CursorPosition::Start) => None,
             PagePosition::Cursor(CursorPosition::After(digest)) => {
-                let Some(snapshot) = state.directory.retained(digest).await else {
+                let Some(snapshot) = state.directory.retained(digest) else {
                     return Err(expired_cursor().into());
                 };
                 return Ok(Some(snapshot));
@@ -276,10 +276,8 @@ impl ListPageRequest {
                 directory.start_session(&self.paging_session(), snapshot).await;
             }
             PagePosition::Index => {}
-            PagePosition::Cursor(CursorPosition::Start) => directory.retain(snapshot).await,
-            PagePosition::Cursor(CursorPosition::After(_)) => {
-                directory.retain_if_absent(snapshot).await
-            }
+            PagePosition::Cursor(CursorPosition::Start) => directory.retain(snapshot),
+            PagePosition::Cursor(CursorPosition::After(_)) => directory.retain_if_absent(snapshot),
         }
     }
 }
