@@ -18,8 +18,8 @@ use futures_util::future::BoxFuture;
 use personio_scim::auth::{AuthSettings, Authenticator, Client, ClientName, TokenHash};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, DirectorySource, Freshness, InvalidState, LoadProgress, LoadedDirectory,
-    MalformedWebhook, MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
+    Directory, Freshness, InvalidState, LoadProgress, LoadResult, Loaded, LoadedDirectory,
+    MalformedWebhook, MaxChange, Source, SourceAccess, SourceError, SourceLogin, WebhookEffect,
 };
 use personio_scim::scim::filter::{Filter, FilterLimits};
 use personio_scim::scim::{
@@ -181,28 +181,35 @@ fn first(criterion: &mut Criterion) {
 /// Source that returns all users at once.
 struct Made(usize, Arc<SchemaRegistry>);
 
-impl DirectorySource for Made {
+impl Source for Made {
+    type State = ();
+
+    async fn load(
+        &self,
+        _: Option<Arc<()>>,
+        _: &LoadProgress,
+    ) -> Result<LoadResult<()>, SourceError> {
+        let users = (0..self.0).map(user).collect();
+        let directory = LoadedDirectory { users, ..LoadedDirectory::empty(self.schema_registry()) };
+        Ok(LoadResult::Changed(Box::new(Loaded { directory, state: Arc::new(()) })))
+    }
+
+    fn remap(&self, _: &Arc<()>) -> Result<Loaded<()>, SourceError> {
+        Err(SourceError::internal("remembers nothing"))
+    }
+
+    fn discard(&self, _: &(), _: Option<&()>) {}
+
+    fn adopt(&self, _: &()) {}
+
+    fn decode_state(&self, _: &[u8]) -> Result<Loaded<()>, InvalidState> {
+        Err(InvalidState::new("remembers nothing"))
+    }
+}
+
+impl SourceAccess for Made {
     fn schema_registry(&self) -> Arc<SchemaRegistry> {
         Arc::clone(&self.1)
-    }
-
-    fn load<'a>(
-        &'a self,
-        _: &'a LoadProgress,
-    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
-        let users = (0..self.0).map(user).collect();
-        let schema_registry = self.schema_registry();
-        async { Ok(LoadedDirectory { users, ..LoadedDirectory::empty(schema_registry) }) }.boxed()
-    }
-
-    fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
-        None
-    }
-
-    fn restore_current(&self, _: &Arc<dyn SyncState>) {}
-
-    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, InvalidState> {
-        Err(InvalidState::new("remembers nothing"))
     }
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {

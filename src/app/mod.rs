@@ -29,7 +29,6 @@ use crate::config;
 use crate::config::{Config, EffectiveSetting, SettingName};
 use crate::connections;
 use crate::connections::{ConnectionRegistry, OpenFiles, ServerSocket};
-use crate::directory;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
 use crate::personio::{PersonioClient, ReadLimits, RetryPolicy, Settings, UpstreamMetrics};
@@ -309,7 +308,7 @@ impl ReadingSide {
             lifetimes,
         ));
         let directory = Directory::new(
-            Arc::clone(&source) as Arc<dyn directory::DirectorySource>,
+            Arc::clone(&source),
             freshness(&scim.freshness, tuning),
             MaxChange(scim.freshness.max_change),
             state_file,

@@ -7,7 +7,7 @@ use crate::app::{StartError, Tuning, base_url, personio_client};
 use crate::clock::Clock;
 use crate::config::{CheckSettings, ReadingSettings};
 use crate::diagnostics::preflight::Preflight;
-use crate::directory::{DirectorySource as _, LoadProgress, MaxChange, Snapshot, SourceError};
+use crate::directory::{LoadProgress, MaxChange, Snapshot, SourceError};
 use crate::scim::{ResourceTypes, ResourceUrls, SchemaRegistry};
 use crate::sync::source::{PersonioSource, RecordLifetimes};
 
@@ -84,7 +84,7 @@ impl OneShotReader {
     /// Returns an error when the load fails, or when a server would not serve its result.
     pub async fn read(&self, progress: &LoadProgress) -> Result<Snapshot, SourceError> {
         self.source.sign_in().await?;
-        let loaded = self.source.load(progress).await?;
+        let loaded = self.source.load_once(progress).await?;
         Snapshot::of_single_load(loaded, self.max_change, &*self.clock)
     }
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::directory::Directory;
-
 /// Upper bounds of the buckets of the load duration histogram, in seconds.
 const LOAD_SECONDS_BUCKETS: [f64; 10] =
     [0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];
@@ -159,13 +157,5 @@ fn set_time(stored: &AtomicI64) -> Option<i64> {
     match stored.load(Relaxed) {
         0 => None,
         seconds => Some(seconds),
-    }
-}
-
-impl Directory {
-    /// Returns the counters of the directory.
-    #[must_use]
-    pub fn metrics(&self) -> &DirectoryMetrics {
-        &self.0.metrics
     }
 }

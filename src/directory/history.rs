@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::directory::{Directory, SourceError, lock};
+use crate::directory::{SourceError, lock};
 
 /// Maximum number of loads in the history.
 const MAX_LOADS: usize = 60;
@@ -50,13 +50,10 @@ impl LoadHistory {
         }
         loads.push_back(load);
     }
-}
 
-impl Directory {
     /// Returns the last loads, the newest last.
-    #[must_use]
-    pub fn history(&self) -> Vec<FinishedLoad> {
-        lock(&self.0.history.0).iter().cloned().collect()
+    pub(super) fn all(&self) -> Vec<FinishedLoad> {
+        lock(&self.0).iter().cloned().collect()
     }
 }
 

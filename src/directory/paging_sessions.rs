@@ -1,28 +1,26 @@
 //! Paging sessions: each remembers the snapshot on which a client began to page, so that all pages
-//! of one list come from the same data. Snapshots are few and large, sessions are many and small,
-//! so each has a store of its own.
+//! of one list come from the same data. Snapshots are few and large, sessions are many and small, so
+//! the snapshots are retained apart from the sessions, in `retained`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
-use crate::directory::{Directory, Snapshot, lock};
+use crate::directory::{Directory, Snapshot};
 use crate::scim::{Digest, digest};
 
 /// Time after the last page until a paging session expires.
 pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Time after the first page until a paging session expires.
-const SESSION_LIFETIME: Duration = Duration::from_secs(3600);
+pub(super) const SESSION_LIFETIME: Duration = Duration::from_secs(3600);
 /// Shortest interval at which a session that starts again on the same content is stored again.
 const MIN_RESTART_INTERVAL: Duration = Duration::from_secs(60);
 /// Maximum number of paging sessions.
 const MAX_SESSIONS: u64 = 10_000;
-/// Maximum number of retained snapshots.
-const MAX_RETAINED_SNAPSHOTS: usize = 8;
 
 /// Key of a paging session. It consists of digests, so it is small even for a long query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +31,8 @@ pub struct PagingSessionKey {
     without_page_size: Digest,
 }
 
-/// Paging sessions and retained snapshots.
-pub(super) struct PagingSessions {
-    /// Sessions by the digests of their keys. Each session is stored under both digests.
-    sessions: Cache<Digest, PagingSession>,
-    /// Retained snapshots, from the one that has been idle longest to the one used last.
-    retained: Mutex<Vec<RetainedSnapshot>>,
-}
+/// Paging sessions by the digests of their keys. Each session is stored under both digests.
+pub(super) struct PagingSessions(Cache<Digest, PagingSession>);
 
 /// Paging session: the snapshot on which it began. All times are on the monotonic clock.
 #[derive(Debug, Clone)]
@@ -54,16 +47,9 @@ struct PagingSession {
     last_used: Arc<AtomicU64>,
 }
 
-/// Snapshot that is kept for paging sessions. All times are on the monotonic clock.
-struct RetainedSnapshot {
-    snapshot: Arc<Snapshot>,
-    retained_at: Duration,
-    last_used: Duration,
-}
-
 /// Reports whether something that was stored at `stored_at` and last used at `last_used` has
 /// expired.
-fn has_expired(stored_at: Duration, last_used: Duration, now: Duration) -> bool {
+pub(super) fn has_expired(stored_at: Duration, last_used: Duration, now: Duration) -> bool {
     now.saturating_sub(last_used) >= SESSION_IDLE_TIMEOUT
         || now.saturating_sub(stored_at) >= SESSION_LIFETIME
 }
@@ -77,12 +63,6 @@ impl PagingSession {
     fn has_expired(&self, now: Duration) -> bool {
         let last_used = Duration::from_nanos(self.last_used.load(Relaxed));
         has_expired(self.started_at, last_used, now)
-    }
-}
-
-impl RetainedSnapshot {
-    fn has_expired(&self, now: Duration) -> bool {
-        has_expired(self.retained_at, self.last_used, now)
     }
 }
 
@@ -105,64 +85,60 @@ impl PagingSessions {
         // session that has been idle longest. Each session has two entries.
         let sessions =
             Cache::builder().max_capacity(2 * MAX_SESSIONS).eviction_policy(EvictionPolicy::lru());
-        Self { sessions: sessions.build(), retained: Mutex::default() }
+        Self(sessions.build())
     }
 
-    /// Starts a session on `snapshot`, unless it already started on a newer one.
+    /// Starts a session on the snapshot with this digest, whose load began at `loaded_at`, unless the
+    /// session already started on a newer one.
     pub(super) async fn start(
         &self,
         key: &PagingSessionKey,
-        snapshot: &Arc<Snapshot>,
+        snapshot: &Digest,
         loaded_at: Duration,
         now: Duration,
     ) {
-        if self.has_just_started(key, snapshot.digest(), now).await {
-            return;
-        }
-        self.retain(snapshot, now);
         let session = PagingSession {
-            snapshot: *snapshot.digest(),
+            snapshot: *snapshot,
             loaded_at,
             started_at: now,
             last_used: Arc::new(AtomicU64::new(to_nanoseconds(now))),
         };
         for digest in [key.with_page_size, key.without_page_size] {
-            let stored =
-                self.sessions.entry(digest).and_compute_with(async |earlier| match earlier {
-                    Some(earlier)
-                        if earlier.value().loaded_at > loaded_at
-                            && !earlier.value().has_expired(now) =>
-                    {
-                        Op::Nop
-                    }
-                    Some(_) | None => Op::Put(session.clone()),
-                });
+            let stored = self.0.entry(digest).and_compute_with(async |earlier| match earlier {
+                Some(earlier)
+                    if earlier.value().loaded_at > loaded_at
+                        && !earlier.value().has_expired(now) =>
+                {
+                    Op::Nop
+                }
+                Some(_) | None => Op::Put(session.clone()),
+            });
             stored.await;
         }
     }
 
-    /// Reports whether the session has just started on the same content, so that nothing needs to
+    /// Reports whether the session has just started on the same snapshot, so that nothing needs to
     /// be stored. Some clients request first pages only.
     async fn has_just_started(
         &self,
         key: &PagingSessionKey,
-        content: &Digest,
+        snapshot: &Digest,
         now: Duration,
     ) -> bool {
         for digest in [key.with_page_size, key.without_page_size] {
             let Some(session) = self.session(&digest, now).await else { return false };
-            if session.snapshot != *content
+            if session.snapshot != *snapshot
                 || now.saturating_sub(session.started_at) >= MIN_RESTART_INTERVAL
             {
                 return false;
             }
         }
-        self.retained(content, now).is_some()
+        true
     }
 
     /// Returns a session, if it has not expired, and extends its life.
     async fn session(&self, digest: &Digest, now: Duration) -> Option<PagingSession> {
-        let session = self.sessions.get(digest).await?;
+        let session = self.0.get(digest).await?;
         if session.has_expired(now) {
             return None;
         }
@@ -177,54 +153,6 @@ impl PagingSessions {
         let without_page_size = self.session(&key.without_page_size, now).await;
         Some(with_page_size.or(without_page_size)?.snapshot)
     }
-
-    /// Returns the retained snapshot with this digest, if it has not expired, and extends its life.
-    pub(super) fn retained(&self, digest: &Digest, now: Duration) -> Option<Arc<Snapshot>> {
-        let mut retained = lock(&self.retained);
-        let position = retained
-            .iter()
-            .position(|entry| entry.snapshot.digest() == digest && !entry.has_expired(now))?;
-        let mut entry = retained.remove(position);
-        entry.last_used = now;
-        let snapshot = Arc::clone(&entry.snapshot);
-        retained.push(entry);
-        Some(snapshot)
-    }
-
-    /// Retains a snapshot on which a session starts.
-    pub(super) fn retain(&self, snapshot: &Arc<Snapshot>, now: Duration) {
-        let snapshot = Arc::clone(snapshot);
-        // A large snapshot is freed after the lock.
-        let mut dropped = Vec::new();
-        let mut retained = lock(&self.retained);
-        dropped.extend(retained.extract_if(.., |entry| {
-            entry.has_expired(now) || entry.snapshot.digest() == snapshot.digest()
-        }));
-        retained.push(RetainedSnapshot { snapshot, retained_at: now, last_used: now });
-        if retained.len() > MAX_RETAINED_SNAPSHOTS {
-            dropped.push(retained.remove(0));
-        }
-        drop(retained);
-        drop(dropped);
-    }
-
-    /// Retains a snapshot on which a session continues, unless it is retained already. That happens
-    /// after a restart, when a client continues with a cursor from before.
-    pub(super) fn retain_if_absent(&self, snapshot: &Arc<Snapshot>, now: Duration) {
-        if self.retained(snapshot.digest(), now).is_none() {
-            self.retain(snapshot, now);
-        }
-    }
-
-    /// Drops the retained snapshots that have expired, because snapshots are large.
-    pub(super) fn evict_expired(&self, now: Duration) {
-        let mut retained = lock(&self.retained);
-        let expired: Vec<RetainedSnapshot> =
-            retained.extract_if(.., |entry| entry.has_expired(now)).collect();
-        // A large snapshot is freed after the lock.
-        drop(retained);
-        drop(expired);
-    }
 }
 
 impl Directory {
@@ -232,76 +160,51 @@ impl Directory {
     /// session come from the snapshot on which it began, even if a newer one has been published in
     /// between. Otherwise a user could be on no page, or on two.
     pub async fn session_snapshot(&self, key: &PagingSessionKey) -> Option<Arc<Snapshot>> {
-        let digest = self.0.paging_sessions.digest(key, self.0.clock.monotonic()).await?;
+        let digest = self.0.paging_sessions.digest(key, self.0.store.clock.monotonic()).await?;
         self.retained(&digest)
     }
 
     /// Starts a session: `snapshot` served the first page, and more pages follow.
     pub async fn start_session(&self, key: &PagingSessionKey, snapshot: &Arc<Snapshot>) {
-        let now = self.0.clock.monotonic();
-        self.0
-            .paging_sessions
-            .start(key, snapshot, now.saturating_sub(snapshot.age(now)), now)
-            .await;
+        let now = self.0.store.clock.monotonic();
+        let (sessions, store) = (&self.0.paging_sessions, &self.0.store);
+        let has_just_started = sessions.has_just_started(key, snapshot.digest(), now).await;
+        if has_just_started && store.is_retained(snapshot.digest()) {
+            return;
+        }
+        store.retain(snapshot);
+        let loaded_at = now.saturating_sub(snapshot.age(now));
+        sessions.start(key, snapshot.digest(), loaded_at, now).await;
     }
 
     /// Retains a snapshot for a client that starts to page with a cursor, which carries the
     /// session.
     pub fn retain(&self, snapshot: &Arc<Snapshot>) {
-        self.0.paging_sessions.retain(snapshot, self.0.clock.monotonic());
+        self.0.store.retain(snapshot);
     }
 
-    /// Retains a snapshot for a client that continues with a cursor.
+    /// Retains a snapshot for a client that continues with a cursor, unless it is retained already.
+    /// After a restart it is not, if the cursor is from before.
     pub fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
-        self.0.paging_sessions.retain_if_absent(snapshot, self.0.clock.monotonic());
+        if !self.0.store.is_retained(snapshot.digest()) {
+            self.0.store.retain(snapshot);
+        }
     }
 
     /// Returns the snapshot with this content, if it is still retained and not too old.
     #[must_use]
     pub fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
-        let now = self.0.clock.monotonic();
-        // The look-up extends the life of the retained snapshot, even if the current one is used.
-        let retained = self.0.paging_sessions.retained(digest, now);
-        if let Some(newest) = self.current_if_servable()
-            && newest.digest() == digest
-        {
-            return Some(newest);
-        }
-        let retained = retained?;
-        if retained.age(now) <= self.0.freshness.max_stale { Some(retained) } else { None }
+        self.0.store.retained(digest)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
-    use crate::clock::SystemClock;
-    use crate::directory::LoadedDirectory;
-    use crate::directory::snapshot::PreviousState;
-    use crate::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry};
 
-    /// Returns a snapshot with one group of this name.
-    fn snapshot(name: &str) -> Arc<Snapshot> {
-        let schema_registry =
-            SchemaRegistry::new(&ResourceUrls::new("https://scim.example.com"), 1000, &[]).unwrap();
-        let meta = ResourceMeta::of_group(String::new());
-        let group = Group {
-            id: name.to_owned(),
-            external_id: name.to_owned(),
-            display_name: name.to_owned(),
-            members: Vec::new(),
-            meta,
-        };
-        let load = LoadedDirectory {
-            groups: vec![group],
-            ..LoadedDirectory::empty(Arc::new(schema_registry))
-        };
-        Arc::new(
-            Snapshot::new(load, PreviousState::Unknown, SignedDuration::ZERO, &SystemClock::new())
-                .unwrap(),
-        )
+    /// Returns the digest of a snapshot of this name.
+    fn snapshot(name: &str) -> Digest {
+        digest([name])
     }
 
     fn session_key(query: &str, size: usize) -> PagingSessionKey {
@@ -309,10 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_and_limits_match_the_documents() {
+    fn timeouts_match_the_documents() {
         assert_eq!(
-            (SESSION_IDLE_TIMEOUT, SESSION_LIFETIME, MAX_RETAINED_SNAPSHOTS),
-            (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60), 8)
+            (SESSION_IDLE_TIMEOUT, SESSION_LIFETIME),
+            (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60))
         );
     }
 
@@ -324,37 +227,21 @@ mod tests {
         for key in [&idle, &touched] {
             sessions.start(key, &one, Duration::ZERO, Duration::ZERO).await;
         }
-        let digest = Some(*one.digest());
+        let digest = Some(one);
         let almost_idle = SESSION_IDLE_TIMEOUT - nanosecond;
         assert_eq!(sessions.digest(&touched, almost_idle).await, digest);
-        assert!(sessions.retained(one.digest(), almost_idle).is_some());
         assert_eq!(sessions.digest(&idle, SESSION_IDLE_TIMEOUT).await, None);
-        // Each page extends the life of the session and of its snapshot, up to the lifetime.
+        // Each page extends the life of the session, up to the lifetime.
         let mut now = almost_idle;
         while now + almost_idle < SESSION_LIFETIME {
             now += almost_idle;
             assert_eq!(sessions.digest(&touched, now).await, digest, "{now:?}");
-            assert!(sessions.retained(one.digest(), now).is_some(), "{now:?}");
         }
         let other_size = session_key("touched", 11);
         assert_eq!(sessions.digest(&other_size, now).await, digest, "kept with the other size");
         let last_moment = SESSION_LIFETIME - nanosecond;
         assert_eq!(sessions.digest(&touched, last_moment).await, digest);
-        assert!(sessions.retained(one.digest(), last_moment).is_some());
         assert_eq!(sessions.digest(&touched, SESSION_LIFETIME).await, None);
-        assert!(sessions.retained(one.digest(), SESSION_LIFETIME).is_none());
-    }
-
-    #[tokio::test]
-    async fn idle_snapshot_expires_and_is_freed() {
-        let (one, sessions) = (snapshot("one"), PagingSessions::new());
-        let weak = Arc::downgrade(&one);
-        sessions.retain(&one, Duration::ZERO);
-        drop(one);
-        sessions.evict_expired(SESSION_IDLE_TIMEOUT - Duration::from_nanos(1));
-        assert!(weak.upgrade().is_some());
-        sessions.evict_expired(SESSION_IDLE_TIMEOUT);
-        assert!(weak.upgrade().is_none());
     }
 
     #[tokio::test]
@@ -363,7 +250,7 @@ mod tests {
         let key = session_key("a", 10);
         sessions.start(&key, &new, Duration::from_secs(2), Duration::ZERO).await;
         sessions.start(&key, &old, Duration::from_secs(1), SESSION_IDLE_TIMEOUT).await;
-        assert_eq!(sessions.digest(&key, SESSION_IDLE_TIMEOUT).await, Some(*old.digest()));
+        assert_eq!(sessions.digest(&key, SESSION_IDLE_TIMEOUT).await, Some(old));
     }
 
     #[tokio::test]
@@ -376,29 +263,9 @@ mod tests {
             sessions.digest(&other, Duration::ZERO).await;
         }
         sessions.start(&session_key("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
-        sessions.sessions.run_pending_tasks().await;
-        assert_eq!(
-            sessions.digest(&session_key("mine", 10), Duration::ZERO).await,
-            Some(*one.digest())
-        );
-        assert!(sessions.sessions.entry_count() <= 2 * MAX_SESSIONS);
-    }
-
-    #[test]
-    fn retained_snapshots_never_exceed_their_maximum() {
-        let sessions = PagingSessions::new();
-        let all: Vec<_> =
-            (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
-        for snapshot in &all {
-            sessions.retain(snapshot, Duration::ZERO);
-        }
-        assert!(
-            sessions.retained(all[0].digest(), Duration::ZERO).is_none(),
-            "the one that was idle longest is evicted at once"
-        );
-        for snapshot in &all[1..] {
-            assert!(sessions.retained(snapshot.digest(), Duration::ZERO).is_some());
-        }
+        sessions.0.run_pending_tasks().await;
+        assert_eq!(sessions.digest(&session_key("mine", 10), Duration::ZERO).await, Some(one));
+        assert!(sessions.0.entry_count() <= 2 * MAX_SESSIONS);
     }
 
     #[tokio::test]
@@ -407,16 +274,13 @@ mod tests {
         let [early, late] = [1, 2].map(Duration::from_secs);
         sessions.start(&session_key("a", 10), &new, late, Duration::ZERO).await;
         sessions.start(&session_key("a", 10), &old, early, Duration::ZERO).await;
-        assert_eq!(
-            sessions.digest(&session_key("a", 10), Duration::ZERO).await,
-            Some(*new.digest())
-        );
+        assert_eq!(sessions.digest(&session_key("a", 10), Duration::ZERO).await, Some(new));
         sessions.start(&session_key("b", 10), &old, early, Duration::ZERO).await;
         sessions.start(&session_key("b", 20), &new, late, Duration::ZERO).await;
-        for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
+        for (size, expected) in [(10, old), (20, new), (5, new)] {
             assert_eq!(
                 sessions.digest(&session_key("b", size), Duration::ZERO).await,
-                Some(*expected.digest()),
+                Some(expected),
                 "{size}"
             );
         }

@@ -2,13 +2,9 @@
 //! Webhooks arrive in bursts, out of order and more than once. All of a burst share one load,
 //! because a webhook is only a hint that something has changed.
 
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::sync::Mutex;
 
-use crate::clock::Clock;
-use crate::directory::{
-    Directory, DirectoryInner, LoadFuture, MalformedWebhook, WebhookEffect, lock,
-};
+use crate::directory::lock;
 
 /// Counters of webhooks and of the loads that covered them.
 #[derive(Debug, Default)]
@@ -39,7 +35,7 @@ impl RefreshDebounce {
     }
 
     /// Counts one webhook. Returns `true` if the caller must start the task.
-    fn count_webhook(&self) -> bool {
+    pub(super) fn count_webhook(&self) -> bool {
         self.update(|count| {
             count.received += 1;
             !std::mem::replace(&mut count.is_task_running, true)
@@ -47,7 +43,7 @@ impl RefreshDebounce {
     }
 
     /// Reports whether a successful load covers all webhooks. If so, the task must end.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.update(|count| {
             count.is_task_running = count.loaded < count.received;
             !count.is_task_running
@@ -56,75 +52,6 @@ impl RefreshDebounce {
 
     fn update<R>(&self, f: impl FnOnce(&mut WebhookCounts) -> R) -> R {
         f(&mut lock(&self.0))
-    }
-}
-
-impl Directory {
-    /// Handles a webhook from the source. Returns at once; if something has changed, a load begins
-    /// after [`Freshness::refresh_debounce`](crate::directory::Freshness::refresh_debounce).
-    ///
-    /// # Errors
-    /// Returns an error when the message cannot be parsed.
-    pub fn handle_webhook(&self, message: &[u8]) -> Result<(), MalformedWebhook> {
-        match self.0.source.handle_webhook(message)? {
-            WebhookEffect::Refresh => self.schedule_load(),
-            WebhookEffect::Ignored => {}
-        }
-        Ok(())
-    }
-
-    /// Schedules a load, and repeats it until one succeeds.
-    pub fn schedule_load(&self) {
-        if self.0.debounce.count_webhook() {
-            let clock = Arc::clone(&self.0.clock);
-            let delay = self.0.freshness.refresh_debounce;
-            // The delay begins with the webhook, and not when the task runs.
-            let first_load_at = clock.monotonic().saturating_add(delay);
-            self.0.runtime.spawn(load_until_settled(
-                Arc::downgrade(&self.0),
-                clock,
-                first_load_at,
-                delay,
-            ));
-        }
-    }
-
-    /// Returns the running load, or starts one however fresh the data is. Returns `None` during the
-    /// cool-down after a failed load.
-    pub(super) fn running_or_new_load(&self) -> Option<LoadFuture> {
-        let mut slot = lock(&self.0.running_load);
-        let running = match slot.as_ref() {
-            Some(running) => running.clone(),
-            None => self.start_load(&mut slot)?,
-        };
-        Some(running.outcome)
-    }
-}
-
-/// Starts loads until one succeeds that began after the last webhook. A load that was running when
-/// the webhook arrived may have missed the change, and a failed load has seen nothing.
-async fn load_until_settled(
-    directory: Weak<DirectoryInner>,
-    clock: Arc<dyn Clock>,
-    first_load_at: Duration,
-    delay: Duration,
-) {
-    let mut next_load_at = first_load_at;
-    loop {
-        clock.wait_until(next_load_at).await;
-        // The task holds a weak reference while it sleeps, so that it does not keep a dropped
-        // directory alive.
-        let Some(directory) = directory.upgrade().map(Directory) else { return };
-        if directory.0.debounce.is_settled() {
-            return;
-        }
-        let load = directory.running_or_new_load();
-        drop(directory);
-        if let Some(load) = load {
-            // The outcome is visible in the counters.
-            let _ = load.await;
-        }
-        next_load_at = clock.monotonic().saturating_add(delay);
     }
 }
 

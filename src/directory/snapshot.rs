@@ -3,15 +3,15 @@
 //! attribute does.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::clock::Clock;
-use crate::directory::{Defects, LoadedDirectory, MaxChange, SkippedCounts, SourceError, parallel};
+use crate::directory::{LoadQuality, LoadedDirectory, MaxChange, SourceError, parallel};
 use crate::scim;
 use crate::scim::{
     Digest, EncodedContent, Resource, ResourceContent, ResourceMeta, ResourceSet, ResourceType,
@@ -26,17 +26,15 @@ pub struct Snapshot {
     users: Arc<ResourceSet>,
     /// Groups, shared in the same way.
     groups: Arc<ResourceSet>,
-    skipped: SkippedCounts,
-    outdated: usize,
-    defects: Defects,
-    without_lookup_name: usize,
-    unverified: HashSet<Box<str>>,
+    quality: LoadQuality,
     /// Start of the load, on the monotonic clock; negative for a load before a restart.
     load_started: SignedDuration,
     /// Period in which the mapping of the load is valid; unlimited if there is none.
     valid_during: Option<Range<Timestamp>>,
     /// Digest of the content: ids, versions and modification times of all resources.
     digest: Digest,
+    /// Flag set once the day rollover was tried. A snapshot is remapped at most once.
+    is_rollover_tried: AtomicBool,
 }
 
 /// Earlier state, from which a new snapshot takes over what did not change.
@@ -115,14 +113,11 @@ impl Snapshot {
             schema_registry: load.schema_registry,
             users,
             groups,
-            skipped: load.skipped,
-            outdated: load.outdated,
-            defects: load.defects,
-            without_lookup_name: load.without_lookup_name,
-            unverified: load.unverified,
+            quality: load.quality,
             load_started,
             valid_during: load.valid_during,
             digest,
+            is_rollover_tried: AtomicBool::new(false),
         })
     }
 
@@ -138,14 +133,11 @@ impl Snapshot {
             schema_registry: Arc::clone(&self.schema_registry),
             users: Arc::clone(&self.users),
             groups: Arc::clone(&self.groups),
-            skipped: self.skipped,
-            outdated: self.outdated,
-            defects: self.defects.clone(),
-            without_lookup_name: self.without_lookup_name,
-            unverified: self.unverified.clone(),
+            quality: self.quality.clone(),
             load_started,
             valid_during: self.valid_during.clone(),
             digest: self.digest,
+            is_rollover_tried: AtomicBool::new(false),
         }
     }
 
@@ -185,37 +177,10 @@ impl Snapshot {
         &self.groups
     }
 
-    /// Returns the number of persons who were left out on purpose.
+    /// Returns the persons and values that its load left out or could not read.
     #[must_use]
-    pub fn skipped(&self) -> SkippedCounts {
-        self.skipped
-    }
-
-    /// Returns the persons and values that could not be read.
-    #[must_use]
-    pub fn defects(&self) -> &Defects {
-        &self.defects
-    }
-
-    /// Returns the number of users with values from an earlier load, because these could not be
-    /// read again.
-    #[must_use]
-    pub fn outdated(&self) -> usize {
-        self.outdated
-    }
-
-    /// Returns the number of users without a look-up name, such as that of a department, because
-    /// the name could not be read.
-    #[must_use]
-    pub fn without_lookup_name(&self) -> usize {
-        self.without_lookup_name
-    }
-
-    /// Returns the ids of the unverified users: Personio no longer lists them, and the deletion
-    /// check has not confirmed that they are deleted.
-    #[must_use]
-    pub fn unverified(&self) -> &HashSet<Box<str>> {
-        &self.unverified
+    pub fn quality(&self) -> &LoadQuality {
+        &self.quality
     }
 
     /// Returns the digest of the content. Snapshots with the same content have the same digest.
@@ -245,6 +210,16 @@ impl Snapshot {
     /// Reports whether the mapping is valid at `now`. Otherwise the date alone changes the result.
     pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
         self.valid_during.as_ref().is_none_or(|day| day.contains(&now))
+    }
+
+    /// Reports whether the snapshot needs the day rollover and has not had one.
+    pub(super) fn awaits_rollover(&self, now: Timestamp) -> bool {
+        !self.is_valid_at(now) && !self.is_rollover_tried.load(Ordering::Acquire)
+    }
+
+    /// Notes that the day rollover was tried, whatever its outcome.
+    pub(super) fn mark_rollover_tried(&self) {
+        self.is_rollover_tried.store(true, Ordering::Release);
     }
 }
 

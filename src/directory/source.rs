@@ -1,51 +1,21 @@
 //! Interface to the source of users, as far as the directory needs to know it.
 
-use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::LoadProgress;
 use crate::scim::{Group, SchemaRegistry, SerializationError, User};
 
-/// Source of users and groups.
-pub trait DirectorySource: Send + Sync + 'static {
+/// Source of users, as the parts use it that serve requests and reports, apart from loads.
+pub trait SourceAccess: Send + Sync + 'static {
     /// Returns the current schema registry.
     fn schema_registry(&self) -> Arc<SchemaRegistry>;
-    /// Loads all users and groups. The result is complete, or an error.
-    fn load<'a>(
-        &'a self,
-        progress: &'a LoadProgress,
-    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>>;
-    /// Loads all users and groups, as [`DirectorySource::load`] does. If the result would be the
-    /// same as that of `served`, the sync state of the current snapshot, [`LoadResult::Unchanged`]
-    /// is returned and nothing is mapped.
-    fn refresh<'a>(
-        &'a self,
-        progress: &'a LoadProgress,
-        served: Option<Arc<dyn SyncState>>,
-    ) -> BoxFuture<'a, Result<LoadResult, SourceError>> {
-        drop(served);
-        async move { Ok(LoadResult::Changed(Box::new(self.load(progress).await?))) }.boxed()
-    }
-    /// Maps the users of a sync state again for today, without a request to the source. Returns
-    /// `None` if the sync state belongs to another source or cannot be decoded.
-    fn remap(&self, sync_state: &Arc<dyn SyncState>) -> Option<LoadedDirectory>;
-    /// Sets the state of the source back to that of the current snapshot, when the last load is not
-    /// published. The next load continues from there, and reads again what was different.
-    fn restore_current(&self, sync_state: &Arc<dyn SyncState>);
-    /// Restores the users from the bytes that [`SyncState::to_bytes`] returned before a restart,
-    /// without a request to the source.
-    ///
-    /// # Errors
-    /// Returns an error when this source did not write `bytes`.
-    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, InvalidState>;
     /// Fetches one user. Returns `None` only if it is certain that the user does not exist.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
     /// Returns the last known state of the login, or `None` before the first login.
@@ -62,6 +32,55 @@ pub trait DirectorySource: Send + Sync + 'static {
     fn handle_webhook(&self, message: &[u8]) -> Result<WebhookEffect, MalformedWebhook>;
 }
 
+/// Source of users and groups, from which the directory loads.
+pub trait Source: SourceAccess {
+    /// Sync state: what the source keeps of a load, to map the same users again on another day or
+    /// after a restart, and to read in the next load only what may have changed.
+    type State: SyncState;
+
+    /// Loads all users and groups. The result is complete, or an error. `served` is the sync state
+    /// of the current snapshot.
+    fn load(
+        &self,
+        served: Option<Arc<Self::State>>,
+        progress: &LoadProgress,
+    ) -> impl Future<Output = Result<LoadResult<Self::State>, SourceError>> + Send;
+    /// Maps the users of a sync state again for today, without a request to the source.
+    ///
+    /// # Errors
+    /// Returns an error when the sync state cannot be decoded.
+    fn remap(&self, state: &Arc<Self::State>) -> Result<Loaded<Self::State>, SourceError>;
+    /// Notes that the last load, which ended with the sync state `loaded`, is not served. The next
+    /// load continues from `served`, the sync state of the current snapshot, and reads again what
+    /// was different.
+    fn discard(&self, loaded: &Self::State, served: Option<&Self::State>);
+    /// Notes that an operator approved an earlier load, so that `served` is now the sync state of
+    /// the current snapshot.
+    fn adopt(&self, served: &Self::State);
+    /// Restores the users from the bytes that [`SyncState::to_bytes`] returned before a restart,
+    /// without a request to the source.
+    ///
+    /// # Errors
+    /// Returns an error when this source did not write `bytes`.
+    fn decode_state(&self, bytes: &[u8]) -> Result<Loaded<Self::State>, InvalidState>;
+}
+
+/// Sync state of a source.
+pub trait SyncState: Send + Sync + 'static {
+    /// Encodes the sync state for the state file.
+    ///
+    /// # Errors
+    /// Returns an error when it cannot be encoded.
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError>;
+}
+
+/// Sync state of a source that keeps nothing.
+impl SyncState for () {
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
 /// State of the login at a source.
 #[derive(Debug, Clone)]
 pub struct SourceLogin {
@@ -71,15 +90,6 @@ pub struct SourceLogin {
     pub is_refused: bool,
     /// Time for which that state has lasted.
     pub since: Duration,
-}
-
-/// Sync state: what a source needs to map the same users again, on another day or after a restart.
-pub trait SyncState: Any + fmt::Debug + Send + Sync {
-    /// Encodes the sync state.
-    ///
-    /// # Errors
-    /// Returns an error when it cannot be encoded.
-    fn to_bytes(&self) -> Result<Vec<u8>, SourceError>;
 }
 
 /// Effect of a webhook.
@@ -104,14 +114,32 @@ impl MalformedWebhook {
     }
 }
 
-/// Result of a load for a directory that has a snapshot.
-#[derive(Debug)]
-pub enum LoadResult {
+/// Result of a load.
+pub enum LoadResult<T> {
     /// Data that differs from the current snapshot.
-    Changed(Box<LoadedDirectory>),
+    Changed(Box<Loaded<T>>),
     /// Data that is the same as that of the current snapshot, as of the day of its mapping, with
     /// the new sync state.
-    Unchanged(Arc<dyn SyncState>),
+    Unchanged(Arc<T>),
+}
+
+impl<T> LoadResult<T> {
+    /// Returns the sync state of the source after the load.
+    #[must_use]
+    pub fn state(&self) -> &Arc<T> {
+        match self {
+            Self::Changed(loaded) => &loaded.state,
+            Self::Unchanged(state) => state,
+        }
+    }
+}
+
+/// Users and groups, with the sync state from which they were mapped.
+pub struct Loaded<T> {
+    /// Users and groups.
+    pub directory: LoadedDirectory,
+    /// Sync state.
+    pub state: Arc<T>,
 }
 
 /// Users and groups of one load, with their circumstances.
@@ -123,26 +151,14 @@ pub struct LoadedDirectory {
     pub users: Vec<User>,
     /// All groups, in the order of the list.
     pub groups: Vec<Group>,
-    /// Number of persons who were left out on purpose.
-    pub skipped: SkippedCounts,
-    /// Number of users with values from an earlier load, because these could not be read again.
-    pub outdated: usize,
-    /// Persons and values that could not be read.
-    pub defects: Defects,
-    /// Number of users without a look-up name, such as that of a department, because the name could
-    /// not be read.
-    pub without_lookup_name: usize,
-    /// Ids of the unverified users: they are no longer listed, and the deletion check has not
-    /// confirmed that they are deleted.
-    pub unverified: HashSet<Box<str>>,
+    /// Numbers of what the load lacks.
+    pub quality: LoadQuality,
     /// Reason not to serve this load as the first snapshot: the completeness check found that data
     /// is missing.
     pub completeness_error: Option<SourceError>,
     /// Period in which the mapping is valid. Outside of it the same records make other users,
     /// because of the date alone.
     pub valid_during: Option<Range<Timestamp>>,
-    /// Sync state of the source after this load.
-    pub sync_state: Option<Arc<dyn SyncState>>,
 }
 
 impl LoadedDirectory {
@@ -153,15 +169,39 @@ impl LoadedDirectory {
             schema_registry,
             users: Vec::new(),
             groups: Vec::new(),
-            skipped: SkippedCounts::default(),
-            outdated: 0,
-            defects: Defects::default(),
-            without_lookup_name: 0,
-            unverified: HashSet::new(),
+            quality: LoadQuality::default(),
             completeness_error: None,
             valid_during: None,
-            sync_state: None,
         }
+    }
+
+    /// Reports whether the mapping is valid at `now`.
+    pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.valid_during.as_ref().is_none_or(|period| period.contains(&now))
+    }
+}
+
+/// Persons and values that a load left out, could not read, or could not read again.
+#[derive(Debug, Clone, Default)]
+pub struct LoadQuality {
+    /// Number of persons who were left out on purpose.
+    pub skipped: SkippedCounts,
+    /// Persons and values that could not be read.
+    pub defects: Defects,
+    /// Number of users with values from an earlier load, because these could not be read again.
+    pub outdated: usize,
+    /// Number of users without a look-up name, such as that of a department, because the name could
+    /// not be read.
+    pub without_lookup_name: usize,
+    /// Ids of the unverified users: they are no longer listed, and the deletion check has not
+    /// confirmed that they are deleted.
+    pub unverified: HashSet<Box<str>>,
+}
+
+impl LoadQuality {
+    /// Reports whether users are outdated, unverified or without look-up names.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.outdated + self.without_lookup_name + self.unverified.len() > 0
     }
 }
 

@@ -57,6 +57,14 @@ pub(crate) struct StateBeforeRead {
     pub(crate) failed_before: bool,
 }
 
+/// Responses with an employment of another person.
+#[derive(Default)]
+struct ForeignResponses {
+    count: usize,
+    /// Number of such responses since the last success.
+    streak: usize,
+}
+
 /// Counters of failures and their limits for one load.
 pub(crate) struct FailureBudget {
     /// Maximum number of persons without valid employments.
@@ -72,10 +80,7 @@ pub(crate) struct FailureBudget {
     failure_streak: usize,
     /// Number of persons that keep valid employments of an earlier load.
     kept_valid: usize,
-    /// Number of responses with an employment of another person.
-    foreign: usize,
-    /// Number of such responses since the last success.
-    foreign_streak: usize,
+    foreign: ForeignResponses,
     first_error: Option<Error>,
 }
 
@@ -89,8 +94,7 @@ impl FailureBudget {
             left_out: 0,
             failure_streak: 0,
             kept_valid: 0,
-            foreign: 0,
-            foreign_streak: 0,
+            foreign: ForeignResponses::default(),
             first_error: None,
         }
     }
@@ -105,7 +109,7 @@ impl FailureBudget {
         match result {
             Ok(employments) => {
                 self.failure_streak = 0;
-                self.foreign_streak = 0;
+                self.foreign.streak = 0;
                 return Ok(Some(employments));
             }
             Err(error) if error.blocks_every_request() => return Err(error),
@@ -138,9 +142,9 @@ impl FailureBudget {
     /// Counts a response with an employment of another person. Such a response is wrong, so that
     /// many of them fail the load even if all persons have earlier employments.
     pub(crate) fn add_foreign(&mut self, error: &Error) -> Result<(), Error> {
-        self.foreign += 1;
-        self.foreign_streak += 1;
-        if self.foreign > self.max_failures || self.foreign_streak > MAX_FAILURES {
+        self.foreign.count += 1;
+        self.foreign.streak += 1;
+        if self.foreign.count > self.max_failures || self.foreign.streak > MAX_FAILURES {
             return Err(error.clone());
         }
         Ok(())

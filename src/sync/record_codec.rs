@@ -121,11 +121,6 @@ impl EncodedRecord {
         Self::join(&person.bytes, self.parts().1)
     }
 
-    /// Returns a record of the person in this record with the employments of `other`.
-    pub(crate) fn with_employments_of(&self, other: &Self) -> Self {
-        Self::join(self.parts().0, other.parts().1)
-    }
-
     /// Returns the bytes of the person and of the employments. Both are empty for an invalid
     /// offset, so that decoding fails.
     fn parts(&self) -> (&[u8], &[u8]) {
@@ -335,7 +330,6 @@ mod tests {
             prop_assert_eq!(encoded.has_same_person(&other), one.decode().unwrap() == other.decode().unwrap());
             prop_assert_eq!(encoded.has_same_employments(&newer), known == read);
             prop_assert_eq!(encoded.with_person(&other), EncodedRecord::new(&other, known.as_deref()).unwrap());
-            prop_assert_eq!(encoded.with_employments_of(&newer), EncodedRecord::new(&one, read.as_deref()).unwrap());
         }
     }
 

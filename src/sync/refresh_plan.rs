@@ -20,17 +20,17 @@ pub(crate) struct RefreshPlan {
     pub(crate) to_read: Vec<PlannedRead>,
 }
 
-/// Returns the known persons that are not listed. Persons without a deletion check come first, then
+/// Returns the persons of the current snapshot that are not listed. Persons without a deletion check come first, then
 /// those whose last check is the oldest.
 pub(crate) fn missing_persons(
     listed: &[ListedPerson],
-    known: &RecordsById,
+    known: &KnownRecords<'_>,
 ) -> Vec<Arc<PersonRecord>> {
     let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
     let mut missing = Vec::new();
-    for record in known.iter() {
-        if !ids.contains(&*record.id) {
-            missing.push(Arc::clone(record));
+    for served in known.served.iter() {
+        if !ids.contains(&*served.id) {
+            missing.push(Arc::clone(known.newest(&served.id).unwrap_or(served)));
         }
     }
     missing.sort_by(|one, other| {
@@ -52,9 +52,9 @@ pub(crate) struct PlannedRead {
 /// Records and dirty ids that a plan takes into account in addition to the listing.
 #[derive(Debug)]
 pub(crate) struct KnownRecords<'a> {
-    /// Records of the last successful load.
-    pub(crate) records: &'a RecordsById,
-    /// Records that loads have read since, including failed ones.
+    /// Records of the current snapshot.
+    pub(crate) served: &'a RecordsById,
+    /// Records that later loads have read, which failed or were not published.
     pub(crate) partial: &'a RecordsById,
     /// Dirty ids: persons that were reported as changed.
     pub(crate) dirty_ids: &'a HashSet<String>,
@@ -87,7 +87,7 @@ impl ReadCategories {
     fn new(listed: Vec<ListedPerson>, known: &KnownRecords<'_>) -> Self {
         let mut categories = Self::default();
         for person in listed {
-            match known.record(&person.id) {
+            match known.newest(&person.id).cloned() {
                 Some(record) if record.read_failed => {
                     categories.failed.push(PlannedRead::required(person, Some(record)));
                 }
@@ -103,8 +103,8 @@ impl ReadCategories {
 
 impl KnownRecords<'_> {
     /// Returns the newest record of a person.
-    fn record(&self, id: &str) -> Option<Arc<PersonRecord>> {
-        self.partial.get(id).or_else(|| self.records.get(id)).cloned()
+    pub(crate) fn newest(&self, id: &str) -> Option<&Arc<PersonRecord>> {
+        self.partial.get(id).or_else(|| self.served.get(id))
     }
 
     /// Reports whether nothing indicates that the employments differ from those of the record.
@@ -261,7 +261,11 @@ mod tests {
         let dirty_ids = dirty_ids.iter().map(|id| (*id).to_owned()).collect();
         RefreshPlan::new(
             listed,
-            &KnownRecords { records, partial: &RecordsById::default(), dirty_ids: &dirty_ids },
+            &KnownRecords {
+                served: records,
+                partial: &RecordsById::default(),
+                dirty_ids: &dirty_ids,
+            },
             recheck,
         )
     }
@@ -301,8 +305,8 @@ mod tests {
     #[test]
     fn records_of_a_failed_load_are_not_read_again() {
         let partial = by_id([record(person(1), at(0))]);
-        let (records, dirty_ids) = (RecordsById::default(), HashSet::new());
-        let known = KnownRecords { records: &records, partial: &partial, dirty_ids: &dirty_ids };
+        let (served, dirty_ids) = (RecordsById::default(), HashSet::new());
+        let known = KnownRecords { served: &served, partial: &partial, dirty_ids: &dirty_ids };
         let plan = RefreshPlan::new(
             vec![person(1), person(2)],
             &known,
@@ -313,12 +317,20 @@ mod tests {
 
     #[test]
     fn missing_persons_are_ordered_by_last_deletion_check() {
-        let checked_at = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
+        let checked_at = [(1, None), (2, None), (3, None), (4, Some(at(-20)))];
         let records = by_id(checked_at.map(|(id, checked_at)| PersonRecord {
             deletion_checked_at: checked_at,
             ..record(person(id), at(0))
         }));
-        let missing = missing_persons(&[person(1)], &records);
+        let known = KnownRecords {
+            served: &records,
+            partial: &by_id([PersonRecord {
+                deletion_checked_at: Some(at(0)),
+                ..record(person(2), at(0))
+            }]),
+            dirty_ids: &HashSet::new(),
+        };
+        let missing = missing_persons(&[person(1)], &known);
         assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
 

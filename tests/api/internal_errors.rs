@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 use personio_scim::auth::Authenticator;
 use personio_scim::directory::{
-    Directory, DirectorySource, Freshness, InvalidState, LoadProgress, LoadedDirectory,
-    MalformedWebhook, MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
+    Directory, Freshness, InvalidState, LoadProgress, LoadResult, Loaded, LoadedDirectory,
+    MalformedWebhook, MaxChange, Source, SourceAccess, SourceError, SourceLogin, WebhookEffect,
 };
 use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{CursorKey, ResourceUrls, SchemaRegistry, User};
@@ -40,38 +40,41 @@ enum Load {
     FailsAfterASuccess,
 }
 
-impl FailingSource {
-    async fn loaded(&self) -> Result<LoadedDirectory, SourceError> {
+impl Source for FailingSource {
+    type State = ();
+
+    async fn load(
+        &self,
+        _: Option<Arc<()>>,
+        _: &LoadProgress,
+    ) -> Result<LoadResult<()>, SourceError> {
         match self.load {
             Load::Hangs => pending().await,
             Load::FailsAfterASuccess if !self.has_loaded.swap(true, SeqCst) => {
-                Ok(LoadedDirectory::empty(self.schema_registry()))
+                let directory = LoadedDirectory::empty(self.schema_registry());
+                let loaded = Loaded { directory, state: Arc::new(()) };
+                Ok(LoadResult::Changed(Box::new(loaded)))
             }
             Load::Fails | Load::FailsAfterASuccess => Err(self.error.clone()),
         }
     }
+
+    fn remap(&self, _: &Arc<()>) -> Result<Loaded<()>, SourceError> {
+        Err(self.error.clone())
+    }
+
+    fn discard(&self, _: &(), _: Option<&()>) {}
+
+    fn adopt(&self, _: &()) {}
+
+    fn decode_state(&self, _: &[u8]) -> Result<Loaded<()>, InvalidState> {
+        Err(InvalidState::new("is not used here"))
+    }
 }
 
-impl DirectorySource for FailingSource {
+impl SourceAccess for FailingSource {
     fn schema_registry(&self) -> Arc<SchemaRegistry> {
         Arc::clone(&self.schema_registry)
-    }
-
-    fn load<'a>(
-        &'a self,
-        _: &'a LoadProgress,
-    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
-        self.loaded().boxed()
-    }
-
-    fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
-        None
-    }
-
-    fn restore_current(&self, _: &Arc<dyn SyncState>) {}
-
-    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, InvalidState> {
-        Err(InvalidState::new("is not used here"))
     }
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
@@ -102,11 +105,11 @@ fn state(error: &SourceError, load: Load) -> web::Data<State> {
         refresh_every: None,
         max_stale: DAY,
         cool_down: DAY,
-        refresh_debounce: Duration::from_millis(1),
+        refresh_debounce: Duration::ZERO,
     };
     let clock = Arc::new(TestClock::at("2026-11-23T10:00:00Z"));
     let runtime = tokio::runtime::Handle::current();
-    let source: Arc<dyn DirectorySource> = Arc::new(source);
+    let source = Arc::new(source);
     let limit = MaxChange(0.2);
     let directory = Directory::new(source, freshness, limit, None, clock.clone(), runtime.clone());
     directory.start_tasks();

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, DirectorySource, Freshness, InvalidState, LoadProgress, LoadResult, LoadedDirectory,
-    MalformedWebhook, MaxChange, SourceError, SourceLogin, SyncState, WebhookEffect,
+    Directory, Freshness, InvalidState, LoadProgress, LoadResult, Loaded, LoadedDirectory,
+    MalformedWebhook, MaxChange, Source, SourceAccess, SourceError, SourceLogin, WebhookEffect,
 };
 use personio_scim::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry, User};
 use tokio::sync::Notify;
@@ -21,15 +21,6 @@ use crate::harness::{REFRESH_DEBOUNCE, TestClock, wait_until};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Time of the day rollover.
 const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
-
-#[derive(Debug)]
-struct Nothing;
-
-impl SyncState for Nothing {
-    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        Ok(Vec::new())
-    }
-}
 
 /// Source of one group, whose id is the current day.
 struct BlockableSource {
@@ -49,7 +40,7 @@ struct BlockableSource {
 }
 
 impl BlockableSource {
-    fn today(&self) -> LoadedDirectory {
+    fn today(&self) -> Loaded<()> {
         let midnight: Timestamp = MIDNIGHT.parse().unwrap();
         let (id, day) = if self.clock.now() < midnight {
             ("yesterday", midnight - DAY..midnight)
@@ -63,62 +54,53 @@ impl BlockableSource {
             members: Vec::new(),
             meta: ResourceMeta::of_group(String::new()),
         };
-        LoadedDirectory {
+        let directory = LoadedDirectory {
             groups: vec![group],
             valid_during: Some(day),
-            sync_state: Some(Arc::new(Nothing)),
             ..LoadedDirectory::empty(self.schema_registry())
-        }
+        };
+        Loaded { directory, state: Arc::new(()) }
     }
 }
 
-impl DirectorySource for BlockableSource {
-    fn schema_registry(&self) -> Arc<SchemaRegistry> {
-        Arc::clone(&self.schema_registry)
-    }
+impl Source for BlockableSource {
+    type State = ();
 
-    fn load<'a>(
-        &'a self,
-        _: &'a LoadProgress,
-    ) -> BoxFuture<'a, Result<LoadedDirectory, SourceError>> {
-        let made = async {
-            let loaded = self.today();
-            if self.loads.fetch_add(1, SeqCst) > 0 {
-                self.load.notified().await;
-            }
-            Ok(loaded)
-        };
-        made.boxed()
-    }
-
-    fn refresh<'a>(
-        &'a self,
-        progress: &'a LoadProgress,
-        served: Option<Arc<dyn SyncState>>,
-    ) -> BoxFuture<'a, Result<LoadResult, SourceError>> {
+    async fn load(
+        &self,
+        served: Option<Arc<()>>,
+        _: &LoadProgress,
+    ) -> Result<LoadResult<()>, SourceError> {
         let is_same = served.is_some() && self.is_same.load(SeqCst);
-        let made = async move {
-            let loaded = self.load(progress).await?;
-            Ok(if is_same {
-                LoadResult::Unchanged(Arc::new(Nothing))
-            } else {
-                LoadResult::Changed(Box::new(loaded))
-            })
-        };
-        made.boxed()
+        let loaded = self.today();
+        if self.loads.fetch_add(1, SeqCst) > 0 {
+            self.load.notified().await;
+        }
+        if is_same {
+            return Ok(LoadResult::Unchanged(loaded.state));
+        }
+        Ok(LoadResult::Changed(Box::new(loaded)))
     }
 
-    fn remap(&self, _: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
+    fn remap(&self, _: &Arc<()>) -> Result<Loaded<()>, SourceError> {
         self.begun_again.fetch_add(1, SeqCst);
         let _held = self.again.lock().unwrap();
         self.made_again.fetch_add(1, SeqCst);
-        Some(self.today())
+        Ok(self.today())
     }
 
-    fn restore_current(&self, _: &Arc<dyn SyncState>) {}
+    fn discard(&self, _: &(), _: Option<&()>) {}
 
-    fn decode_state(&self, _: &[u8]) -> Result<LoadedDirectory, InvalidState> {
+    fn adopt(&self, _: &()) {}
+
+    fn decode_state(&self, _: &[u8]) -> Result<Loaded<()>, InvalidState> {
         Err(InvalidState::new("is of no use"))
+    }
+}
+
+impl SourceAccess for BlockableSource {
+    fn schema_registry(&self) -> Arc<SchemaRegistry> {
+        Arc::clone(&self.schema_registry)
     }
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
@@ -161,14 +143,8 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
         refresh_debounce: REFRESH_DEBOUNCE,
     };
     let (bound, runtime) = (MaxChange(0.2), tokio::runtime::Handle::current());
-    let directory = Directory::new(
-        Arc::clone(&source) as Arc<dyn DirectorySource>,
-        freshness,
-        bound,
-        None,
-        Arc::new(clock),
-        runtime,
-    );
+    let directory =
+        Directory::new(Arc::clone(&source), freshness, bound, None, Arc::new(clock), runtime);
     directory.start_tasks();
     (directory, source)
 }

@@ -284,7 +284,7 @@ impl AccountStates {
         Self {
             users: UserAccountStates::of(&loaded.users),
             groups,
-            unverified: loaded.unverified.clone(),
+            unverified: loaded.quality.unverified.clone(),
             schema_registry: Arc::clone(&loaded.schema_registry),
         }
     }

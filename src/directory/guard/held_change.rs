@@ -1,22 +1,16 @@
-//! Held changes: loads that the guard refused. A load is held until a later load is within the
-//! limit, or until an operator approves exactly the change that was shown.
+//! Held changes: changes of loads that the guard refused. A change is held until a later load is
+//! within the limit, or until an operator approves exactly the change that was shown.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use crate::directory::guard::{
+    AccountChanges, ChangeId, ChangeKinds, Losses, MassChangeGuard, Verdict,
+};
 
-use crate::directory::guard::{AccountChanges, ChangeId, ChangeKinds, Losses, Verdict};
-use crate::directory::publish::PublishReason;
-use crate::directory::{Directory, LoadedDirectory};
-
-/// Load that the guard refused.
-#[derive(Debug)]
-pub(in crate::directory) struct HeldLoad {
-    loaded: LoadedDirectory,
-    /// Start of the load, on the monotonic clock.
-    started: SignedDuration,
+/// Change of a load that the guard refused.
+#[derive(Debug, Clone)]
+pub(in crate::directory) struct HeldChange {
     pub(in crate::directory) id: ChangeId,
     change: AccountChanges,
     /// Losses of the change alone.
@@ -72,23 +66,16 @@ pub enum ApprovalOutcome {
     Failed(String),
 }
 
-impl Directory {
-    /// Holds a load. The current snapshot stays, for as long as its age allows. The change is
-    /// logged as an error if it is the first one, or at least twice as large as the one logged
-    /// last.
-    pub(in crate::directory) fn hold(
-        &self,
-        loaded: LoadedDirectory,
-        started: SignedDuration,
-        verdict: Verdict,
-    ) {
-        let earlier = self.0.held_load.load_full();
-        if earlier.is_none() {
-            self.0.metrics.count_held();
-        }
-        let (held_since, mut reported) = match &earlier {
+impl MassChangeGuard {
+    /// Holds the change of a refused load. The change is logged as an error if it is the first one,
+    /// or at least twice as large as the one logged last.
+    pub(in crate::directory) fn hold(&self, verdict: Verdict) {
+        let (held_since, mut reported) = match self.held.load().as_ref() {
             Some(held) => (held.held_since, held.reported),
-            None => (self.0.clock.monotonic(), None),
+            None => {
+                self.store.metrics.count_held();
+                (self.store.clock.monotonic(), None)
+            }
         };
         let Verdict { id, change, own_losses, losses, .. } = verdict;
         // An operator who knows of a small change must see when it grows.
@@ -97,110 +84,46 @@ impl Directory {
             None => 0,
         };
         if losses.affected() >= known.saturating_mul(2) {
-            self.report(id, &losses);
-            reported = Some(ReportedChange { id, size: losses.affected() });
+            reported = Some(self.report(id, &losses));
         } else {
             tracing::debug!("the change is still held back as {id}: {losses}");
         }
-        let held =
-            HeldLoad { loaded, started, id, change, own_losses, losses, held_since, reported };
-        self.0.held_load.store(Some(Arc::new(held)));
+        let held = HeldChange { id, change, own_losses, losses, held_since, reported };
+        self.held.store(Some(Arc::new(held)));
     }
 
-    /// Compares the held load with the current snapshot again.
-    pub(in crate::directory) fn reassess_held_load(&self) {
-        let Some(held) = self.0.held_load.load_full() else { return };
-        let loaded = self.remapped_held_load(&held);
-        let verdict = self.compare_with_current(&loaded);
-        self.hold(loaded, held.started, verdict);
+    /// Ends the hold.
+    pub(in crate::directory) fn release(&self) {
+        self.held.store(None);
     }
 
-    /// Returns the held load, mapped for today: it may have been held for days.
-    fn remapped_held_load(&self, held: &HeldLoad) -> LoadedDirectory {
-        if !self.is_valid_today(&held.loaded)
-            && let Some(remapped) = self.remap(held.loaded.sync_state.as_ref())
-        {
-            return remapped;
+    /// Reports whether a change is held.
+    pub(in crate::directory) fn is_holding(&self) -> bool {
+        self.held.load().is_some()
+    }
+
+    /// Returns the change that is held, if any.
+    pub(in crate::directory) fn held(&self) -> Option<Arc<HeldChange>> {
+        self.held.load_full()
+    }
+
+    /// Reports whether `held` is the change that the log reported last. Another one is logged now.
+    pub(in crate::directory) fn check_reported(&self, held: &HeldChange) -> bool {
+        if held.reported.is_some_and(|reported| reported.id == held.id) {
+            return true;
         }
-        held.loaded.clone()
-    }
-
-    /// Publishes the held load if its change has this id. Another change stays held.
-    pub async fn approve(&self, id: &str) -> ApprovalOutcome {
-        let _publish_guard = self.0.publish_lock.lock().await;
-        let Some(held) = self.0.held_load.load_full() else {
-            tracing::info!("approval ignored: no change is held back");
-            return ApprovalOutcome::NothingHeld;
-        };
-        let loaded = self.remapped_held_load(&held);
-        let verdict = self.compare_with_current(&loaded);
-        if verdict.id.to_string() != id {
-            let another = verdict.id;
-            tracing::warn!(
-                "not approved: the change that is held back is now {another}, not {id}; look at it \
-                 again: {}",
-                verdict.own_losses
-            );
-            self.hold(loaded, held.started, verdict);
-            return ApprovalOutcome::AnotherHeld(another);
-        }
-        tracing::warn!("the change {id} is approved and is published: {}", verdict.own_losses);
-        let sync_state = loaded.sync_state.clone();
-        match self.publish(loaded, held.started, PublishReason::Approved(Box::new(verdict))).await {
-            Ok(snapshot) => {
-                self.0.held_load.store(None);
-                self.0.approvals.fetch_add(1, Relaxed);
-                if let Some(approved) = sync_state {
-                    self.0.source.restore_current(&approved);
-                }
-                ApprovalOutcome::Published(snapshot.users().all().len())
-            }
-            Err(reason) => {
-                tracing::error!("the approved change cannot be published: {reason}");
-                ApprovalOutcome::Failed(reason.to_string())
-            }
-        }
-    }
-
-    /// Publishes the held load if its change is the one that the log reported last. Otherwise the
-    /// change is logged and stays held.
-    pub async fn approve_reported(&self) -> ApprovalOutcome {
-        let reported = {
-            let _publish_guard = self.0.publish_lock.lock().await;
-            let Some(held) = self.0.held_load.load_full() else {
-                tracing::info!("approval ignored: no change is held back");
-                return ApprovalOutcome::NothingHeld;
-            };
-            match held.reported {
-                Some(reported) if reported.id == held.id => reported.id,
-                Some(_) | None => {
-                    self.report_unseen_change(&held);
-                    return ApprovalOutcome::AnotherHeld(held.id);
-                }
-            }
-        };
-        self.approve(&reported.to_string()).await
-    }
-
-    /// Logs a held change that is not the one the log reported last.
-    fn report_unseen_change(&self, held: &HeldLoad) {
         tracing::warn!(
             "not approved: the change that is held back is not the one that the log has reported; \
              the following line reports it"
         );
-        self.report(held.id, &held.losses);
-        let &HeldLoad { started, id, own_losses, losses, held_since, .. } = held;
-        let reported = Some(ReportedChange { id, size: losses.affected() });
-        let loaded = held.loaded.clone();
-        let change = held.change.clone();
-        let held =
-            HeldLoad { loaded, started, id, change, own_losses, losses, held_since, reported };
-        self.0.held_load.store(Some(Arc::new(held)));
+        let reported = Some(self.report(held.id, &held.losses));
+        self.held.store(Some(Arc::new(HeldChange { reported, ..held.clone() })));
+        false
     }
 
     /// Logs a held change as an error.
-    fn report(&self, id: ChangeId, losses: &Losses) {
-        let served = match self.current_if_servable() {
+    fn report(&self, id: ChangeId, losses: &Losses) -> ReportedChange {
+        let served = match self.store.servable() {
             Some(_) => "the earlier snapshot is still served",
             None => "no snapshot is served, because the earlier one is older than --max-stale",
         };
@@ -210,13 +133,13 @@ impl Directory {
              the last two hours; {served}: {losses}; if the change is correct, approve it with \
              `personio-scim approve` or SIGUSR1, or raise --max-change (SCIM_MAX_CHANGE)"
         );
+        ReportedChange { id, size: losses.affected() }
     }
 
-    /// Returns the held change, if any.
-    #[must_use]
-    pub fn held_change(&self) -> Option<HeldChangeSummary> {
-        let held = self.0.held_load.load_full()?;
-        let held_for = self.0.clock.monotonic().saturating_sub(held.held_since);
+    /// Describes the held change, if any.
+    pub(in crate::directory) fn held_change(&self) -> Option<HeldChangeSummary> {
+        let held = self.held()?;
+        let held_for = self.store.clock.monotonic().saturating_sub(held.held_since);
         Some(HeldChangeSummary {
             id: held.id,
             own_losses: held.own_losses,
@@ -226,9 +149,8 @@ impl Directory {
     }
 
     /// Returns all users that the held change affects, or `None` if another change is held by now.
-    #[must_use]
-    pub fn affected_users(&self, id: ChangeId) -> Option<Vec<AffectedUser>> {
-        let held = self.0.held_load.load_full()?;
+    pub(in crate::directory) fn affected_users(&self, id: ChangeId) -> Option<Vec<AffectedUser>> {
+        let held = self.held()?;
         if held.id != id {
             return None;
         }

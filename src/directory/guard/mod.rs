@@ -11,17 +11,18 @@ mod losses;
 mod window;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwapOption;
 use jiff::SignedDuration;
 
-pub(super) use crate::directory::guard::account_state::{AccountChanges, AccountStates};
+use crate::directory::guard::account_state::{AccountChanges, AccountStates};
+use crate::directory::guard::held_change::HeldChange;
 pub use crate::directory::guard::losses::{
     ChangeKind, ChangeKinds, GroupLosses, Losses, MaxChange,
 };
 use crate::directory::guard::window::LossWindow;
-
+use crate::directory::store::Store;
 use crate::directory::{LoadedDirectory, lock};
 use crate::scim;
 
@@ -90,56 +91,65 @@ pub(super) struct Verdict {
     pub(super) exceeds_limit: bool,
 }
 
-/// Guard with the state it compares with.
-#[derive(Debug, Default)]
-pub(super) struct MassChangeGuard(Mutex<GuardState>);
+/// Guard with the states it compares with, and the change that it holds.
+pub(super) struct MassChangeGuard {
+    max_change: MaxChange,
+    store: Arc<Store>,
+    comparison: Mutex<Comparison>,
+    /// Change of the newest load, if the guard refused it. Requests read it without a lock.
+    held: ArcSwapOption<HeldChange>,
+}
 
+/// States with which a load is compared.
 #[derive(Debug, Default)]
-struct GuardState {
+struct Comparison {
     /// Account states of the current snapshot; `None` before the first one.
     current: Option<AccountStates>,
     window: LossWindow,
 }
 
 impl MassChangeGuard {
-    /// Compares a load with the current snapshot. While a load `is_held`, no loss in the window
+    pub(super) fn new(max_change: MaxChange, store: Arc<Store>) -> Self {
+        Self { max_change, store, comparison: Mutex::default(), held: ArcSwapOption::empty() }
+    }
+
+    /// Reports whether there is a limit.
+    pub(super) fn is_limited(&self) -> bool {
+        self.max_change.is_limited()
+    }
+
+    /// Compares a load with the current snapshot. While a change is held, no loss in the window
     /// expires.
-    pub(super) fn compare(
-        &self,
-        max_change: MaxChange,
-        loaded: &LoadedDirectory,
-        now: Duration,
-        is_held: bool,
-    ) -> Verdict {
+    pub(super) fn compare(&self, loaded: &LoadedDirectory) -> Verdict {
         let accounts = AccountStates::of(loaded);
-        let state = self.state();
-        let change = match &state.current {
-            Some(served) => served.changes(&accounts, &state.window.approved),
+        let comparison = lock(&self.comparison);
+        let change = match &comparison.current {
+            Some(served) => served.changes(&accounts, &comparison.window.approved),
             None => AccountChanges::default(),
         };
-        let losses = state.window.losses(&change, to_signed(now), is_held);
+        let losses = comparison.window.losses(&change, self.now(), self.is_holding());
         // A change that takes nothing passes, whatever was lost before.
-        let exceeds_limit = change.counts() && max_change.is_exceeded_by(&losses);
+        let exceeds_limit = change.counts() && self.max_change.is_exceeded_by(&losses);
         let id = ChangeId::of(&change, &accounts);
         Verdict { accounts, id, own_losses: change.losses(), change, losses, exceeds_limit }
     }
 
     /// Records that a load within the limit was published.
-    pub(super) fn record_published(&self, verdict: Verdict, now: Duration, is_held: bool) {
-        let mut state = self.state();
-        if state.current.is_some() {
-            state.window.add(&verdict.change, to_signed(now), is_held);
+    pub(super) fn record_published(&self, verdict: Verdict) {
+        let mut comparison = lock(&self.comparison);
+        if comparison.current.is_some() {
+            comparison.window.add(&verdict.change, self.now(), self.is_holding());
         }
         let unverified = verdict.accounts.unverified();
-        state.window.approved.retain(|id| unverified.contains(id));
-        state.current = Some(verdict.accounts);
+        comparison.window.approved.retain(|id| unverified.contains(id));
+        comparison.current = Some(verdict.accounts);
     }
 
     /// Records that a load was published because an operator approved it.
     pub(super) fn record_approved(&self, verdict: Verdict) {
-        let mut state = self.state();
-        state.window.reset_on_approval(verdict.accounts.unverified());
-        state.current = Some(verdict.accounts);
+        let mut comparison = lock(&self.comparison);
+        comparison.window.reset_on_approval(verdict.accounts.unverified());
+        comparison.current = Some(verdict.accounts);
     }
 
     /// Restores the account states and the window of the state file, which was written `elapsed`
@@ -148,24 +158,21 @@ impl MassChangeGuard {
         &self,
         loaded: &LoadedDirectory,
         window: &[u8],
-        now: Duration,
         elapsed: SignedDuration,
     ) -> Option<()> {
-        let window = LossWindow::from_bytes(window, to_signed(now), elapsed)?;
-        *self.state() = GuardState { current: Some(AccountStates::of(loaded)), window };
+        let window = LossWindow::from_bytes(window, self.now(), elapsed)?;
+        let current = Some(AccountStates::of(loaded));
+        *lock(&self.comparison) = Comparison { current, window };
         Some(())
     }
 
     /// Encodes the window.
-    pub(super) fn window_bytes(&self, now: Duration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        self.state().window.to_bytes(to_signed(now))
+    pub(super) fn window_bytes(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+        lock(&self.comparison).window.to_bytes(self.now())
     }
 
-    fn state(&self) -> MutexGuard<'_, GuardState> {
-        lock(&self.0)
+    /// Returns the time on the monotonic clock.
+    fn now(&self) -> SignedDuration {
+        SignedDuration::try_from(self.store.clock.monotonic()).unwrap_or(SignedDuration::MAX)
     }
-}
-
-fn to_signed(moment: Duration) -> SignedDuration {
-    SignedDuration::try_from(moment).unwrap_or(SignedDuration::MAX)
 }

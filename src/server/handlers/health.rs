@@ -170,9 +170,10 @@ fn upstream_part(state: &directory::DirectoryState, counters: &DirectoryMetrics)
 
 /// Returns the number of incomplete users, and the reason, if these are more than usual.
 fn incomplete_users(snapshot: &Snapshot) -> Option<String> {
-    let outdated = snapshot.outdated();
-    let unverified = snapshot.unverified().len();
-    let nameless = snapshot.without_lookup_name();
+    let quality = snapshot.quality();
+    let outdated = quality.outdated;
+    let unverified = quality.unverified.len();
+    let nameless = quality.without_lookup_name;
     if outdated > MAX_INCOMPLETE_USERS {
         Some(format!("{outdated} users cannot be read in full"))
     } else if unverified > MAX_INCOMPLETE_USERS {
@@ -241,11 +242,12 @@ fn snapshot_part(name: &'static str, snapshot: &Snapshot, age: Duration) -> Heal
     let mut part = HealthPart::new(name, HealthStatus::Ok, detail);
     part.insert("users", users);
     part.insert("ageSeconds", age.as_secs());
-    part.insert("leftOutWithoutEmail", snapshot.skipped().without_email);
-    part.insert("outdated", snapshot.outdated());
-    part.insert("withoutNames", snapshot.without_lookup_name());
-    part.insert("unconfirmed", snapshot.unverified().len());
-    add_defects(&mut part, snapshot.defects());
+    let quality = snapshot.quality();
+    part.insert("leftOutWithoutEmail", quality.skipped.without_email);
+    part.insert("outdated", quality.outdated);
+    part.insert("withoutNames", quality.without_lookup_name);
+    part.insert("unconfirmed", quality.unverified.len());
+    add_defects(&mut part, &quality.defects);
     part
 }
 

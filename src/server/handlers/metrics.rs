@@ -55,10 +55,10 @@ fn register_snapshot(state: &State, registry: &mut Registry) {
     registry.register("groups", "Groups in the snapshot", ConstGauge::new(groups));
     let age = ConstGauge::new(age.as_secs_f64());
     registry.register("snapshot_age_seconds", "Age of the snapshot", age);
-    let outdated = ConstGauge::new(snapshot.outdated() as u64);
+    let outdated = ConstGauge::new(snapshot.quality().outdated as u64);
     let help = "Users whose employments could not be read again";
     registry.register("outdated_users", help, outdated);
-    let unverified = ConstGauge::new(snapshot.unverified().len() as u64);
+    let unverified = ConstGauge::new(snapshot.quality().unverified.len() as u64);
     let help = "Users who are missing from Personio's list and whose deletion is not verified";
     registry.register("unconfirmed_users", help, unverified);
 }

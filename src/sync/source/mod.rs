@@ -18,8 +18,8 @@ use tokio::task::block_in_place;
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::{
-    Defects, InvalidState, LoadProgress, LoadResult, LoadedDirectory, MalformedWebhook,
-    SkippedCounts, SourceError, SyncState, WebhookEffect,
+    Defects, InvalidState, LoadProgress, LoadQuality, LoadResult, Loaded, LoadedDirectory,
+    MalformedWebhook, SkippedCounts, Source, SourceAccess, SourceError, WebhookEffect,
 };
 use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::person_header::PersonHeader;
@@ -67,7 +67,7 @@ pub struct PersonioSource {
     clock: Arc<dyn Clock>,
     lifetimes: RecordLifetimes,
     dirty_set: DirtySet,
-    state: Mutex<StoredState>,
+    unserved: Mutex<UnservedReads>,
     /// Defects that the log reported last.
     reported_defects: Mutex<Defects>,
 }
@@ -122,12 +122,7 @@ struct MappedUsers {
     users: Vec<User>,
     completeness: CompletenessCheck,
     validity: ValidityPeriod,
-    /// Number of users with values from an earlier load.
-    outdated: usize,
-    /// Number of users without a look-up name.
-    nameless: usize,
-    /// Ids of the unverified users.
-    unverified: HashSet<Box<str>>,
+    quality: LoadQuality,
 }
 
 impl MappedUsers {
@@ -148,11 +143,12 @@ impl MappedUsers {
         let rules = context.date_rules();
         rules.limit_validity(&person, &employments, &mut self.validity);
         let primary = rules.primary_employment(&employments);
-        self.nameless += usize::from(lacks_name(primary, context.lookup_names));
+        let lacks_name = lacks_name(primary, context.lookup_names);
+        self.quality.without_lookup_name += usize::from(lacks_name);
         self.users.push(user::map_user(&person, user_name, &employments, context));
-        self.outdated += usize::from(record.is_outdated());
+        self.quality.outdated += usize::from(record.is_outdated());
         if record.is_unverified {
-            self.unverified.insert(record.id.clone());
+            self.quality.unverified.insert(record.id.clone());
         }
     }
 }
@@ -164,13 +160,12 @@ struct LoadedRecords {
     left_out: Vec<UnreadableEntry>,
 }
 
-/// State that stays between loads.
+/// Results of loads that are not served, for the next load.
 #[derive(Default)]
-struct StoredState {
-    records: Arc<Records>,
+struct UnservedReads {
     partial: PartialLoad,
-    /// Start of the last successful load. After a restart, it is the newest read time in the state
-    /// file.
+    /// Start of the last load that read all persons. After a restart, it is the newest read time in
+    /// the state file.
     last_load: Option<Timestamp>,
 }
 
@@ -194,7 +189,7 @@ impl PersonioSource {
             clock,
             lifetimes,
             dirty_set: DirtySet::default(),
-            state: Mutex::default(),
+            unserved: Mutex::default(),
             reported_defects: Mutex::default(),
         }
     }
@@ -216,8 +211,8 @@ impl PersonioSource {
         self.client.replace_client_secret(client_secret)
     }
 
-    fn state(&self) -> MutexGuard<'_, StoredState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unserved(&self) -> MutexGuard<'_, UnservedReads> {
+        self.unserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests a token and nothing else, so that a refused credential fails once and not for each
@@ -232,37 +227,48 @@ impl PersonioSource {
         }
     }
 
+    /// Loads all users once, for a command that does not serve.
+    ///
+    /// # Errors
+    /// Returns the reason when the load fails.
+    pub async fn load_once(&self, progress: &LoadProgress) -> Result<LoadedDirectory, SourceError> {
+        let state = Arc::new(self.load_records(None, progress).await?);
+        Ok(block_in_place(|| self.map_records(&state))?)
+    }
+
     /// Loads the records of all persons. The dirty ids stay in the dirty set if the load fails.
     async fn load_records(
         &self,
+        served: Option<&MappedRecords>,
         progress: &LoadProgress,
-    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), LoadError> {
+    ) -> Result<MappedRecords, LoadError> {
         let dirty_ids = self.dirty_set.take();
         let before = self.client.metrics().requests();
-        let refreshed = self.refresh_records(dirty_ids.ids(), progress).await;
+        let refreshed = self.refresh_records(served, dirty_ids.ids(), progress).await;
         // The count includes requests for single users that run at the same time. There are few of
         // them.
         progress.set_requests(self.client.metrics().requests() - before);
-        let (records, mapping) = refreshed?;
+        let loaded = refreshed?;
         let mut unverified = HashSet::new();
-        for record in records.by_id.iter() {
+        for record in loaded.records.by_id.iter() {
             if record.is_unverified {
                 unverified.insert(record.id.clone());
             }
         }
         dirty_ids.finish_except(&unverified);
-        Ok((records, mapping))
+        Ok(loaded)
     }
 
     async fn refresh_records(
         &self,
+        served: Option<&MappedRecords>,
         dirty_ids: &HashSet<String>,
         progress: &LoadProgress,
-    ) -> Result<(Arc<Records>, Arc<ActiveMapping>), LoadError> {
+    ) -> Result<MappedRecords, LoadError> {
         let now = self.clock.now();
         let mapping = self.mapping.load_full();
         // The look-ups are read at once, so that requests for a single user find them in the cache.
-        let reading = self.read_records(&mapping, dirty_ids, now, progress);
+        let reading = self.read_records(&mapping, served, dirty_ids, now, progress);
         let (loaded, ()) = tokio::join!(reading, self.client.prefetch_names());
         let LoadedRecords { records: by_id, lookup_ids, left_out } = loaded?;
         let names = self.client.look_up_names(lookup_ids.by_kind()).await;
@@ -270,44 +276,27 @@ impl PersonioSource {
             UnreadableData { persons: left_out, names: self.client.malformed_lookup_names() };
         let records = Arc::new(Records { by_id, names, left_out });
         self.report_defects(&records.defects());
-        let partial_load = PartialLoad { records: RecordsById::default(), lookup_ids };
-        *self.state() = StoredState {
-            records: Arc::clone(&records),
-            partial: partial_load,
-            last_load: Some(now),
-        };
-        Ok((records, mapping))
-    }
-
-    async fn load_users(&self, progress: &LoadProgress) -> Result<LoadedDirectory, SourceError> {
-        let (records, mapping) = self.load_records(progress).await?;
-        Ok(block_in_place(|| self.map_records(records, mapping))?)
-    }
-
-    async fn load_changes(
-        &self,
-        progress: &LoadProgress,
-        served: Option<Arc<dyn SyncState>>,
-    ) -> Result<LoadResult, SourceError> {
-        let (records, mapping) = self.load_records(progress).await?;
-        let mapped_records = MappedRecords { records, mapping };
-        if let Some(served) = served.as_ref().and_then(MappedRecords::from_state)
-            && block_in_place(|| mapped_records.gives_same_users_as(served))
-        {
-            return Ok(LoadResult::Unchanged(Arc::new(mapped_records)));
-        }
-        let MappedRecords { records, mapping } = mapped_records;
-        Ok(LoadResult::Changed(Box::new(block_in_place(|| self.map_records(records, mapping))?)))
+        let partial = PartialLoad { records: RecordsById::default(), lookup_ids };
+        *self.unserved() = UnservedReads { partial, last_load: Some(now) };
+        Ok(MappedRecords { records, mapping })
     }
 
     async fn read_records(
         &self,
         mapping: &ActiveMapping,
+        served: Option<&MappedRecords>,
         dirty_ids: &HashSet<String>,
         now: Timestamp,
         progress: &LoadProgress,
     ) -> Result<LoadedRecords, LoadError> {
-        let mut listing = self.list_persons(mapping, progress).await?;
+        let none = RecordsById::default();
+        let served = served.map_or(&none, |served| &served.records.by_id);
+        let (mut partial_load, previous_load) = {
+            let unserved = self.unserved();
+            (unserved.partial.clone(), unserved.last_load)
+        };
+        let known = KnownRecords { served, partial: &partial_load.records, dirty_ids };
+        let mut listing = self.list_persons(mapping, &known, progress).await?;
         let reader = RecordReader {
             client: &self.client,
             progress,
@@ -316,7 +305,7 @@ impl PersonioSource {
             started_at: now,
             max_valid_age: self.lifetimes.max_valid_age,
         };
-        let missing = missing_persons(&listing.listed, &self.state().records.by_id);
+        let missing = missing_persons(&listing.listed, &known);
         let DeletionChecks { found, unverified, .. } = reader.check_deletions(missing).await?;
         let mut existing_ids = HashSet::new();
         for person in found {
@@ -325,23 +314,12 @@ impl PersonioSource {
             listing.listed.push(person);
         }
         let PersonListing { listed, owners, unreadable, left_out } = listing;
-        let (plan, mut partial_load) = {
-            let state = self.state();
-            let known = KnownRecords {
-                records: &state.records.by_id,
-                partial: &state.partial.records,
-                dirty_ids,
-            };
-            let recheck = RecheckSchedule {
-                interval: self.lifetimes.recheck_interval,
-                now,
-                previous_load: state.last_load,
-            };
-            (RefreshPlan::new(listed, &known, recheck), state.partial.clone())
-        };
+        let interval = self.lifetimes.recheck_interval;
+        let recheck = RecheckSchedule { interval, now, previous_load };
+        let plan = RefreshPlan::new(listed, &known, recheck);
         let read = reader.run_plan(plan, owners, &mut partial_load).await;
         let lookup_ids = partial_load.lookup_ids.clone();
-        self.state().partial = partial_load;
+        self.unserved().partial = partial_load;
         let mut records = read?;
         for record in &mut records {
             // The next load checks persons without a check time first.
@@ -360,6 +338,7 @@ impl PersonioSource {
     async fn list_persons(
         &self,
         mapping: &ActiveMapping,
+        known: &KnownRecords<'_>,
         progress: &LoadProgress,
     ) -> Result<PersonListing, LoadError> {
         let mut notes = ListingNotes::new(self.client.limits().record_bytes);
@@ -375,7 +354,7 @@ impl PersonioSource {
         let mut listing =
             PersonListing { listed: read.entries, owners, ..PersonListing::default() };
         for entry in read.unreadable {
-            let earlier = entry.id.as_deref().and_then(|id| self.newest_record(id));
+            let earlier = entry.id.as_deref().and_then(|id| known.newest(id));
             let Some(earlier) = earlier else {
                 listing.left_out.push(entry);
                 continue;
@@ -390,7 +369,7 @@ impl PersonioSource {
         // A listing can omit employments because the credential lacks a permission. The earlier
         // employments supply the owners then.
         for id in without_employments {
-            for employment in earlier_employments(self.newest_record(&id).as_deref())? {
+            for employment in earlier_employments(known.newest(&id).map(Arc::as_ref))? {
                 listing.owners.add_earlier(&employment.id, &id);
             }
         }
@@ -425,11 +404,8 @@ impl PersonioSource {
     }
 
     /// Maps all records to users.
-    fn map_records(
-        &self,
-        records: Arc<Records>,
-        mapping: Arc<ActiveMapping>,
-    ) -> Result<LoadedDirectory, CodecError> {
+    fn map_records(&self, state: &MappedRecords) -> Result<LoadedDirectory, CodecError> {
+        let MappedRecords { records, mapping } = state;
         let now = self.clock.now();
         let listed = records_in_list_order(&records.by_id)?;
         let mut headers = Vec::with_capacity(listed.len());
@@ -441,12 +417,12 @@ impl PersonioSource {
         let rules = mapping.date_rules(now);
         let UserNames { names, fallback_count } =
             user_name::assign_user_names(&headers, |header| {
-                user_name_claim(&records, header.id, rules)
+                user_name_claim(records, header.id, rules)
             })?;
         let skipped = SkippedCounts { without_email: listed.len() - headers.len() };
         log_skipped_and_fallbacks(skipped, fallback_count);
         let manager_cards = manager_cards(&headers, &names);
-        let context = self.mapping_context(&mapping, &records.names, manager_cards, now);
+        let context = self.mapping_context(mapping, &records.names, manager_cards, now);
         let mut mapped = MappedUsers::with_capacity(headers.len());
         let mut user_names = names.into_iter();
         for (header, record) in &listed {
@@ -458,42 +434,20 @@ impl PersonioSource {
             let Some(user_name) = user_names.next() else { break };
             mapped.add(record, decoded, user_name.into_owned(), &context);
         }
-        let MappedUsers { users, completeness, validity, outdated, nameless, unverified } = mapped;
+        let MappedUsers { users, completeness, validity, quality } = mapped;
         Ok(LoadedDirectory {
             schema_registry: Arc::clone(&mapping.schema_registry),
             groups: groups::build_groups(&users, &self.urls),
             users,
-            skipped,
-            outdated,
-            defects: records.defects(),
-            without_lookup_name: nameless,
-            unverified,
+            quality: LoadQuality { skipped, defects: records.defects(), ..quality },
             completeness_error: completeness.error(),
             valid_during: validity.time_range(&mapping.policy.time_zone),
-            sync_state: Some(Arc::new(MappedRecords {
-                records: Arc::clone(&records),
-                mapping: Arc::clone(&mapping),
-            })),
         })
     }
 
-    /// Returns the record to continue with when a load is not published: the person as last read,
-    /// with the employments that are served.
-    fn put_back(&self, served: &PersonRecord, now: &Arc<PersonRecord>) -> Arc<PersonRecord> {
-        if now.encoded.has_same_employments(&served.encoded) {
-            return Arc::clone(now);
-        }
-        // Each load lists the person but does not read all employments. The dirty set makes the
-        // next load read them.
-        self.dirty_set.insert(served.id.to_string());
-        let encoded = now.encoded.with_employments_of(&served.encoded);
-        Arc::new(PersonRecord { encoded, ..served.clone() })
-    }
-
-    /// Returns the newest record of a person, also from a failed load.
-    fn newest_record(&self, id: &str) -> Option<Arc<PersonRecord>> {
-        let state = self.state();
-        state.partial.records.get(id).or_else(|| state.records.by_id.get(id)).cloned()
+    /// Returns the newest record of a person while there is no snapshot.
+    fn unserved_record(&self, id: &str) -> Option<Arc<PersonRecord>> {
+        self.unserved().partial.records.get(id).cloned()
     }
 
     fn mapping_context<'a>(
@@ -573,24 +527,80 @@ fn user_name_claim(
     Ok(AddressClaim::from_primary(&rules.evaluate(&person, &employments.unwrap_or_default())))
 }
 
-impl directory::DirectorySource for PersonioSource {
+impl Source for PersonioSource {
+    type State = MappedRecords;
+
+    async fn load(
+        &self,
+        served: Option<Arc<MappedRecords>>,
+        progress: &LoadProgress,
+    ) -> Result<LoadResult<MappedRecords>, SourceError> {
+        let state = Arc::new(self.load_records(served.as_deref(), progress).await?);
+        if let Some(served) = served
+            && block_in_place(|| state.gives_same_users_as(&served))
+        {
+            return Ok(LoadResult::Unchanged(state));
+        }
+        Ok(LoadResult::Changed(Box::new(block_in_place(|| self.remap(&state))?)))
+    }
+
+    fn remap(&self, state: &Arc<MappedRecords>) -> Result<Loaded<MappedRecords>, SourceError> {
+        Ok(Loaded { directory: self.map_records(state)?, state: Arc::clone(state) })
+    }
+
+    fn discard(&self, loaded: &MappedRecords, served: Option<&MappedRecords>) {
+        let none = RecordsById::default();
+        let served_records = served.map_or(&none, |served| &served.records.by_id);
+        let mut unserved = self.unserved();
+        let mut partial = RecordsById::default();
+        for record in loaded.records.by_id.iter() {
+            match served_records.get(&record.id) {
+                // Each load lists the person but does not read all employments. The dirty set makes
+                // the next load read them.
+                Some(served) if !record.encoded.has_same_employments(&served.encoded) => {
+                    self.dirty_set.insert(record.id.to_string());
+                }
+                Some(served) if Arc::ptr_eq(served, record) => {}
+                // These employments and those of new persons need not be read again.
+                Some(_) | None => partial.insert(Arc::clone(record)),
+            }
+        }
+        for record in served_records.iter() {
+            if !loaded.records.by_id.contains(&record.id) {
+                let deletion_checked_at = unserved.last_load;
+                let record = PersonRecord { deletion_checked_at, ..PersonRecord::clone(record) };
+                partial.insert(Arc::new(record));
+            }
+        }
+        unserved.partial.records = partial;
+        drop(unserved);
+        if let Some(served) = served {
+            self.adopt(served);
+        }
+    }
+
+    fn adopt(&self, served: &MappedRecords) {
+        self.client.restore_trusted_names(&served.records.names);
+    }
+
+    fn decode_state(&self, bytes: &[u8]) -> Result<Loaded<MappedRecords>, InvalidState> {
+        let (records, lookup_ids) = Records::from_bytes(bytes)?;
+        self.client.restore_names(&records.names);
+        let last_load = records.by_id.iter().map(|record| record.read_at).max();
+        let partial = PartialLoad { records: RecordsById::default(), lookup_ids };
+        *self.unserved() = UnservedReads { partial, last_load };
+        let mapping = self.mapping.load_full();
+        let state = Arc::new(MappedRecords { records: Arc::new(records), mapping });
+        match self.map_records(&state) {
+            Ok(directory) => Ok(Loaded { directory, state }),
+            Err(_) => Err(unreadable_records()),
+        }
+    }
+}
+
+impl SourceAccess for PersonioSource {
     fn schema_registry(&self) -> Arc<SchemaRegistry> {
         Arc::clone(&self.mapping.load().schema_registry)
-    }
-
-    fn load<'a>(
-        &'a self,
-        progress: &'a LoadProgress,
-    ) -> BoxFuture<'a, Result<LoadedDirectory, directory::SourceError>> {
-        self.load_users(progress).boxed()
-    }
-
-    fn refresh<'a>(
-        &'a self,
-        progress: &'a LoadProgress,
-        served: Option<Arc<dyn SyncState>>,
-    ) -> BoxFuture<'a, Result<LoadResult, directory::SourceError>> {
-        self.load_changes(progress, served).boxed()
     }
 
     fn find<'a>(
@@ -598,62 +608,6 @@ impl directory::DirectorySource for PersonioSource {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
         async move { Ok(self.fetch_single_user(id).await?) }.boxed()
-    }
-
-    fn remap(&self, sync_state: &Arc<dyn SyncState>) -> Option<LoadedDirectory> {
-        let MappedRecords { records, mapping } = MappedRecords::from_state(sync_state)?;
-        match self.map_records(Arc::clone(records), Arc::clone(mapping)) {
-            Ok(loaded) => Some(loaded),
-            Err(error) => {
-                tracing::error!(
-                    "the stored records cannot be mapped to users; the users that are served stay \
-                     until a load succeeds: {error}"
-                );
-                None
-            }
-        }
-    }
-
-    fn restore_current(&self, sync_state: &Arc<dyn SyncState>) {
-        let Some(MappedRecords { records: served, .. }) = MappedRecords::from_state(sync_state)
-        else {
-            return;
-        };
-        let mut state = self.state();
-        let mut put_back = Vec::with_capacity(served.by_id.iter().len());
-        for current in served.by_id.iter() {
-            put_back.push(match state.records.by_id.get(&current.id) {
-                Some(now) => self.put_back(current, now),
-                None => Arc::new(PersonRecord {
-                    deletion_checked_at: state.last_load,
-                    ..PersonRecord::clone(current)
-                }),
-            });
-        }
-        let by_id: RecordsById = put_back.into_iter().collect();
-        // The records of new persons stay available, so that the next load does not read them
-        // again.
-        let mut new = RecordsById::default();
-        for record in state.records.by_id.iter() {
-            if !by_id.contains(&record.id) {
-                new.insert(Arc::clone(record));
-            }
-        }
-        state.partial.records = new;
-        let left_out = state.records.left_out.clone();
-        state.records = Arc::new(Records { by_id, names: served.names.clone(), left_out });
-        self.client.restore_trusted_names(&served.names);
-    }
-
-    fn decode_state(&self, bytes: &[u8]) -> Result<LoadedDirectory, InvalidState> {
-        let (records, lookup_ids) = Records::from_bytes(bytes)?;
-        self.client.restore_names(&records.names);
-        let records = Arc::new(records);
-        let partial_load = PartialLoad { records: RecordsById::default(), lookup_ids };
-        let last_load = records.by_id.iter().map(|record| record.read_at).max();
-        *self.state() =
-            StoredState { records: Arc::clone(&records), partial: partial_load, last_load };
-        self.map_records(records, self.mapping.load_full()).map_err(|_| unreadable_records())
     }
 
     fn login(&self) -> Option<directory::SourceLogin> {

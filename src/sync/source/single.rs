@@ -24,7 +24,7 @@ impl PersonioSource {
         let person = self.client.person(id, &mapping.custom_attributes);
         let (person, employments) = tokio::join!(person, self.client.employments(id));
         let Some(ParsedEntry { value: person, .. }) = person? else { return Ok(None) };
-        let known = earlier_employments(self.newest_record(id).as_deref())?;
+        let known = earlier_employments(self.unserved_record(id).as_deref())?;
         let employments = check_response(employments?, &person, &known)?.employments;
         let now = self.clock.now();
         let employment = mapping.date_rules(now).primary_employment(&employments);

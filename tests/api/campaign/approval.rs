@@ -32,7 +32,7 @@ impl Published {
         let all = snapshot.users().all();
         Self {
             users: all.iter().map(|user| serde_json::from_str(user.json()).unwrap()).collect(),
-            unconfirmed: snapshot.unverified().iter().map(|id| id.to_string()).collect(),
+            unconfirmed: snapshot.quality().unverified.iter().map(|id| id.to_string()).collect(),
         }
     }
 
