@@ -149,26 +149,6 @@ async fn every_served_attribute_is_in_the_schemas() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_core_schema_announces_only_served_attributes() {
-    let schema = alone().get(&format!("/Schemas/{}", URNS[0])).await.json();
-    let names = |attributes: &Value| -> Vec<String> {
-        attributes
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one["name"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    let core = &schema["attributes"];
-    assert_eq!(
-        names(core),
-        ["userName", "name", "displayName", "title", "userType", "active", "emails", "groups"],
-        "each of them needs a source in Personio"
-    );
-    assert_eq!(names(&core[1]["subAttributes"]), ["formatted", "familyName", "givenName"]);
-}
-
 /// Asserts that every member of `object` is an announced attribute of the right type.
 fn check(attributes: &[Value], object: &Value) {
     for (name, value) in object.as_object().unwrap() {

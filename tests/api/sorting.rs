@@ -141,7 +141,7 @@ async fn sorting_by_an_absent_attribute_keeps_the_order() {
     let bridge = Setup::persons(60).start();
     let users = bridge.list("/Users", &[]).await;
     for sort_by in [
-        "nickName",
+        "profileUrl",
         "addresses.country",
         "phoneNumbers",
         "urn:ietf:params:scim:schemas:core:2.0:User:name.middleName",
