@@ -1,101 +1,55 @@
-//! Validity period of a certificate (RFC 5280 §4.1.2.5), for a warning in the log. Nothing else of
-//! a certificate is read here. Clients check the validity themselves.
+//! Validity period of a certificate (RFC 5280 §4.1.2.5), for a warning in the log and a metric.
+//! Clients check the validity themselves.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
-/// Tag of the version, `[0]`. This field may be missing.
-const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-
-/// First and last moment of the validity period, in UTC.
+/// First and last moment of the validity period.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Validity {
-    not_before: DateTime,
-    not_after: DateTime,
+    not_before: Timestamp,
+    /// Last moment. `None` for a certificate without a well-defined end, which RFC 5280 dates to
+    /// the last second of the year 9999.
+    not_after: Option<Timestamp>,
 }
 
 impl Validity {
     /// Returns the last moment of the validity period.
     pub(super) fn end(&self) -> Option<Timestamp> {
-        Some(self.not_after.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        self.not_after
     }
 
     /// Returns a warning if the certificate is not valid at this moment.
     pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
-        let now = now.to_zoned(TimeZone::UTC).datetime();
-        if now > self.not_after {
-            return Some(format!("expired at {}Z, and clients refuse it", self.not_after));
+        if let Some(end) = self.not_after
+            && now > end
+        {
+            return Some(format!("expired at {end}, and clients refuse it"));
         }
         if now < self.not_before {
             let start = self.not_before;
-            return Some(format!("is not valid before {start}Z, and clients refuse it"));
+            return Some(format!("is not valid before {start}, and clients refuse it"));
         }
         None
     }
 }
 
-/// Returns the validity period of a DER-encoded certificate, if it can be found.
+/// Returns the validity period of a DER-encoded certificate, if it can be parsed.
 pub(super) fn parse(certificate: &[u8]) -> Option<Validity> {
-    let certificate = Element::first(certificate)?.content;
-    let fields = Element::first(certificate)?.content;
-    let first = Element::first(fields)?;
-    let serial_number = if first.tag == VERSION { first.rest } else { fields };
-    let signature = Element::first(serial_number)?.rest;
-    let issuer = Element::first(signature)?.rest;
-    let validity = Element::first(issuer)?.rest;
-    let validity = Element::first(validity)?.content;
-    let not_before = Element::first(validity)?;
-    let not_after = Element::first(not_before.rest)?;
-    Some(Validity { not_before: not_before.parse_time()?, not_after: not_after.parse_time()? })
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    Some(Validity {
+        not_before: timestamp(validity.not_before.to_unix_duration())?,
+        not_after: timestamp(validity.not_after.to_unix_duration()),
+    })
 }
 
-/// Element of DER, with the bytes after it.
-struct Element<'a> {
-    tag: u8,
-    content: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl<'a> Element<'a> {
-    /// Splits off the first element.
-    fn first(der: &'a [u8]) -> Option<Self> {
-        let (&[tag, length], rest) = der.split_first_chunk()?;
-        let (length, rest) = match length {
-            ..=0x7f => (usize::from(length), rest),
-            // The low bits are the number of bytes that hold the length. Four are enough for a
-            // certificate.
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-                (big_endian(bytes), rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        Some(Self { tag, content, rest })
-    }
-
-    fn parse_time(&self) -> Option<DateTime> {
-        let text = std::str::from_utf8(self.content).ok()?;
-        let text = match self.tag {
-            // A year of two digits below 50 is in the 21st century (RFC 5280 §4.1.2.5.1).
-            UTC_TIME if text < "50" => format!("20{text}"),
-            UTC_TIME => format!("19{text}"),
-            GENERALIZED_TIME => text.to_owned(),
-            _ => return None,
-        };
-        DateTime::strptime("%Y%m%d%H%M%SZ", text).ok()
-    }
-}
-
-fn big_endian(bytes: &[u8]) -> usize {
-    let mut number = 0;
-    for byte in bytes {
-        number = number << 8 | usize::from(*byte);
-    }
-    number
+/// Returns the time this long after the Unix epoch, if a timestamp can hold it.
+fn timestamp(since_epoch: Duration) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(since_epoch.as_secs()).ok()?).ok()
 }
 
 #[cfg(test)]
