@@ -92,7 +92,10 @@ async fn a_restart_after_kill_while_writing_serves_all_users() {
         let files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
         for file in files {
             let (name, about) = (file.file_name(), fs::metadata(file.path()));
-            assert!(name == "state" || name == "state.new", "{name:?} is left over");
+            assert!(
+                ["state", "state.new", "state.lock"].iter().any(|known| name == *known),
+                "{name:?} is left over"
+            );
             // The program may rename the new file to the final name in the meantime.
             let Ok(about) = about else { continue };
             assert_eq!(about.permissions().mode() & 0o7777, 0o600, "{name:?}");

@@ -10,7 +10,7 @@ mod tests;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,8 +23,6 @@ use crate::directory::persistence::encryption::{HEADER_BYTES, StateCipher, Unusa
 
 /// Permissions of the file: only the user that the server runs as may read and write it.
 const FILE_MODE: u32 = 0o600;
-/// Maximum number of attempts to lock the new file, while another server puts its own in place.
-const MAX_LOCK_ATTEMPTS: usize = 10;
 /// Maximum number of files that are set aside next to each other.
 const MAX_FILES_SET_ASIDE: u32 = 10_000;
 
@@ -109,7 +107,8 @@ impl StateFile {
         let mut content = content.into();
         let (header, tag) = self.cipher.encrypt(&mut content).map_err(|_| Error::Encrypt)?;
         let new_path = sibling(&self.path, ".new");
-        let file = self.open_locked(&new_path)?;
+        let _lock = self.lock()?;
+        let file = self.create_new_file(&new_path)?;
         self.set_aside_unusable()?;
         if let Err(error) = write_all_parts(&file, &header, &content, &tag) {
             // The partly written file is emptied, so that it takes no room on a full disk.
@@ -200,49 +199,28 @@ impl StateFile {
         }
     }
 
-    /// Opens and locks the new file, and empties it. A file that a crash left behind is
-    /// overwritten.
-    fn open_locked(&self, new_path: &Path) -> Result<File, Error> {
-        let mut options = OpenOptions::new();
-        // The file is emptied only after it is locked: until then another server may be writing it.
-        options
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(safe_open_flags());
-        for _ in 0..MAX_LOCK_ATTEMPTS {
-            let file = options
-                .open(new_path)
-                .map_err(|error| self.write_error("creating the new file", error))?;
-            if !file
-                .metadata()
-                .map_err(|error| self.write_error("creating the new file", error))?
-                .is_file()
-            {
-                let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-                return Err(self.write_error("creating the new file", error));
-            }
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => {
-                    return Err(self.write_error("locking the new file", error));
-                }
-            }
-            // Between opening and locking, another server may have renamed the new file. Then it is
-            // the state file and must not be emptied.
-            if has_path(&file, new_path)
-                .map_err(|error| self.write_error("locking the new file", error))?
-            {
-                file.set_len(0)
-                    .map_err(|error| self.write_error("emptying the new file", error))?;
-                file.set_permissions(Permissions::from_mode(FILE_MODE))
-                    .map_err(|error| self.write_error("protecting the new file", error))?;
-                return Ok(file);
+    /// Takes the lock that a server holds while it writes. It ends with the returned file. The lock
+    /// file has no content and stays: a server that removed it would take it from another one.
+    fn lock(&self) -> Result<File, Error> {
+        let file = open_private(&sibling(&self.path, ".lock"))
+            .map_err(|error| self.write_error("opening the lock file", error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy { path: self.path.clone() }),
+            Err(TryLockError::Error(error)) => {
+                Err(self.write_error("locking the lock file", error))
             }
         }
-        Err(Error::Busy { path: self.path.clone() })
+    }
+
+    /// Opens the new file and empties it. A file that a crash left behind is overwritten.
+    fn create_new_file(&self, new_path: &Path) -> Result<File, Error> {
+        let file = open_private(new_path)
+            .map_err(|error| self.write_error("creating the new file", error))?;
+        file.set_len(0).map_err(|error| self.write_error("emptying the new file", error))?;
+        file.set_permissions(Permissions::from_mode(FILE_MODE))
+            .map_err(|error| self.write_error("protecting the new file", error))?;
+        Ok(file)
     }
 
     fn write_error(&self, step: &'static str, error: io::Error) -> Error {
@@ -257,6 +235,18 @@ fn write_all_parts(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) ->
     file.sync_all()
 }
 
+/// Opens a regular file to write it, and creates it for the user of the server alone if there is
+/// none. Its content stays.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(FILE_MODE);
+    let file = options.custom_flags(safe_open_flags()).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
 /// Returns the flags to open a path that may be anything: a link is not followed, and a pipe does
 /// not block.
 fn safe_open_flags() -> i32 {
@@ -268,16 +258,6 @@ fn safe_open_flags() -> i32 {
 fn is_not_regular(error: &io::Error) -> bool {
     let errors = [Errno::LOOP, Errno::NXIO];
     errors.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
-}
-
-/// Reports whether the open file is the one that has this path now.
-fn has_path(file: &File, path: &Path) -> io::Result<bool> {
-    let of_file = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(of_path) => Ok((of_path.dev(), of_path.ino()) == (of_file.dev(), of_file.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// Renames the file to a free name next to it and returns that name, or `None` without a file.

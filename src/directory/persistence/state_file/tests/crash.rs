@@ -15,7 +15,7 @@ use crate::directory::persistence::state_file::tests::{
 fn second_writer_gets_busy_while_the_first_holds_the_lock() {
     let (_folder, path) = folder_with_state(b"old");
     let file = state_file_at(&path);
-    let held = file.open_locked(&path.with_file_name("state.new")).unwrap();
+    let held = file.lock().unwrap();
     let error = state_file_at(&path).write(*b"new").unwrap_err();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"old"[..]));
@@ -51,7 +51,7 @@ fn concurrent_writers_leave_complete_files_only() {
     for writer in writers {
         writer.join().unwrap();
     }
-    assert_eq!(file_names(&folder), ["state"]);
+    assert_eq!(file_names(&folder), ["state", "state.lock"]);
 }
 
 /// Runs as the process that the next test kills; it tests nothing itself.
@@ -103,5 +103,5 @@ fn file_stays_readable_when_writers_are_killed() {
     assert!(halves > 5, "it was killed in the middle only {halves} times");
     state_file_at(&path).write(*b"new").unwrap();
     assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"new"[..]));
-    assert_eq!(file_names(&folder), ["state", "to-be-killed"]);
+    assert_eq!(file_names(&folder), ["state", "state.lock", "to-be-killed"]);
 }

@@ -93,7 +93,7 @@ fn read_returns_the_last_written_content() {
         assert_eq!((read.as_deref(), lines), (Some(content), vec![]));
         assert_eq!(fs::metadata(&path).unwrap().len(), (content.len() + OVERHEAD_BYTES) as u64);
     }
-    assert_eq!(file_names(&folder), ["state"]);
+    assert_eq!(file_names(&folder), ["state", "state.lock"]);
 }
 
 #[test]
@@ -110,6 +110,7 @@ fn content_is_encrypted_and_readable_by_the_server_only() {
     let (_folder, path) = folder_with_state(b"somebody@example.com");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&path.with_file_name("state.lock")), 0o600);
     // The permissions are right even after a crash left a file behind, and after a person changed
     // them.
     let new = path.with_file_name("state.new");
@@ -303,7 +304,7 @@ fn pipe_in_place_of_the_new_file_fails_without_blocking() {
     assert!(with_reader.contains("is not a regular file"), "{with_reader}");
     drop(reader);
     assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"old"[..]));
-    assert_eq!(file_names(&folder), ["state", "state.new"]);
+    assert_eq!(file_names(&folder), ["state", "state.lock", "state.new"]);
 }
 
 #[test]
@@ -321,10 +322,10 @@ fn files_set_aside_are_never_overwritten() {
     let kept: Vec<Vec<u8>> =
         (1..=5).map(|number| fs::read(path_aside(&path, number)).unwrap()).collect();
     assert_eq!(kept, [&b"one"[..], b"mine", b"two", b"three", b"four"]);
-    assert_eq!(file_names(&folder).len(), 5);
+    assert_eq!(file_names(&folder).len(), 6);
     // No file is left to set aside.
     assert_eq!(with_logged_warnings(|| file.set_aside("is gone")).1, Vec::<String>::new());
-    assert_eq!(file_names(&folder).len(), 5);
+    assert_eq!(file_names(&folder).len(), 6);
 }
 
 #[test]
@@ -388,7 +389,7 @@ fn new_file_left_by_a_crash_is_overwritten() {
     assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"old"[..]));
     state_file_at(&path).write(*b"new").unwrap();
     assert_eq!(state_file_at(&path).read().as_deref(), Some(&b"new"[..]));
-    assert_eq!(file_names(&folder), ["state"]);
+    assert_eq!(file_names(&folder), ["state", "state.lock"]);
 }
 
 #[test]
@@ -397,18 +398,25 @@ fn failed_write_reports_the_path_and_the_step() {
     let missing = folder.path().join("missing/state");
     let error = state_file_at(&missing).write(*b"secret").unwrap_err().to_string();
     let expected = format!(
-        "the state file {} cannot be written: creating the new file: No such file",
+        "the state file {} cannot be written: opening the lock file: No such file",
         missing.display()
     );
     assert!(error.starts_with(&expected), "{error}");
 
-    // The target of a link in place of the new file is not ours and stays unchanged.
+    // The target of a link in place of the new file or the lock file is not ours and stays
+    // unchanged.
     let path = folder.path().join("state");
     let victim = folder.path().join("victim");
     fs::write(&victim, "mine").unwrap();
-    symlink(&victim, path.with_file_name("state.new")).unwrap();
-    assert!(matches!(state_file_at(&path).write(*b"secret").unwrap_err(), Error::Write { .. }));
-    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+    for name in ["state.new", "state.lock"] {
+        let link = path.with_file_name(name);
+        let _ = fs::remove_file(&link);
+        symlink(&victim, &link).unwrap();
+        let error = state_file_at(&path).write(*b"secret").unwrap_err();
+        assert!(matches!(error, Error::Write { .. }), "{name}: {error}");
+        assert_eq!(fs::read(&victim).unwrap(), b"mine", "{name}");
+        fs::remove_file(&link).unwrap();
+    }
 }
 
 proptest! {
@@ -430,6 +438,6 @@ proptest! {
         fs::write(&path, &bytes).unwrap();
         prop_assert_eq!(state_file_at(&path).read(), None);
         prop_assert_eq!(fs::read(path_aside(&path, 1)).unwrap(), bytes);
-        prop_assert_eq!(file_names(&folder), ["state.set-aside-1"]);
+        prop_assert_eq!(file_names(&folder), ["state.lock", "state.set-aside-1"]);
     }
 }
