@@ -27,7 +27,7 @@ use personio_scim::scim::{
     User,
 };
 use personio_scim::server;
-use personio_scim::server::{OptionalEndpoints, State, StateParts};
+use personio_scim::server::{ListSettings, OptionalEndpoints, State, StateParts};
 use tokio::runtime::Runtime;
 
 mod made;
@@ -248,10 +248,12 @@ fn state(size: usize, uploads: &Runtime) -> State {
     State::new(StateParts {
         directory,
         authenticator: Authenticator::new(auth_settings, clock, uploads.handle().clone()).unwrap(),
-        cursor_key: CursorKey::new(b"secret"),
-        announces_pagination: true,
-        max_results: 10_000,
-        filter_limits: FilterLimits::default(),
+        lists: ListSettings {
+            cursor_key: CursorKey::new(b"secret"),
+            announces_pagination: true,
+            max_results: 10_000,
+            filter_limits: FilterLimits::default(),
+        },
         base_url: "http://127.0.0.1/scim/v2".to_owned(),
         settings: Arc::default(),
         optional_endpoints: OptionalEndpoints { status: false, metrics: true },

@@ -180,6 +180,27 @@ fn only_config_and_telemetry_read_the_environment() {
 }
 
 #[test]
+fn only_structs_that_mirror_data_have_many_fields() {
+    const MAX_FIELDS: usize = 9;
+    /// Objects of Personio, of SCIM, of the configuration file and of the simulator.
+    const MIRRORS: &[&str] = &[
+        "ConfigFile",
+        "Employment",
+        "Person",
+        "Quirks",
+        "SimulatedEmployment",
+        "SimulatedPerson",
+        "User",
+    ];
+    let mut structs = LargeStructs(MAX_FIELDS, BTreeSet::new());
+    for file in source_files() {
+        structs.visit_file(&parse(&file));
+    }
+    let found: Vec<&str> = structs.1.iter().map(String::as_str).collect();
+    assert_eq!(found, MIRRORS, "state that changes together is a struct of its own");
+}
+
+#[test]
 fn the_model_has_no_field_for_personal_data() {
     const PERSONAL: &[&str] = &[
         "gender", "picture", "birth", "address", "phone", "salary", "iban", "bank", "tax",
@@ -291,6 +312,17 @@ impl<'ast> Visit<'ast> for Fields {
                     list.tokens.to_string().split('"').skip(1).step_by(2).map(str::to_owned),
                 );
             }
+        }
+    }
+}
+
+/// Structs with more than this number of fields.
+struct LargeStructs(usize, BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for LargeStructs {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        if item.fields.len() > self.0 {
+            self.1.insert(item.ident.to_string());
         }
     }
 }

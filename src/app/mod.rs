@@ -188,10 +188,12 @@ impl Application {
         let state = web::Data::new(server::State::new(server::StateParts {
             directory: directory.clone(),
             authenticator,
-            cursor_key,
-            announces_pagination: scim.limits.announce_pagination,
-            max_results: scim.limits.max_results,
-            filter_limits: scim.limits.filter_limits(),
+            lists: server::ListSettings {
+                cursor_key,
+                announces_pagination: scim.limits.announce_pagination,
+                max_results: scim.limits.max_results,
+                filter_limits: scim.limits.filter_limits(),
+            },
             base_url: base_url.clone(),
             settings,
             optional_endpoints: OptionalEndpoints {

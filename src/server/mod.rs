@@ -67,16 +67,10 @@ pub struct State {
 pub struct StateParts {
     /// Users and groups to serve.
     pub directory: Directory,
-    /// Flag that adds the block `pagination` of RFC 9865 to `/ServiceProviderConfig`.
-    pub announces_pagination: bool,
     /// Authentication of clients and webhooks.
     pub authenticator: Authenticator,
-    /// Key that signs cursors.
-    pub cursor_key: CursorKey,
-    /// Maximum number of resources on a page.
-    pub max_results: usize,
-    /// Limits on the size of a filter.
-    pub filter_limits: filter::FilterLimits,
+    /// Limits and pages of lists.
+    pub lists: ListSettings,
     /// Base URL of SCIM, as clients know it.
     pub base_url: String,
     /// Settings in force, for the status page.
@@ -85,6 +79,18 @@ pub struct StateParts {
     pub optional_endpoints: OptionalEndpoints,
     /// Callback that registers the metrics of parts that the endpoints do not know.
     pub register_metrics: RegisterMetrics,
+}
+
+/// Limits and pages of lists.
+pub struct ListSettings {
+    /// Key that signs cursors.
+    pub cursor_key: CursorKey,
+    /// Flag that adds the block `pagination` of RFC 9865 to `/ServiceProviderConfig`.
+    pub announces_pagination: bool,
+    /// Maximum number of resources on a page.
+    pub max_results: usize,
+    /// Limits on the size of a filter.
+    pub filter_limits: filter::FilterLimits,
 }
 
 /// Optional endpoints, next to SCIM and health.

@@ -34,8 +34,8 @@ pub(super) async fn read(
     let server_facts = ServerFacts {
         pages: state.optional_endpoints,
         has_webhooks: state.authenticator.has_webhooks(),
-        max_results: state.max_results,
-        filter_limits: state.filter_limits,
+        max_results: state.lists.max_results,
+        filter_limits: state.lists.filter_limits,
     };
     let schema_registry = state.directory.schema_registry();
     let document =

@@ -169,7 +169,7 @@ impl QueryTask {
             offset: u32::try_from(offset).ok()?,
             count: u32::try_from(self.paging.count()).ok()?,
         };
-        let key = &issuer.state.cursor_key;
+        let key = &issuer.state.lists.cursor_key;
         Some(key.seal(&cursor, issuer.client.as_str(), &issuer.list_id))
     }
 }

@@ -149,19 +149,19 @@ pub(super) fn cursor_paging(
     list_id: &str,
 ) -> Result<(PageRequest, CursorPosition), Error> {
     let without_count = SearchRequest { count: None, ..search.clone() };
-    if paging(&without_count, state.max_results)?.start_index() > 1 {
+    if paging(&without_count, state.lists.max_results)?.start_index() > 1 {
         let detail = "cursor and startIndex cannot be combined";
         return Err(invalid_cursor_query(ScimType::InvalidValue, detail).into());
     }
     let count = match search.count.as_deref() {
-        Some(count) => Some(PageRequest::parse_count_with_cursor(count, state.max_results)?),
+        Some(count) => Some(PageRequest::parse_count_with_cursor(count, state.lists.max_results)?),
         None => None,
     };
     if cursor.is_empty() {
-        let page_size = count.unwrap_or(state.max_results);
+        let page_size = count.unwrap_or(state.lists.max_results);
         return Ok((PageRequest::at_offset(0, page_size), CursorPosition::Start));
     }
-    let Some(cursor) = state.cursor_key.open(cursor, client.as_str(), list_id) else {
+    let Some(cursor) = state.lists.cursor_key.open(cursor, client.as_str(), list_id) else {
         let detail = "the cursor does not belong to this query: repeat all parameters of the \
                       first page; only count may be left out";
         return Err(invalid_cursor_query(ScimType::InvalidCursor, detail).into());

@@ -17,7 +17,7 @@ use personio_scim::directory::{
 use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{CursorKey, ResourceUrls, SchemaRegistry, User};
 use personio_scim::server;
-use personio_scim::server::{OptionalEndpoints, State, StateParts};
+use personio_scim::server::{ListSettings, OptionalEndpoints, State, StateParts};
 use serde_json::{Value, json};
 
 use crate::harness::{TOKEN, TestClock, auth_settings, wait_until};
@@ -116,10 +116,12 @@ fn state(error: &SourceError, load: Load) -> web::Data<State> {
     web::Data::new(State::new(StateParts {
         directory,
         authenticator: Authenticator::new(auth_settings(None), clock, runtime).unwrap(),
-        cursor_key: CursorKey::new(b"secret"),
-        announces_pagination: true,
-        max_results: 1000,
-        filter_limits: FilterLimits::default(),
+        lists: ListSettings {
+            cursor_key: CursorKey::new(b"secret"),
+            announces_pagination: true,
+            max_results: 1000,
+            filter_limits: FilterLimits::default(),
+        },
         base_url: "https://scim.example.com/scim/v2".to_owned(),
         settings: Arc::default(),
         optional_endpoints: OptionalEndpoints { status: false, metrics: false },

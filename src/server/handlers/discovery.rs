@@ -14,7 +14,7 @@ pub(in crate::server) async fn provider_config(
     request::refuse_filter(&request)?;
     let schema_registry = state.directory.schema_registry();
     let mut document = schema_registry.discovery.service_provider_config.clone();
-    if let (Value::Object(members), false) = (&mut document, state.announces_pagination) {
+    if let (Value::Object(members), false) = (&mut document, state.lists.announces_pagination) {
         members.shift_remove("pagination");
     }
     response::document(&request, &state, document.to_string()).await

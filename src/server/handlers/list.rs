@@ -150,10 +150,10 @@ impl ListPageRequest {
         let list_id = search.query_key(target.name());
         let (paging, position) = match search.cursor.as_deref() {
             None if is_connection_test(request, target, &search) => {
-                let page_size = CONNECTION_TEST_PAGE_SIZE.min(state.max_results);
+                let page_size = CONNECTION_TEST_PAGE_SIZE.min(state.lists.max_results);
                 (PageRequest::at_offset(0, page_size), PagePosition::Index)
             }
-            None => (request::paging(&search, state.max_results)?, PagePosition::Index),
+            None => (request::paging(&search, state.lists.max_results)?, PagePosition::Index),
             Some(cursor) => {
                 let (paging, position) =
                     request::cursor_paging(state, &search, cursor, &client, &list_id)?;
@@ -217,7 +217,7 @@ impl ListPageRequest {
         schema_registry: Arc<SchemaRegistry>,
     ) -> Result<BoundQuery, InvalidQuery> {
         let types = self.target.types(&schema_registry.types);
-        let query = ListQuery::new(&self.search, &types, state.filter_limits, self.paging)?;
+        let query = ListQuery::new(&self.search, &types, state.lists.filter_limits, self.paging)?;
         Ok(BoundQuery { query, schema_registry })
     }
 

@@ -206,7 +206,7 @@ fn count_users(snapshot: &Snapshot, filter: String, state: &State) -> usize {
     let search = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
     let user_type = &*snapshot.schema_registry().types.user;
     let count_only = PageRequest::at_offset(0, 0);
-    match ListQuery::new(&search, &[user_type], state.filter_limits, count_only) {
+    match ListQuery::new(&search, &[user_type], state.lists.filter_limits, count_only) {
         Ok(query) => match query.select(&[snapshot.users()], None) {
             Ok(list) => list.total_results(),
             Err(DeadlineExceeded) => 0,
