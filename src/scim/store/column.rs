@@ -11,12 +11,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fixedbitset::FixedBitSet;
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Number;
 
 use crate::scim::resource::{DecodedValue, Resource, ResourceValue, Several, saturating_u32};
-use crate::scim::store::bit_set::BitSet;
 use crate::scim::store::case_fold::CaseSensitivity;
 use crate::scim::store::on_demand::OnDemand;
 use crate::scim::{AttributeId, ResourceType};
@@ -185,17 +185,16 @@ impl Column {
 
     /// Returns the rows whose value has one of these codes, and the rows without a value if
     /// `absent` is true.
-    pub(in crate::scim) fn rows_with(&self, codes: &BitSet, absent: bool) -> BitSet {
-        // A row without a value has a code beyond the length of the set.
+    pub(in crate::scim) fn rows_with(&self, codes: &FixedBitSet, absent: bool) -> FixedBitSet {
         match &self.codes {
             DictionaryCodes::Byte(rows) => {
-                rows.iter().map(|code| codes.get(usize::from(*code)).unwrap_or(absent)).collect()
+                select_rows(rows, |code| is_selected(usize::from(*code), codes, absent))
             }
             DictionaryCodes::Short(rows) => {
-                rows.iter().map(|code| codes.get(usize::from(*code)).unwrap_or(absent)).collect()
+                select_rows(rows, |code| is_selected(usize::from(*code), codes, absent))
             }
             DictionaryCodes::Long(rows) => {
-                rows.iter().map(|code| codes.get(*code as usize).unwrap_or(absent)).collect()
+                select_rows(rows, |code| is_selected(*code as usize, codes, absent))
             }
         }
     }
@@ -216,14 +215,14 @@ impl Column {
 
     /// Returns the codes of the values that contain `part`, if all values are texts. All texts are
     /// searched as one, which is much faster than searching them one by one.
-    pub(in crate::scim) fn codes_containing(&self, part: &str) -> Option<BitSet> {
+    pub(in crate::scim) fn codes_containing(&self, part: &str) -> Option<FixedBitSet> {
         if !self.values.is_empty() {
             return None;
         }
         if part.is_empty() {
-            return Some(BitSet::full(self.text_ends.len()));
+            return Some(full_set(self.text_ends.len()));
         }
-        let mut codes = BitSet::empty(self.text_ends.len());
+        let mut codes = FixedBitSet::with_capacity(self.text_ends.len());
         let finder = Finder::new(part);
         let mut text_ends = self.text_ends.iter().enumerate();
         let texts = self.texts.as_bytes();
@@ -321,10 +320,10 @@ impl ElementNumbers {
     }
 
     /// Returns the resources that have at least one of these elements.
-    pub(in crate::scim) fn resources_with(&self, elements: &BitSet) -> BitSet {
-        let mut resources = BitSet::empty(self.resource_count());
+    pub(in crate::scim) fn resources_with(&self, elements: &FixedBitSet) -> FixedBitSet {
+        let mut resources = FixedBitSet::with_capacity(self.resource_count());
         let mut ends = self.starts.iter().skip(1).enumerate().peekable();
-        for element in elements.numbers() {
+        for element in elements.ones() {
             // Both are ascending: resources that end before the element have none of the rest.
             while ends.next_if(|(_, end)| **end as usize <= element).is_some() {}
             if let Some((resource, _)) = ends.peek() {
@@ -333,6 +332,32 @@ impl ElementNumbers {
         }
         resources
     }
+}
+
+/// Returns the set of all numbers below `length`.
+pub(in crate::scim) fn full_set(length: usize) -> FixedBitSet {
+    let mut full = FixedBitSet::with_capacity(length);
+    full.insert_range(..);
+    full
+}
+
+/// Reports whether a row with this code is selected. A row without a value has a code beyond the
+/// length of the set.
+fn is_selected(code: usize, codes: &FixedBitSet, absent: bool) -> bool {
+    if code < codes.len() { codes.contains(code) } else { absent }
+}
+
+/// Returns the numbers of the selected rows. They are collected in words, which is much faster than
+/// inserting them one by one.
+fn select_rows<C>(rows: &[C], is_selected: impl Fn(&C) -> bool) -> FixedBitSet {
+    let words = rows.chunks(usize::BITS as usize).map(|rows| {
+        let mut word = 0;
+        for (bit, code) in rows.iter().enumerate() {
+            word |= usize::from(is_selected(code)) << bit;
+        }
+        word
+    });
+    FixedBitSet::with_capacity_and_blocks(rows.len(), words)
 }
 
 /// Builder of a column, row by row.

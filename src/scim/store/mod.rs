@@ -5,9 +5,8 @@
 //! - [`hash_index`]: from a value of a few attributes to the resources that have it.
 //! - [`mod@column`]: the values of one attribute side by side, each distinct value once.
 //! - [`on_demand`]: a structure that is built when a query first needs it.
-//! - [`bit_set`], [`case_fold`]: sets of resources, and comparison of texts.
+//! - [`case_fold`]: comparison of texts.
 
-pub(crate) mod bit_set;
 pub(crate) mod case_fold;
 pub(crate) mod column;
 pub(crate) mod hash_index;

@@ -9,11 +9,12 @@
 #[cfg(test)]
 mod tests;
 
+use fixedbitset::FixedBitSet;
+
 use crate::scim::deadline;
 use crate::scim::filter::bind::{BoundAttribute, BoundFilter};
 use crate::scim::filter::predicate::Predicate;
-use crate::scim::store::bit_set::BitSet;
-use crate::scim::store::column::{Column, ElementNumbers};
+use crate::scim::store::column::{Column, ElementNumbers, full_set};
 use crate::scim::{AttributeId, Deadline, DeadlineExceeded, ResourceSet};
 
 /// Maximum number of candidates of an `or`. Testing more than this one by one takes longer than
@@ -44,9 +45,9 @@ pub(in crate::scim) fn matches(
         }
         return Ok(matches);
     }
-    let all = BitSet::full(resources.all().len());
+    let all = full_set(resources.all().len());
     let matches = Planner { resources }.plan(filter).evaluate(&all, deadline)?;
-    Ok(matches.numbers().filter_map(|index| u32::try_from(index).ok()).collect())
+    Ok(matches.ones().filter_map(|index| u32::try_from(index).ok()).collect())
 }
 
 /// Returns the indexes of the few resources that can match, in the order of the set. Returns none
@@ -196,22 +197,22 @@ impl QueryPlan<'_> {
     /// Returns the members of `rows` for which the plan holds.
     fn evaluate(
         &self,
-        rows: &BitSet,
+        rows: &FixedBitSet,
         deadline: Option<Deadline>,
-    ) -> Result<BitSet, DeadlineExceeded> {
+    ) -> Result<FixedBitSet, DeadlineExceeded> {
         deadline::check(deadline)?;
         match self {
             Self::And(plans) => evaluate_and(plans, rows, deadline),
             Self::Or(plans) => evaluate_or(plans, rows, deadline),
             Self::Not(plan) => Ok(difference(rows, &plan.evaluate(rows, deadline)?)),
             Self::Constant(true) => Ok(rows.clone()),
-            Self::Constant(false) => Ok(BitSet::empty(rows.len())),
+            Self::Constant(false) => Ok(FixedBitSet::with_capacity(rows.len())),
             Self::Column(predicate, column) => Ok(intersection(rows, rows_with(predicate, column))),
             Self::ElementColumn(elements, predicate, column) => {
                 Ok(intersection(rows, holders_with(elements, predicate, column)))
             }
             Self::ValuePath(elements, plan) => {
-                let matching = plan.evaluate(&BitSet::full(elements.element_count()), deadline)?;
+                let matching = plan.evaluate(&full_set(elements.element_count()), deadline)?;
                 Ok(intersection(rows, elements.resources_with(&matching)))
             }
             Self::Scan(filter, resources) => scan(filter, resources, rows, deadline),
@@ -221,12 +222,12 @@ impl QueryPlan<'_> {
 
 fn evaluate_and(
     plans: &[QueryPlan<'_>],
-    rows: &BitSet,
+    rows: &FixedBitSet,
     deadline: Option<Deadline>,
-) -> Result<BitSet, DeadlineExceeded> {
+) -> Result<FixedBitSet, DeadlineExceeded> {
     let mut matches = rows.clone();
     for plan in plans {
-        if matches.is_empty() {
+        if matches.is_clear() {
             break;
         }
         matches = plan.evaluate(&matches, deadline)?;
@@ -236,17 +237,17 @@ fn evaluate_and(
 
 fn evaluate_or(
     plans: &[QueryPlan<'_>],
-    rows: &BitSet,
+    rows: &FixedBitSet,
     deadline: Option<Deadline>,
-) -> Result<BitSet, DeadlineExceeded> {
-    let mut matches = BitSet::empty(rows.len());
+) -> Result<FixedBitSet, DeadlineExceeded> {
+    let mut matches = FixedBitSet::with_capacity(rows.len());
     let mut remaining = rows.clone();
     for plan in plans {
-        if remaining.is_empty() {
+        if remaining.is_clear() {
             break;
         }
         let added = plan.evaluate(&remaining, deadline)?;
-        remaining.subtract(&added);
+        remaining.difference_with(&added);
         matches.union_with(&added);
     }
     Ok(matches)
@@ -255,11 +256,11 @@ fn evaluate_or(
 fn scan(
     filter: &BoundFilter,
     resources: &ResourceSet,
-    rows: &BitSet,
+    rows: &FixedBitSet,
     deadline: Option<Deadline>,
-) -> Result<BitSet, DeadlineExceeded> {
-    let mut matches = BitSet::empty(rows.len());
-    for (scanned, index) in rows.numbers().enumerate() {
+) -> Result<FixedBitSet, DeadlineExceeded> {
+    let mut matches = FixedBitSet::with_capacity(rows.len());
+    for (scanned, index) in rows.ones().enumerate() {
         if scanned % RESOURCES_PER_DEADLINE_CHECK == RESOURCES_PER_DEADLINE_CHECK - 1 {
             deadline::check(deadline)?;
         }
@@ -270,49 +271,55 @@ fn scan(
     Ok(matches)
 }
 
-fn intersection(rows: &BitSet, mut matches: BitSet) -> BitSet {
+fn intersection(rows: &FixedBitSet, mut matches: FixedBitSet) -> FixedBitSet {
     matches.intersect_with(rows);
     matches
 }
 
-fn difference(rows: &BitSet, removed: &BitSet) -> BitSet {
+fn difference(rows: &FixedBitSet, removed: &FixedBitSet) -> FixedBitSet {
     let mut remaining = rows.clone();
-    remaining.subtract(removed);
+    remaining.difference_with(removed);
     remaining
 }
 
 /// Returns the rows of the column for which the predicate holds.
-fn rows_with(predicate: &Predicate, column: &Column) -> BitSet {
+fn rows_with(predicate: &Predicate, column: &Column) -> FixedBitSet {
     let values = matching_values(predicate, column);
     let holds_without_value = predicate.holds_without_value();
-    if values.is_empty() && !holds_without_value {
-        return BitSet::empty(column.len());
+    if values.is_clear() && !holds_without_value {
+        return FixedBitSet::with_capacity(column.len());
     }
     column.rows_with(&values, holds_without_value)
 }
 
 /// Returns the resources for which the predicate holds, by the column of their elements.
-fn holders_with(elements: &ElementNumbers, predicate: &Predicate, column: &Column) -> BitSet {
+fn holders_with(elements: &ElementNumbers, predicate: &Predicate, column: &Column) -> FixedBitSet {
     let values = matching_values(predicate, column);
-    let mut matches = if values.is_empty() {
-        BitSet::empty(elements.resource_count())
+    let mut matches = if values.is_clear() {
+        FixedBitSet::with_capacity(elements.resource_count())
     } else {
         elements.resources_with(&column.rows_with(&values, false))
     };
     if predicate.holds_without_value() {
-        let with_value = elements
-            .resources_with(&column.rows_with(&BitSet::full(column.distinct_count()), false));
-        matches.union_with(&difference(&BitSet::full(elements.resource_count()), &with_value));
+        let with_value =
+            elements.resources_with(&column.rows_with(&full_set(column.distinct_count()), false));
+        matches.union_with(&difference(&full_set(elements.resource_count()), &with_value));
     }
     matches
 }
 
 /// Returns the dictionary codes of the values for which the predicate holds.
-fn matching_values(predicate: &Predicate, column: &Column) -> BitSet {
+fn matching_values(predicate: &Predicate, column: &Column) -> FixedBitSet {
     if let Some(part) = predicate.contained()
         && let Some(codes) = column.codes_containing(part)
     {
         return codes;
     }
-    column.values().map(|value| predicate.holds_folded(&value)).collect()
+    let mut codes = FixedBitSet::with_capacity(column.distinct_count());
+    for (code, value) in column.values().enumerate() {
+        if predicate.holds_folded(&value) {
+            codes.insert(code);
+        }
+    }
+    codes
 }
