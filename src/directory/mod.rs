@@ -50,7 +50,9 @@ pub use crate::directory::guard::{
     ChangeId, ChangeKind, ChangeKinds, GroupLosses, Losses, MaxChange,
 };
 pub use crate::directory::history::{FinishedLoad, LoadOutcome};
-pub use crate::directory::paging_sessions::{PagingSessionKey, SESSION_IDLE_TIMEOUT};
+pub use crate::directory::paging_sessions::{
+    PagedList, PinnedSnapshot, RequestedPage, SESSION_IDLE_TIMEOUT, SnapshotError,
+};
 pub use crate::directory::persistence::WriteStatus;
 pub use crate::directory::progress::{LoadProgress, RemainingTime};
 pub use crate::directory::snapshot::{PreviousState, Snapshot};

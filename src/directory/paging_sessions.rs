@@ -10,7 +10,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
-use crate::directory::{Directory, Snapshot};
+use crate::directory::{Directory, Error, Parts, Snapshot};
 use crate::scim::{Digest, digest};
 
 /// Time after the last page until a paging session expires.
@@ -24,7 +24,7 @@ const MAX_SESSIONS: u64 = 10_000;
 
 /// Key of a paging session. It consists of digests, so it is small even for a long query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PagingSessionKey {
+pub(super) struct PagingSessionKey {
     /// Digest of client, query and page size.
     with_page_size: Digest,
     /// Digest of client and query, without the page size: clients request a smaller last page.
@@ -68,8 +68,7 @@ impl PagingSession {
 
 impl PagingSessionKey {
     /// Creates the key for a client that pages through the results of a query in pages of `size`.
-    #[must_use]
-    pub fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
+    fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
         let without_page_size = digest(client_and_query);
         Self {
             with_page_size: digest([&without_page_size[..], &size.to_be_bytes()]),
@@ -155,46 +154,131 @@ impl PagingSessions {
     }
 }
 
-impl Directory {
-    /// Returns the snapshot for a further page of a list, if the session is known. All pages of a
-    /// session come from the snapshot on which it began, even if a newer one has been published in
-    /// between. Otherwise a user could be on no page, or on two.
-    pub async fn session_snapshot(&self, key: &PagingSessionKey) -> Option<Arc<Snapshot>> {
-        let digest = self.0.paging_sessions.digest(key, self.0.store.clock.monotonic()).await?;
-        self.retained(&digest)
+/// List that a client pages through by `startIndex`, with the page size. Most lists fit on one page,
+/// so the key of the session is made only when it is needed.
+#[derive(Debug, Clone, Copy)]
+pub struct PagedList<'a> {
+    /// Texts that identify client and query.
+    pub client_and_query: [&'a [u8]; 3],
+    /// Page size.
+    pub page_size: usize,
+}
+
+/// Requested page of a list, which decides from which snapshot it is read.
+#[derive(Debug, Clone, Copy)]
+pub enum RequestedPage<'a> {
+    /// First page by `startIndex`.
+    First(PagedList<'a>),
+    /// Later page by `startIndex`.
+    Later(PagedList<'a>),
+    /// First page by cursor.
+    FirstByCursor,
+    /// Later page by cursor. The cursor has the digest of the snapshot.
+    LaterByCursor(Digest),
+}
+
+/// Snapshot from which a requested page is read.
+pub struct PinnedSnapshot<'a> {
+    directory: &'a Directory,
+    page: RequestedPage<'a>,
+    snapshot: Arc<Snapshot>,
+}
+
+/// Reason for which a requested page has no snapshot.
+#[derive(Debug)]
+pub enum SnapshotError {
+    /// The snapshot of the cursor is no longer retained, or too old.
+    Expired,
+    /// No snapshot may be served.
+    Unavailable(Error),
+}
+
+impl PagedList<'_> {
+    fn session_key(&self) -> PagingSessionKey {
+        PagingSessionKey::new(self.client_and_query, self.page_size)
+    }
+}
+
+impl PinnedSnapshot<'_> {
+    /// Returns the snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
     }
 
-    /// Starts a session: `snapshot` served the first page, and more pages follow.
-    pub async fn start_session(&self, key: &PagingSessionKey, snapshot: &Arc<Snapshot>) {
-        let now = self.0.store.clock.monotonic();
-        let (sessions, store) = (&self.0.paging_sessions, &self.0.store);
-        let has_just_started = sessions.has_just_started(key, snapshot.digest(), now).await;
+    /// Retains the snapshot for the next page, and starts the session if this is the first page.
+    /// It is called after the page was read, if more pages follow.
+    pub async fn retain(&self) {
+        let store = &self.directory.0.store;
+        match &self.page {
+            RequestedPage::First(list) => self.start_session(&list.session_key()).await,
+            // The look-up of the session has extended its life.
+            RequestedPage::Later(_) => {}
+            RequestedPage::FirstByCursor => store.retain(&self.snapshot),
+            // After a restart the snapshot is not retained, if the cursor is from before.
+            RequestedPage::LaterByCursor(_) if store.is_retained(self.snapshot.digest()) => {}
+            RequestedPage::LaterByCursor(_) => store.retain(&self.snapshot),
+        }
+    }
+
+    /// Starts a session: the snapshot served the first page, and more pages follow.
+    async fn start_session(&self, key: &PagingSessionKey) {
+        let Parts { store, paging_sessions, .. } = &*self.directory.0;
+        let (snapshot, now) = (&self.snapshot, store.clock.monotonic());
+        let has_just_started = paging_sessions.has_just_started(key, snapshot.digest(), now).await;
         if has_just_started && store.is_retained(snapshot.digest()) {
             return;
         }
         store.retain(snapshot);
         let loaded_at = now.saturating_sub(snapshot.age(now));
-        sessions.start(key, snapshot.digest(), loaded_at, now).await;
+        paging_sessions.start(key, snapshot.digest(), loaded_at, now).await;
     }
+}
 
-    /// Retains a snapshot for a client that starts to page with a cursor, which carries the
-    /// session.
-    pub fn retain(&self, snapshot: &Arc<Snapshot>) {
-        self.0.store.retain(snapshot);
-    }
-
-    /// Retains a snapshot for a client that continues with a cursor, unless it is retained already.
-    /// After a restart it is not, if the cursor is from before.
-    pub fn retain_if_absent(&self, snapshot: &Arc<Snapshot>) {
-        if !self.0.store.is_retained(snapshot.digest()) {
-            self.0.store.retain(snapshot);
+impl Directory {
+    /// Returns the snapshot from which a page is read, and waits for a load if necessary. All pages
+    /// of a session come from the snapshot on which it began, even if a newer one has been
+    /// published in between. Otherwise a user could be on no page, or on two.
+    ///
+    /// # Errors
+    /// Returns an error when the snapshot of a cursor has expired, or no snapshot may be served.
+    pub async fn snapshot_for<'a>(
+        &'a self,
+        page: RequestedPage<'a>,
+    ) -> Result<PinnedSnapshot<'a>, SnapshotError> {
+        if let Some(pinned) = self.ready_snapshot_for(page).await? {
+            return Ok(pinned);
         }
+        let snapshot = self.current().await.map_err(SnapshotError::Unavailable)?;
+        Ok(PinnedSnapshot { directory: self, page, snapshot })
     }
 
-    /// Returns the snapshot with this content, if it is still retained and not too old.
-    #[must_use]
-    pub fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
-        self.0.store.retained(digest)
+    /// Returns the snapshot from which a page is read, if no waiting is necessary.
+    ///
+    /// # Errors
+    /// Returns an error when the snapshot of a cursor has expired.
+    pub async fn ready_snapshot_for<'a>(
+        &'a self,
+        page: RequestedPage<'a>,
+    ) -> Result<Option<PinnedSnapshot<'a>>, SnapshotError> {
+        let Parts { store, paging_sessions, .. } = &*self.0;
+        let session_digest = match &page {
+            RequestedPage::First(_) | RequestedPage::FirstByCursor => None,
+            RequestedPage::Later(list) => {
+                paging_sessions.digest(&list.session_key(), store.clock.monotonic()).await
+            }
+            RequestedPage::LaterByCursor(digest) => Some(*digest),
+        };
+        let retained = match &session_digest {
+            Some(digest) => store.retained(digest),
+            None => None,
+        };
+        if let (None, RequestedPage::LaterByCursor(_)) = (&retained, page) {
+            return Err(SnapshotError::Expired);
+        }
+        // A later page of an unknown session is read from the current snapshot.
+        let snapshot = retained.or_else(|| self.current_without_waiting());
+        Ok(snapshot.map(|snapshot| PinnedSnapshot { directory: self, page, snapshot }))
     }
 }
 

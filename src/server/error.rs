@@ -100,6 +100,18 @@ pub enum Error {
     Unavailable(#[from] directory::Error),
 }
 
+impl From<directory::SnapshotError> for Error {
+    fn from(error: directory::SnapshotError) -> Self {
+        match error {
+            directory::SnapshotError::Expired => Self::InvalidQuery(scim::InvalidQuery {
+                scim_type: scim::ScimType::ExpiredCursor,
+                detail: "the cursor has expired: begin again with the first page".to_owned(),
+            }),
+            directory::SnapshotError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
 impl From<scim::DeadlineExceeded> for Error {
     fn from(_: scim::DeadlineExceeded) -> Self {
         Self::Overloaded

@@ -11,9 +11,9 @@ use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::auth::ClientName;
-use crate::directory::{PagingSessionKey, Snapshot};
+use crate::directory::{PagedList, PinnedSnapshot, RequestedPage, Snapshot};
 use crate::scim;
-use crate::scim::{InvalidQuery, ListQuery, PageRequest, SchemaRegistry, ScimType, SearchRequest};
+use crate::scim::{InvalidQuery, ListQuery, PageRequest, SchemaRegistry, SearchRequest};
 use crate::server::middleware::{authenticate, request_log};
 use crate::server::query_executor::{CursorIssuer, ListTarget, PageKey, QueryTask};
 use crate::server::request::CursorPosition;
@@ -74,10 +74,10 @@ async fn read(
 ) -> Result<HttpResponse, Error> {
     let search = request::parameters(request)?;
     let list = ListPageRequest::new(state, request, target, search)?;
-    let ListedPage { key, body, snapshot } = list.page(state, response::coding(request)).await?;
+    let ListedPage { key, body, pinned } = list.page(state, response::coding(request)).await?;
     // A client that sends HEAD receives no page, and so does not request the next one.
     if body.has_more && request.method() != Method::HEAD {
-        Box::pin(list.retain_snapshot(state, &snapshot)).await;
+        Box::pin(pinned.retain()).await;
     }
     let tag = scim::weak_etag(&key.digest);
     if request::has_current(request, &tag) {
@@ -95,9 +95,9 @@ async fn search(
 ) -> Result<HttpResponse, Error> {
     let search = request::body(request)?;
     let list = ListPageRequest::new(state, request, target, search)?;
-    let ListedPage { body, snapshot, .. } = list.page(state, response::coding(request)).await?;
+    let ListedPage { body, pinned, .. } = list.page(state, response::coding(request)).await?;
     if body.has_more {
-        Box::pin(list.retain_snapshot(state, &snapshot)).await;
+        Box::pin(pinned.retain()).await;
     }
     request_log::set_resource_count(request, body.resource_count);
     Ok(response::list(body, None))
@@ -133,10 +133,10 @@ struct BoundQuery {
 }
 
 /// Page of a list, and the snapshot that it was read from.
-struct ListedPage {
+struct ListedPage<'a> {
     key: PageKey,
     body: EncodedBody,
-    snapshot: Arc<Snapshot>,
+    pinned: PinnedSnapshot<'a>,
 }
 
 impl ListPageRequest {
@@ -165,49 +165,49 @@ impl ListPageRequest {
     }
 
     /// Returns the page, from the response cache or by running the query.
-    async fn page(
-        &self,
-        state: &web::Data<State>,
+    async fn page<'a>(
+        &'a self,
+        state: &'a web::Data<State>,
         coding: ContentCoding,
-    ) -> Result<ListedPage, Error> {
+    ) -> Result<ListedPage<'a>, Error> {
+        let directory = &state.directory;
+        let requested = self.requested_page();
         let mut bound = None;
-        let snapshot = match self.ready_snapshot(state).await? {
-            Some(snapshot) => snapshot,
+        let pinned = match directory.ready_snapshot_for(requested).await? {
+            Some(pinned) => pinned,
             None => {
                 // Invalid queries are refused before the request waits for a load.
-                bound = Some(self.bind(state, state.directory.schema_registry())?);
-                Box::pin(state.directory.current()).await?
+                bound = Some(self.bind(state, directory.schema_registry())?);
+                Box::pin(directory.snapshot_for(requested)).await?
             }
         };
-        let key = self.page_key(&snapshot, coding);
+        let key = self.page_key(pinned.snapshot(), coding);
         let body = match state.query_executor.cached(&key).await {
             Some(body) => body,
             None => {
-                let task = self.query_task(state, &snapshot, bound)?;
+                let task = self.query_task(state, pinned.snapshot(), bound)?;
                 Box::pin(state.query_executor.run(&key, task, &self.client)).await?
             }
         };
-        Ok(ListedPage { key, body, snapshot })
+        Ok(ListedPage { key, body, pinned })
     }
 
-    /// Returns the snapshot of the client's paging session, or else the current one. `None` means
-    /// that the current one has to be waited for.
-    async fn ready_snapshot(&self, state: &State) -> Result<Option<Arc<Snapshot>>, Error> {
-        let retained = match &self.position {
-            PagePosition::Index if self.paging.start_index() > 1 => {
-                state.directory.session_snapshot(&self.paging_session()).await
-            }
-            PagePosition::Index | PagePosition::Cursor(CursorPosition::Start) => None,
-            PagePosition::Cursor(CursorPosition::After(digest)) => {
-                let Some(snapshot) = state.directory.retained(digest) else {
-                    return Err(expired_cursor().into());
-                };
-                return Ok(Some(snapshot));
-            }
+    /// Returns the page as the directory identifies it. The user agent is a part of a paging session,
+    /// because programs that share a token mostly differ in that header.
+    fn requested_page(&self) -> RequestedPage<'_> {
+        let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+        let client = self.client.as_str().as_bytes();
+        let list = PagedList {
+            client_and_query: [client, user_agent, self.list_id.as_bytes()],
+            page_size: self.paging.count(),
         };
-        match retained {
-            Some(snapshot) => Ok(Some(snapshot)),
-            None => Ok(state.directory.current_without_waiting()),
+        match self.position {
+            PagePosition::Index if self.paging.start_index() == 1 => RequestedPage::First(list),
+            PagePosition::Index => RequestedPage::Later(list),
+            PagePosition::Cursor(CursorPosition::Start) => RequestedPage::FirstByCursor,
+            PagePosition::Cursor(CursorPosition::After(digest)) => {
+                RequestedPage::LaterByCursor(digest)
+            }
         }
     }
 
@@ -259,27 +259,6 @@ impl ListPageRequest {
         ]);
         PageKey { digest, coding, is_shared: !is_by_cursor }
     }
-
-    /// Returns the key of the client's paging session. The user agent is a part of it, because
-    /// programs that share a token mostly differ in that header.
-    fn paging_session(&self) -> PagingSessionKey {
-        let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
-        let parts = [self.client.as_str().as_bytes(), user_agent, self.list_id.as_bytes()];
-        PagingSessionKey::new(parts, self.paging.count())
-    }
-
-    /// Retains the snapshot from which the next page is read.
-    async fn retain_snapshot(&self, state: &State, snapshot: &Arc<Snapshot>) {
-        let directory = &state.directory;
-        match &self.position {
-            PagePosition::Index if self.paging.start_index() == 1 => {
-                directory.start_session(&self.paging_session(), snapshot).await;
-            }
-            PagePosition::Index => {}
-            PagePosition::Cursor(CursorPosition::Start) => directory.retain(snapshot),
-            PagePosition::Cursor(CursorPosition::After(_)) => directory.retain_if_absent(snapshot),
-        }
-    }
 }
 
 /// Reports whether a query at the root has no parameter that selects resources or a page. Any other
@@ -289,11 +268,4 @@ fn is_connection_test(request: &HttpRequest, target: ListTarget, search: &Search
     request.method() != Method::POST
         && matches!(target, ListTarget::Everything)
         && [filter, sort_by, start_index, count, cursor].into_iter().all(Option::is_none)
-}
-
-fn expired_cursor() -> InvalidQuery {
-    InvalidQuery {
-        scim_type: ScimType::ExpiredCursor,
-        detail: "the cursor has expired: begin again with the first page".to_owned(),
-    }
 }
