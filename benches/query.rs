@@ -246,6 +246,7 @@ fn state(size: usize, uploads: &Runtime) -> State {
     );
     let auth_settings = AuthSettings { clients: vec![client], ..AuthSettings::default() };
     State::new(StateParts {
+        clock: clock.clone(),
         directory,
         authenticator: Authenticator::new(auth_settings, clock, uploads.handle().clone()).unwrap(),
         lists: ListSettings {

@@ -78,7 +78,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "server",
-        may_use: &["auth", "connections", "directory", "scim", "spelling"],
+        may_use: &["auth", "clock", "connections", "directory", "scim", "spelling"],
         must_not_use: &["reqwest", "oauth2", "jiff", "jsonwebtoken"],
     },
     Layer {

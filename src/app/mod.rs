@@ -168,7 +168,8 @@ impl Application {
         let reading_side = ReadingSide::build(personio, &scim, &base_url, &clock, tuning)?;
         let ReadingSide { source, directory, urls, upstream_metrics } = reading_side;
         let tls = scim.tls.map(|pair| ServedCertificate::new(pair, Arc::clone(&clock)));
-        let authenticator = Authenticator::new(scim.auth_settings, clock, Handle::current());
+        let authenticator =
+            Authenticator::new(scim.auth_settings, Arc::clone(&clock), Handle::current());
         let authenticator = authenticator.map_err(StartError::Client)?;
         let registry = registry(limits, &authenticator);
         directory.restore();
@@ -186,6 +187,7 @@ impl Application {
             max_results: scim.limits.max_results,
         };
         let state = web::Data::new(server::State::new(server::StateParts {
+            clock,
             directory: directory.clone(),
             authenticator,
             lists: server::ListSettings {

@@ -34,13 +34,15 @@ struct FailedAttempts {
     count: u32,
     /// End of the delay, on the monotonic clock.
     blocked_until: Duration,
+    /// Time at which the address is forgotten, on the monotonic clock.
+    forgotten_at: Duration,
 }
 
 impl FailedAuthThrottle {
     pub(super) fn new() -> Self {
         let addresses =
             Cache::builder().max_capacity(MAX_ADDRESSES).eviction_policy(EvictionPolicy::lru());
-        Self(addresses.time_to_live(ENTRY_LIFETIME).build())
+        Self(addresses.build())
     }
 
     /// Returns the rest of the delay if the address is still within one. Otherwise records a wrong
@@ -48,14 +50,20 @@ impl FailedAuthThrottle {
     pub(super) async fn delay_or_record(&self, address: IpAddr, now: Duration) -> Option<Duration> {
         let mut rest = None;
         let updated = self.0.entry(throttled_prefix(address)).and_compute_with(|earlier| {
-            let earlier = earlier.map(|entry| *entry.value()).unwrap_or_default();
+            let earlier = match earlier {
+                Some(entry) if now < entry.value().forgotten_at => *entry.value(),
+                Some(_) | None => FailedAttempts::default(),
+            };
             if now < earlier.blocked_until {
                 rest = Some(earlier.blocked_until.saturating_sub(now));
                 return std::future::ready(Op::Nop);
             }
             let count = earlier.count.saturating_add(1);
-            let until = now.saturating_add(delay_after(count));
-            std::future::ready(Op::Put(FailedAttempts { count, blocked_until: until }))
+            std::future::ready(Op::Put(FailedAttempts {
+                count,
+                blocked_until: now.saturating_add(delay_after(count)),
+                forgotten_at: now.saturating_add(ENTRY_LIFETIME),
+            }))
         });
         updated.await;
         rest
@@ -96,6 +104,26 @@ mod tests {
             assert_eq!(throttle.delay_or_record(other, now).await, None, "the other is on its own");
             now += seconds(length);
             assert_eq!(throttle.delay_or_record(guesser, now).await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn address_is_forgotten_after_its_last_counted_failure() {
+        let guesser = "203.0.113.7".parse().unwrap();
+        let nanosecond = Duration::from_nanos(1);
+        for (pause, is_forgotten) in [(ENTRY_LIFETIME - nanosecond, false), (ENTRY_LIFETIME, true)]
+        {
+            let throttle = FailedAuthThrottle::new();
+            let mut now = Duration::from_secs(1);
+            for _ in 0..UNDELAYED_FAILURES {
+                assert_eq!(throttle.delay_or_record(guesser, now).await, None);
+            }
+            // One more failure is counted after the pause. It begins a delay only if the earlier
+            // ones are remembered.
+            now += pause;
+            assert_eq!(throttle.delay_or_record(guesser, now).await, None);
+            let delay = throttle.delay_or_record(guesser, now).await;
+            assert_eq!(delay.is_none(), is_forgotten, "{pause:?}");
         }
     }
 

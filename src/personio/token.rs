@@ -9,9 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::Expiry;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use oauth2::basic::{BasicClient, BasicRequestTokenError};
@@ -37,6 +36,9 @@ const MIN_USABLE_TIME: Duration = Duration::from_secs(1);
 /// Minimum age of a token that replaced a refused one, before it is replaced too.
 const MIN_REPLACEMENT_AGE: Duration = Duration::from_secs(10);
 
+/// Maximum number of tokens in the cache. One is used; those of earlier secrets are not.
+const MAX_CACHED_TOKENS: u64 = 8;
+
 type OAuthClient =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -47,9 +49,10 @@ pub(super) struct CachedToken {
     pub(super) lifetime: Option<Duration>,
     /// Access rights, if the response contained them.
     pub(super) scopes: Vec<String>,
-    /// Time for which the cache keeps the token.
-    usable_for: Duration,
-    fetched_at: Instant,
+    /// Time of the response, on the monotonic clock.
+    fetched_at: Duration,
+    /// Time until which the token is used, on the monotonic clock.
+    usable_until: Duration,
     /// True if Personio refused the token before this one.
     is_replacement: bool,
 }
@@ -74,6 +77,13 @@ pub struct TokenState {
     pub error: Option<Error>,
     /// Time for which the outcome has been the same.
     pub unchanged_for: Duration,
+}
+
+/// Reason why a token is removed from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RemovalReason {
+    Expired,
+    Refused,
 }
 
 /// Client credentials, with a version that each new secret increments.
@@ -101,7 +111,7 @@ impl TokenProvider {
         };
         Self {
             credential: RwLock::new(credential),
-            cache: Cache::builder().expire_after(UsableTimeExpiry).build(),
+            cache: Cache::new(MAX_CACHED_TOKENS),
             was_refused: AtomicBool::new(false),
             state: Mutex::default(),
             clock,
@@ -152,6 +162,12 @@ impl TokenProvider {
         transport: &UpstreamTransport,
     ) -> Result<Arc<CachedToken>, Error> {
         let VersionedCredential { version, oauth, .. } = self.credential();
+        if let Some(cached) = self.cache.get(&version).await {
+            if self.clock.monotonic() < cached.usable_until {
+                return Ok(cached);
+            }
+            self.remove(version, &cached, RemovalReason::Expired).await;
+        }
         let fetched = self.cache.try_get_with(version, self.fetch(&oauth, transport)).await;
         fetched.map_err(|error| Error::clone(&error))
     }
@@ -166,19 +182,24 @@ impl TokenProvider {
         transport: &UpstreamTransport,
         refused: &Arc<CachedToken>,
     ) -> Result<Option<Arc<CachedToken>>, Error> {
-        if refused.is_replacement && refused.fetched_at.elapsed() < MIN_REPLACEMENT_AGE {
+        let age = self.clock.monotonic().saturating_sub(refused.fetched_at);
+        if refused.is_replacement && age < MIN_REPLACEMENT_AGE {
             return Ok(None);
         }
-        self.cache
-            .entry(self.credential().version)
-            .and_compute_with(|entry| {
-                let is_refused = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), refused));
-                self.was_refused.fetch_or(is_refused, Relaxed);
-                std::future::ready(if is_refused { Op::Remove } else { Op::Nop })
-            })
-            .await;
+        self.remove(self.credential().version, refused, RemovalReason::Refused).await;
         let token = self.token(transport).await?;
         Ok(Some(token))
+    }
+
+    /// Removes a token from the cache, unless another one has replaced it.
+    async fn remove(&self, version: u64, token: &Arc<CachedToken>, reason: RemovalReason) {
+        let removal = self.cache.entry(version).and_compute_with(|entry| {
+            let is_cached = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), token));
+            let is_refused = is_cached && reason == RemovalReason::Refused;
+            self.was_refused.fetch_or(is_refused, Relaxed);
+            std::future::ready(if is_cached { Op::Remove } else { Op::Nop })
+        });
+        removal.await;
     }
 
     /// Fetches a token, with retries, and records the outcome.
@@ -204,13 +225,15 @@ impl TokenProvider {
         let token = response.map_err(token_error)?;
         let lifetime = token.expires_in().unwrap_or(DEFAULT_LIFETIME);
         let margin = MAX_EXPIRY_MARGIN.min(lifetime / 10);
+        let usable_time = lifetime.saturating_sub(margin).max(MIN_USABLE_TIME);
         let scopes = token.scopes().into_iter().flatten();
+        let fetched_at = self.clock.monotonic();
         Ok(Arc::new(CachedToken {
             secret: token.access_token().clone(),
             lifetime: token.expires_in(),
             scopes: scopes.map(|scope| scope.to_string()).collect(),
-            usable_for: lifetime.saturating_sub(margin).max(MIN_USABLE_TIME),
-            fetched_at: Instant::now(),
+            fetched_at,
+            usable_until: fetched_at.saturating_add(usable_time),
             is_replacement: self.was_refused.swap(false, Relaxed),
         }))
     }
@@ -247,31 +270,6 @@ const KNOWN_CODES: [&str; 9] = [
 fn loggable_code(code: &str) -> String {
     let is_known = KNOWN_CODES.contains(&code);
     if is_known { code.to_owned() } else { "no known reason".to_owned() }
-}
-
-/// Expiry rule of the cache: each token is kept for its own usable time.
-struct UsableTimeExpiry;
-
-impl Expiry<u64, Arc<CachedToken>> for UsableTimeExpiry {
-    fn expire_after_create(
-        &self,
-        _: &u64,
-        token: &Arc<CachedToken>,
-        _: Instant,
-    ) -> Option<Duration> {
-        Some(token.usable_for)
-    }
-
-    // Without this method a renewed token would inherit the remaining time of the old one.
-    fn expire_after_update(
-        &self,
-        _: &u64,
-        token: &Arc<CachedToken>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(token.usable_for)
-    }
 }
 
 /// HTTP client of the `oauth2` crate that sends its requests by the transport.

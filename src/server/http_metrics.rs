@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -39,8 +39,9 @@ pub(super) struct CompletedRequest {
     pub(super) client: Option<ClientName>,
     pub(super) status: u16,
     pub(super) resource_count: Option<usize>,
-    pub(super) start: Instant,
     pub(super) duration: Duration,
+    /// End of the request, on the monotonic clock.
+    pub(super) ended_at: Duration,
 }
 
 /// Counters of requests since the start.
@@ -65,7 +66,8 @@ pub(super) struct ClientActivity {
 /// Last request of a client.
 #[derive(Debug, Clone)]
 pub(super) struct LastRequest {
-    pub(super) ended_at: Instant,
+    /// End of the request, on the monotonic clock.
+    pub(super) ended_at: Duration,
     pub(super) route: Arc<str>,
     pub(super) status: u16,
     pub(super) resource_count: Option<usize>,
@@ -101,7 +103,8 @@ impl HttpMetrics {
 
     /// Counts a request.
     pub(super) fn count(&self, request: CompletedRequest) {
-        let CompletedRequest { route, client, status, resource_count, start, duration } = request;
+        let CompletedRequest { route, client, status, resource_count, duration, ended_at } =
+            request;
         let client_label = match &client {
             Some(client) => client.shared_name(),
             None => Arc::clone(&NO_CLIENT),
@@ -113,7 +116,6 @@ impl HttpMetrics {
         self.durations.get_or_create(&label).observe(duration.as_secs_f64());
         // The status page shows the other requests, not those for the page itself.
         if client.is_some() && &*route != crate::server::STATUS_PATH {
-            let ended_at = start + duration;
             let last_request = LastRequest { ended_at, route, status, resource_count };
             self.count_for_client(client_label, last_request);
         }

@@ -38,6 +38,7 @@ pub use crate::server::middleware::credentials::{AuthScheme, AuthorizationMistak
 pub use crate::server::middleware::request_log::{log_client_requests, log_metrics_requests};
 
 use crate::auth::Authenticator;
+use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, filter};
 use crate::server::handlers::webhook::WebhookRequestCounters;
@@ -65,6 +66,8 @@ pub struct State {
 
 /// Parts from which the state of the endpoints is built.
 pub struct StateParts {
+    /// Source of the time.
+    pub clock: Arc<dyn Clock>,
     /// Users and groups to serve.
     pub directory: Directory,
     /// Authentication of clients and webhooks.
@@ -106,7 +109,7 @@ impl State {
     /// Creates the state of endpoints that have not served a request yet.
     #[must_use]
     pub fn new(parts: StateParts) -> Self {
-        let response_cache = ResponseCache::default();
+        let response_cache = ResponseCache::new(Arc::clone(&parts.clock));
         Self {
             parts,
             webhook_counters: WebhookRequestCounters::default(),

@@ -109,9 +109,6 @@ struct Campaign {
     /// Recent actions and responses, for failure messages.
     trail: Vec<String>,
     unavailable: usize,
-    /// True while the simulator returns 401; `refused` is the time when it last stopped.
-    is_refusing: bool,
-    refused: Instant,
     truth: Truth,
     /// Users changed by an approval, for as long as their served values were never true upstream.
     approved: BTreeSet<String>,
@@ -247,8 +244,6 @@ impl Campaign {
             standings: BTreeMap::new(),
             trail: Vec::new(),
             unavailable: 0,
-            is_refusing: false,
-            refused: Instant::now(),
             truth,
             approved: BTreeSet::new(),
             flap: None,
@@ -276,7 +271,7 @@ impl Campaign {
         }
         self.flap();
         if self.step % 150 == 75 {
-            self.revoke().await;
+            self.revoke();
         }
         if self.random.chance(60) {
             self.change();
@@ -314,9 +309,6 @@ impl Campaign {
 
     fn heal(&mut self) {
         self.note("heal", ());
-        if std::mem::take(&mut self.is_refusing) {
-            self.refused = Instant::now();
-        }
         self.bridge.simulator.clear_faults();
         self.bridge.simulator.set_quirks(|quirks| *quirks = Quirks::default());
         self.flap = None;
@@ -324,12 +316,11 @@ impl Campaign {
 
     /// Revokes the token, at least ten seconds after the last renewal: the server does not renew a
     /// newer token, which would cause a long outage.
-    async fn revoke(&mut self) {
+    fn revoke(&mut self) {
         self.heal();
-        tokio::time::sleep(Duration::from_secs(11).saturating_sub(self.refused.elapsed())).await;
+        self.bridge.clock.pass(Duration::from_secs(11));
         self.note("revoke", ());
         self.bridge.simulator.revoke_tokens();
-        self.refused = Instant::now();
     }
 
     fn fail(&mut self) {
@@ -369,7 +360,6 @@ impl Campaign {
         if is_costly || self.random.chance(40) {
             fault = fault.times(if is_costly { 1 } else { 1 + self.random.below(12) });
         }
-        self.is_refusing |= matches!(fault.action, FaultAction::Status(401));
         self.note("fail", &fault);
         self.bridge.simulator.add_fault(fault);
     }

@@ -63,16 +63,17 @@ async fn a_restart_after_kill_while_writing_serves_all_users() {
         let asking = tokio::spawn(request_repeatedly(url, Arc::clone(&ended)));
         // Two of three kills happen at the first byte or shortly after it, the others at a
         // pseudo-random time.
-        if kill % 3 == 2 {
-            tokio::time::sleep(Duration::from_millis(kill * 37 % 400)).await;
+        let pause = if kill % 3 == 2 {
+            Duration::from_millis(kill * 37 % 400)
         } else {
             let watched = folder.path().to_owned();
             assert!(
                 tokio::task::spawn_blocking(move || until_it_writes(&watched)).await.unwrap(),
                 "it writes"
             );
-            tokio::time::sleep(Duration::from_micros(kill % 5 * 300)).await;
-        }
+            Duration::from_micros(kill % 5 * 300)
+        };
+        tokio::time::sleep(pause).await;
         program.signal("KILL");
         drop(program);
         caught += u64::from(folder.path().join("state.new").exists());

@@ -585,7 +585,10 @@ fn soak() {
         }
         let _end = EndAttackOnDrop(&ended);
         for minute in 1..=minutes {
-            std::thread::sleep(Duration::from_secs(60));
+            let started_at = Instant::now();
+            wait_for("a minute is over", Duration::from_secs(90), || {
+                (started_at.elapsed() >= Duration::from_secs(60)).then_some(())
+            });
             println!("after {minute} min: {}", server.program.figures());
         }
     });
@@ -622,7 +625,10 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
         std::thread::scope(|scope| {
             scope.spawn(|| attack.run(server.address, &is_over));
             let _end = EndAttackOnDrop(&is_over);
-            std::thread::sleep(time);
+            let started_at = Instant::now();
+            wait_for("the attack is over", time + Duration::from_secs(30), || {
+                (started_at.elapsed() >= time || ended.load(Relaxed)).then_some(())
+            });
         });
     }
 }

@@ -20,7 +20,7 @@ use personio_scim::server;
 use personio_scim::server::{ListSettings, OptionalEndpoints, State, StateParts};
 use serde_json::{Value, json};
 
-use crate::harness::{TOKEN, TestClock, auth_settings, wait_until};
+use crate::harness::{NOW, REFRESH_DEBOUNCE, TOKEN, TestClock, auth_settings, wait_until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -91,7 +91,7 @@ impl SourceAccess for FailingSource {
 }
 
 /// Creates the state of a server over a failing source.
-fn state(error: &SourceError, load: Load) -> web::Data<State> {
+fn state(error: &SourceError, load: Load, clock: &TestClock) -> web::Data<State> {
     let urls = ResourceUrls::new("https://scim.example.com");
     let source = FailingSource {
         error: error.clone(),
@@ -105,15 +105,16 @@ fn state(error: &SourceError, load: Load) -> web::Data<State> {
         refresh_every: None,
         max_stale: DAY,
         cool_down: DAY,
-        refresh_debounce: Duration::ZERO,
+        refresh_debounce: REFRESH_DEBOUNCE,
     };
-    let clock = Arc::new(TestClock::at("2026-11-23T10:00:00Z"));
+    let clock = Arc::new(clock.clone());
     let runtime = tokio::runtime::Handle::current();
     let source = Arc::new(source);
     let limit = MaxChange(0.2);
     let directory = Directory::new(source, freshness, limit, None, clock.clone(), runtime.clone());
     directory.start_tasks();
     web::Data::new(State::new(StateParts {
+        clock: clock.clone(),
         directory,
         authenticator: Authenticator::new(auth_settings(None), clock, runtime).unwrap(),
         lists: ListSettings {
@@ -157,7 +158,7 @@ async fn a_request_that_meets_a_fault_of_this_program_does_not_blame_the_upstrea
         (&internal, Load::Hangs, user, 500, of_response),
         (&upstream, Load::Hangs, user, 503, of_upstream),
     ] {
-        let (found, body) = get(&state(error, load), path).await;
+        let (found, body) = get(&state(error, load, &TestClock::at(NOW)), path).await;
         assert_eq!((found, &body["detail"]), (status, &json!(detail)), "{error} {path}");
         assert_eq!(body["status"], status.to_string());
     }
@@ -193,10 +194,12 @@ async fn health_names_a_fault_of_this_program_in_the_part_of_the_directory() {
             ("ok", served.to_owned()),
         ),
     ] {
-        let state = state(error, load);
+        let clock = TestClock::at(NOW);
+        let state = state(error, load, &clock);
         if load == Load::FailsAfterASuccess {
             state.directory.current().await.unwrap();
             state.directory.handle_webhook(b"").unwrap();
+            clock.age(REFRESH_DEBOUNCE);
         } else {
             state.directory.current().await.unwrap_err();
         }

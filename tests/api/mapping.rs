@@ -14,7 +14,7 @@ use personio_scim::simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{SHORT_TTL, Setup, TOKEN, TestClock, by_id};
+use crate::harness::{SHORT_TTL, Setup, TOKEN, TestClock, by_id, wait_until};
 use crate::process::{Program, get};
 
 fn person(id: &str, custom_attributes: Vec<SimulatedCustomAttribute>) -> SimulatedPerson {
@@ -389,9 +389,11 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
 
     // Further loads log nothing new.
     for loads in [2, 3] {
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        get(&list, TOKEN).await;
-        assert!(simulator.request_count(SimulatedEndpoint::Persons) >= loads);
+        wait_until("the time to live is over", async || {
+            get(&list, TOKEN).await;
+            simulator.request_count(SimulatedEndpoint::Persons) >= loads
+        })
+        .await;
     }
     let warnings: Vec<Value> = program.log_at("WARN");
     let about = |id: &str| warnings.iter().filter(|event| event["custom_attribute"] == id).count();

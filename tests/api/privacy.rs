@@ -22,7 +22,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{NOW, Setup, TOKEN, TestResponse, http, send_request, wait_until};
-use crate::process::LOG_DELAY;
+use crate::process::wait_for_log;
 
 /// Marker in every field that must not leave.
 pub const PRIVATE_MARKER: &str = "MARKER-9f3c";
@@ -322,7 +322,7 @@ impl LoggedProgram {
     /// line and its logger.
     #[track_caller]
     fn assert_silent(&self) {
-        std::thread::sleep(LOG_DELAY);
+        wait_for_log();
         let log = self.log();
         assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
         for marker in [

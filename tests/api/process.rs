@@ -18,7 +18,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use crate::harness::{Setup, TOKEN, TestResponse, http, send_request, wait_until};
+use crate::harness::{Setup, TOKEN, TestResponse, http, metric_in, send_request, wait_until};
 
 /// Maximum time that a process may take to stop.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,7 +87,12 @@ impl Ended {
 }
 
 /// Time after which an event is in the log.
-pub const LOG_DELAY: Duration = Duration::from_millis(40);
+const LOG_DELAY: Duration = Duration::from_millis(40);
+
+/// Waits until every event that has happened is in the log of a program.
+pub fn wait_for_log() {
+    std::thread::sleep(LOG_DELAY);
+}
 
 impl Program {
     pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
@@ -145,7 +150,7 @@ impl Program {
     /// Returns the log so far and asserts that every line is a JSON object.
     #[track_caller]
     pub fn log(&self) -> Vec<Value> {
-        std::thread::sleep(LOG_DELAY);
+        wait_for_log();
         let lines = self.err.so_far();
         // The last line may be incomplete, because lines are written in batches.
         let lines = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
@@ -1298,8 +1303,13 @@ async fn ends_while_a_request_waits(signal: &str) {
         simulator.request_count(SimulatedEndpoint::Persons) > 0
     })
     .await;
-    // The request has arrived by then. Nothing outside the server shows that it waits.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // A request that finds no fresh snapshot is counted before it waits.
+    let metrics = base_url.replace("/scim/v2", "/metrics");
+    wait_until("the request waits", async || {
+        let counts = get(&metrics, "").await.text;
+        metric_in(&counts, "cache_requests_total{cache=\"snapshot\",outcome=\"miss\"}") == 1
+    })
+    .await;
     assert!(!waiting.is_finished());
 
     program.signal(signal);
@@ -1528,10 +1538,10 @@ async fn a_total_outage_is_logged_as_one_error_without_lookup_warnings() {
         simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Token, action.clone()));
         let program = serve(&simulator);
         wait_until("the first load has failed", async || !program.log_at("ERROR").is_empty()).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let log = program.log();
-        let is_bad = |line: &&Value| line["level"] == "ERROR" || line["level"] == "WARN";
-        let bad: Vec<_> = log.iter().filter(is_bad).collect();
+        program.signal("TERM");
+        let ended = program.ended().await;
+        let is_bad = |line: &&str| line.contains("\"ERROR\"") || line.contains("\"WARN\"");
+        let bad: Vec<_> = ended.err.lines().filter(is_bad).collect();
         assert_eq!(bad.len(), 1, "{action:?}: {bad:#?}");
     }
 }

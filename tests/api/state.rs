@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use personio_scim::clock::Clock;
+use jiff::SignedDuration;
+use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::config::StateFileSettings;
 use personio_scim::directory::persistence::state_file::StateFile;
 use personio_scim::mapping::{CustomAttributePolicy, GroupKind};
@@ -694,22 +695,19 @@ async fn a_file_size_limit_fails_the_write_and_not_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_held_because_of_an_old_state_can_be_approved() {
     let folder = StateFolder::new();
-    let simulator = Setup::of(world(60)).simulator();
+    let two_days_ago = SystemClock::new().now() - 2 * SignedDuration::from_hours(24);
+    let clock = TestClock::at(&two_days_ago.to_string());
+    let bridge = Setup { clock, ..folder.setup(world(60)) }.start();
+    written(&bridge, 1).await;
+    let simulator = stopped(bridge);
     let (base_url, path) = (simulator.base_url(), folder.path());
     let mut variables = settings(&base_url);
     variables.extend([
         ("SCIM_STATE_FILE", path.to_str().unwrap()),
         ("SCIM_STATE_KEY", KEY),
-        ("SCIM_CACHE_TTL", "1s"),
-        ("SCIM_MAX_STALE", "3s"),
         ("SCIM_MAX_CHANGE", "20%"),
         ("SCIM_REFRESH_WAIT", "5s"),
     ]);
-    let program = Program::start(&["serve"], &variables);
-    program.base_url().await;
-    wait_until("the state is written", async || path.exists()).await;
-    drop(program);
-    tokio::time::sleep(Duration::from_millis(3100)).await;
     simulator.with_world(|world| world.persons.truncate(20));
     let program = Program::start(&["serve"], &variables);
     let url = program.base_url().await;

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use serde_json::json;
 
-use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, http, send_request};
+use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, http, send_request, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
@@ -28,29 +28,33 @@ async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_renewed_before_it_ends() {
-    let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(12) };
-    setup.options.token_lifetime = Duration::from_secs(2);
-    let bridge = setup.start();
+    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(12) }.start();
     bridge.all_users().await;
-    tokio::time::sleep(Duration::from_millis(2100)).await;
-    assert_eq!(bridge.reloaded().await.len(), 12);
+    let nanosecond = Duration::from_nanos(1);
+    // A token of a day is renewed a minute before its end.
+    bridge.clock.pass(Duration::from_secs(24 * 3600 - 60) - nanosecond);
+    assert_eq!(bridge.all_users().await.len(), 12);
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), 1);
+    bridge.clock.pass(nanosecond);
+    assert_eq!(bridge.all_users().await.len(), 12);
     assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Token), 2);
-    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 2, "none was refused");
+    assert_eq!(bridge.simulator.request_count(SimulatedEndpoint::Persons), 3, "none was refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_is_renewed_once_for_all() {
     let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) };
-    setup.options.latency = Duration::from_millis(10);
+    setup.options.latency = Duration::from_millis(50);
     let bridge = setup.start();
     let users = bridge.all_users().await;
     bridge.simulator.reset_history();
     // The tokens are revoked while employments are read, so that many requests are refused at the
     // same time.
     let (reloaded, ()) = tokio::join!(bridge.reloaded(), async {
-        while bridge.simulator.request_count(SimulatedEndpoint::Employments) < 20 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_until("employments are read", async || {
+            bridge.simulator.request_count(SimulatedEndpoint::Employments) >= 20
+        })
+        .await;
         bridge.simulator.revoke_tokens();
     });
     assert_eq!(reloaded, users);

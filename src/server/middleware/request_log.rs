@@ -133,8 +133,8 @@ async fn log_request<B: MessageBody + 'static>(
             client: context.client,
             status,
             resource_count: context.resource_count,
-            start,
             duration,
+            ended_at: state.clock.monotonic(),
         });
     }
     Ok(response)

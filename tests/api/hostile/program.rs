@@ -247,15 +247,11 @@ impl Server {
             .unwrap();
         let peer = Peer { address, tls };
         let server = Self { program, address, peer, _simulator: simulator };
-        let started_at = Instant::now();
-        loop {
+        wait_for("it has loaded", Duration::from_secs(180), || {
             let ready = server.ask("/health/ready");
-            if ready.as_ref().is_ok_and(|answer| answer.status == 200) {
-                return server;
-            }
-            assert!(started_at.elapsed() < Duration::from_secs(180), "it does not load: {ready:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            ready.is_ok_and(|answer| answer.status == 200).then_some(())
+        });
+        server
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

@@ -69,6 +69,8 @@ struct StatusReport {
     held_change: Option<HeldChangeSummary>,
     loads: LoadReport,
     server: ServerReport,
+    /// Time of the report, on the monotonic clock.
+    now: Duration,
     activity_by_client: BTreeMap<Arc<str>, ClientActivity>,
     settings: Arc<Vec<DisplayedSetting>>,
 }
@@ -160,6 +162,7 @@ impl StatusReport {
                 next: directory.next_load(),
             },
             server: ServerReport { base_url: state.base_url.clone(), uptime: directory.uptime() },
+            now: state.clock.monotonic(),
             activity_by_client: state.http_metrics.activity_by_client(),
             settings: state.settings.load_full(),
         }

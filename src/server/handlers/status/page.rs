@@ -360,7 +360,7 @@ fn clients(report: &StatusReport) -> Markup {
                         }
                         tbody {
                             @for (name, activity) in &report.activity_by_client {
-                                (client_row(name, activity))
+                                (client_row(name, activity, report.now))
                             }
                         }
                     }
@@ -370,13 +370,14 @@ fn clients(report: &StatusReport) -> Markup {
     }
 }
 
-fn client_row(name: &str, activity: &ClientActivity) -> Markup {
+fn client_row(name: &str, activity: &ClientActivity, now: Duration) -> Markup {
     let last = &activity.last_request;
+    let age = now.saturating_sub(last.ended_at);
     html! {
         tr {
             td data-label="client" { (name) }
             td data-label="last request" {
-                (in_words(last.ended_at.elapsed())) " ago, " code { (last.route) }
+                (in_words(age)) " ago, " code { (last.route) }
             }
             td data-label="response" {
                 (last.status)
