@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::harness::{Setup, TOKEN, wait_until};
 use crate::process::{Program, get, settings};
 
-const PERSONS: usize = 500;
-const KILLS: u64 = 25;
+const PERSONS: usize = 200;
+/// Number of kills: one at each of the moments that the test tells apart, three of them by five.
+const KILLS: u64 = 15;
 const KEY: &str = "the-key-of-state-files-in-these-tests";
 
 /// Requests the list repeatedly. Each request causes a load, and each load writes the state file.

@@ -414,7 +414,10 @@ async fn total(bridge: &TestServer, first: &str, further: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paging_session_is_found_by_query_for_any_page_size() {
-    let bridge = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(60) }.start();
+    // A refresh reads the list of persons only.
+    let hour = Duration::from_secs(3600);
+    let bridge =
+        Setup { cache_ttl: SHORT_TTL, employment_recheck: hour, ..Setup::persons(60) }.start();
     let old = |query: &str| (query.to_owned(), 0);
     let new = |query: &str| (query.to_owned(), 1);
     for (further, gone) in [

@@ -359,13 +359,13 @@ async fn approve_in_flight(bridge: &TestServer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_load_does_not_restore_approved_deletions() {
-    let bridge = guarded(1000).start();
+    let bridge = guarded(500).start();
     bridge.all_users().await;
     let gone: Vec<String> = bridge.simulator.with_world(|world| {
-        let gone = world.persons.split_off(700);
+        let gone = world.persons.split_off(200);
         gone.into_iter().map(|person| person.id).collect()
     });
-    assert_eq!(bridge.reloaded().await.len(), 1000);
+    assert_eq!(bridge.reloaded().await.len(), 500);
     assert!(bridge.directory().held_change().is_some());
     // The load must read one person's employments, so that it lasts.
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));

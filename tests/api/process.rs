@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use personio_scim::config::Args;
-use personio_scim::simulator::{
-    FaultAction, InjectedFault, SimulatedEndpoint, Simulator, SimulatorOptions,
-};
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint, Simulator};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -984,8 +982,7 @@ async fn a_server_that_others_reach_without_tls_warns_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_the_page() {
-    let options = SimulatorOptions { rate: None, ..SimulatorOptions::default() };
-    let simulator = Setup { options, ..Setup::persons(1100) }.simulator();
+    let simulator = Setup::persons(1100).simulator();
     let upstream = simulator.base_url();
     for (max_results, is_warned) in [("1000", true), ("1100", false)] {
         let mut variables = settings(&upstream);
