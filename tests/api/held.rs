@@ -100,6 +100,29 @@ async fn held_employments_are_not_reused_as_last_good_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_load_after_a_held_one_reads_again_what_was_different() {
+    const CHANGED: usize = 30;
+    let bridge = guarded(60).start();
+    bridge.all_users().await;
+    bridge.simulator.with_world(|world| {
+        for person in world.persons.iter_mut().take(CHANGED) {
+            person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
+        }
+    });
+    bridge.clock.pass(HOUR);
+    bridge.reloaded().await;
+    let held = bridge.directory().held_change().unwrap();
+    let deactivated = held.losses.users_with(ChangeKind::Deactivated);
+    for _ in 0..2 {
+        bridge.simulator.reset_history();
+        bridge.reloaded().await;
+        let read = bridge.simulator.request_count(SimulatedEndpoint::Employments);
+        assert!((deactivated..=CHANGED).contains(&read), "{read}");
+        assert_eq!(bridge.directory().held_change().unwrap().id, held.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn persons_gone_in_a_held_load_are_checked_again() {
     let bridge = guarded(60).start();
     let users = bridge.all_users().await;
