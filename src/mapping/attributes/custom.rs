@@ -1,5 +1,5 @@
-//! Values of custom attributes, and the mapper of all attributes that [`scim::User`] has no field
-//! for.
+//! Values of custom attributes, and the mapper of all attributes that [`User`](crate::scim::User)
+//! has no field for.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
