@@ -7,7 +7,7 @@ use crate::cli::{
     CommandError, approval_signal, handle_approvals, hangup_signal, reload_on_hangup,
     service_manager, start_logs, stop_signal,
 };
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::config::{Config, EffectiveSetting, ServeArgs};
 
@@ -24,7 +24,8 @@ pub(super) async fn run(
     let stop = stop_signal()?;
     let approvals = approval_signal()?;
     let hangups = hangup_signal()?;
-    let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let application = Application::build(config, Arc::clone(&clock), Tuning::default())?;
     handle_approvals(approvals, &application);
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -41,7 +42,7 @@ pub(super) async fn run(
         tokio::select! {
             () = stop => {}
             () = reload_on_hangup(hangups, reload_handle, || Config::for_serve(args, settings)) => {}
-            () = service_manager::report_health(local_url) => {}
+            () = service_manager::report_health(local_url, clock) => {}
         }
         service_manager::stopping();
     };

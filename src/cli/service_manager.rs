@@ -4,12 +4,14 @@
 //! nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use serde::Deserialize;
 
 use crate::cli::healthcheck;
+use crate::clock::Clock;
 use crate::config;
 
 /// Time between two health checks. With a watchdog they are at most a third of its time apart.
@@ -41,7 +43,7 @@ pub(super) fn stopping() {
 /// The first response makes the service ready, whatever the health is: the first load of a large
 /// company takes longer than a service manager waits, and a restart would begin it again. Each
 /// response resets the watchdog, so that a server that does not respond is restarted.
-pub(super) async fn report_health(url: String) {
+pub(super) async fn report_health(url: String, clock: Arc<dyn Clock>) {
     if !config::has_service_manager() {
         return std::future::pending().await;
     }
@@ -60,9 +62,11 @@ pub(super) async fn report_health(url: String) {
                 }
                 send(&[NotifyState::Watchdog, NotifyState::Status(&status_line(&body))]);
             }
-            Err(error) => tracing::error!("the server does not answer itself: {error}"),
+            Err(error) => {
+                tracing::error!("the server does not answer its own health check: {error}")
+            }
         }
-        tokio::time::sleep(interval).await;
+        clock.wait(interval).await;
     }
 }
 

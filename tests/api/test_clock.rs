@@ -66,8 +66,8 @@ impl TestClock {
     pub async fn settle(&self, tasks: usize) {
         let mut times = self.0.subscribe();
         let settled = times.wait_for(|time| {
-            let is_due = |deadline: &Duration| *deadline <= time.monotonic;
-            time.deadlines.len() == tasks && !time.deadlines.values().any(is_due)
+            time.deadlines.len() == tasks
+                && time.deadlines.values().all(|deadline| *deadline > time.monotonic)
         });
         if timeout(SETTLE_TIMEOUT, settled).await.is_err() {
             panic!("{tasks} tasks were expected to wait: {:?}", self.0.borrow());
