@@ -66,6 +66,13 @@ pub struct Client {
     pub networks: Option<Networks>,
 }
 
+/// Client whose request may be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticatedClient {
+    /// Name of the client or of the issuer of its token.
+    pub name: ClientName,
+}
+
 /// Reason why a request is refused. The text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FailureReason {
@@ -228,7 +235,7 @@ impl Authenticator {
         presented: &[Vec<u8>],
         peer: Option<IpAddr>,
         forwarded: &[&[u8]],
-    ) -> Result<ClientName, AuthFailure> {
+    ) -> Result<AuthenticatedClient, AuthFailure> {
         let active = self.0.active.load_full();
         let address =
             peer.and_then(|peer| active.settings.trusted_proxies.client_address(peer, forwarded));
@@ -248,7 +255,7 @@ impl Authenticator {
         };
         let name = owner.name.clone();
         match owner.verdict {
-            Ok(()) if owner.is_accepted_from(address) => Ok(name),
+            Ok(()) if owner.is_accepted_from(address) => Ok(AuthenticatedClient { name }),
             Ok(()) => {
                 Err(AuthFailure { client: Some(name), address, reason: FailureReason::Network })
             }

@@ -32,6 +32,7 @@ mod snapshot;
 mod source;
 mod status;
 mod store;
+mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,6 +62,7 @@ pub use crate::directory::source::{
     SkippedCounts, Source, SourceAccess, SourceError, SourceLogin, SyncState, WebhookEffect,
 };
 pub use crate::directory::status::{DirectoryState, LoadStatus, NextLoad};
+pub use crate::directory::view::DirectoryView;
 
 use crate::clock::Clock;
 use crate::directory::cool_down::CoolDown;
@@ -156,8 +158,7 @@ impl Directory {
 
     /// Returns the schema registry of the current snapshot, or that of the source before the first
     /// snapshot.
-    #[must_use]
-    pub fn schema_registry(&self) -> Arc<SchemaRegistry> {
+    fn schema_registry(&self) -> Arc<SchemaRegistry> {
         match self.0.store.newest() {
             Some(newest) => Arc::clone(newest.schema_registry()),
             None => self.0.source.schema_registry(),
@@ -171,8 +172,7 @@ impl Directory {
     }
 
     /// Returns the snapshot to serve, if no waiting is necessary.
-    #[must_use]
-    pub fn current_without_waiting(&self) -> Option<Arc<Snapshot>> {
+    fn current_without_waiting(&self) -> Option<Arc<Snapshot>> {
         let store = &self.0.store;
         let fresh = store.fresh()?;
         // With background refreshes no request waits for a load, so none waits for the day rollover
@@ -190,7 +190,7 @@ impl Directory {
     ///
     /// # Errors
     /// Returns an error when no snapshot may be served.
-    pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
+    async fn current(&self) -> Result<Arc<Snapshot>, Error> {
         if let Some(ready) = self.current_without_waiting() {
             return Ok(ready);
         }
@@ -223,7 +223,7 @@ impl Directory {
     /// # Errors
     /// Returns an error when neither a snapshot nor the source can tell whether there is such a
     /// user.
-    pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
+    async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
         // A load that was refused as a whole must not be served one user at a time either.
         if !self.0.store.allows_single_users() {
             return Ok(self.current().await?.users().find(id).cloned());

@@ -10,7 +10,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
-use crate::directory::{Directory, Error, Parts, Snapshot};
+use crate::directory::{DirectoryView, Error, Parts, Snapshot};
 use crate::scim::{Digest, digest};
 
 /// Time after the last page until a paging session expires.
@@ -179,7 +179,7 @@ pub enum RequestedPage<'a> {
 
 /// Snapshot from which a requested page is read.
 pub struct PinnedSnapshot<'a> {
-    directory: &'a Directory,
+    view: DirectoryView<'a>,
     page: RequestedPage<'a>,
     snapshot: Arc<Snapshot>,
 }
@@ -209,7 +209,7 @@ impl PinnedSnapshot<'_> {
     /// Retains the snapshot for the next page, and starts the session if this is the first page.
     /// It is called after the page was read, if more pages follow.
     pub async fn retain(&self) {
-        let store = &self.directory.0.store;
+        let store = &self.view.parts().store;
         match &self.page {
             RequestedPage::First(list) => self.start_session(&list.session_key()).await,
             // The look-up of the session has extended its life.
@@ -223,7 +223,7 @@ impl PinnedSnapshot<'_> {
 
     /// Starts a session: the snapshot served the first page, and more pages follow.
     async fn start_session(&self, key: &PagingSessionKey) {
-        let Parts { store, paging_sessions, .. } = &*self.directory.0;
+        let Parts { store, paging_sessions, .. } = self.view.parts();
         let (snapshot, now) = (&self.snapshot, store.clock.monotonic());
         let has_just_started = paging_sessions.has_just_started(key, snapshot.digest(), now).await;
         if has_just_started && store.is_retained(snapshot.digest()) {
@@ -235,33 +235,33 @@ impl PinnedSnapshot<'_> {
     }
 }
 
-impl Directory {
+impl<'a> DirectoryView<'a> {
     /// Returns the snapshot from which a page is read, and waits for a load if necessary. All pages
     /// of a session come from the snapshot on which it began, even if a newer one has been
     /// published in between. Otherwise a user could be on no page, or on two.
     ///
     /// # Errors
     /// Returns an error when the snapshot of a cursor has expired, or no snapshot may be served.
-    pub async fn snapshot_for<'a>(
-        &'a self,
+    pub async fn snapshot_for(
+        &self,
         page: RequestedPage<'a>,
     ) -> Result<PinnedSnapshot<'a>, SnapshotError> {
         if let Some(pinned) = self.ready_snapshot_for(page).await? {
             return Ok(pinned);
         }
         let snapshot = self.current().await.map_err(SnapshotError::Unavailable)?;
-        Ok(PinnedSnapshot { directory: self, page, snapshot })
+        Ok(PinnedSnapshot { view: self.clone(), page, snapshot })
     }
 
     /// Returns the snapshot from which a page is read, if no waiting is necessary.
     ///
     /// # Errors
     /// Returns an error when the snapshot of a cursor has expired.
-    pub async fn ready_snapshot_for<'a>(
-        &'a self,
+    pub async fn ready_snapshot_for(
+        &self,
         page: RequestedPage<'a>,
     ) -> Result<Option<PinnedSnapshot<'a>>, SnapshotError> {
-        let Parts { store, paging_sessions, .. } = &*self.0;
+        let Parts { store, paging_sessions, .. } = self.parts();
         let session_digest = match &page {
             RequestedPage::First(_) | RequestedPage::FirstByCursor => None,
             RequestedPage::Later(list) => {
@@ -278,7 +278,7 @@ impl Directory {
         }
         // A later page of an unknown session is read from the current snapshot.
         let snapshot = retained.or_else(|| self.current_without_waiting());
-        Ok(snapshot.map(|snapshot| PinnedSnapshot { directory: self, page, snapshot }))
+        Ok(snapshot.map(|snapshot| PinnedSnapshot { view: self.clone(), page, snapshot }))
     }
 }
 

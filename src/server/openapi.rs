@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::scim;
 use crate::scim::{Discovery, InvalidSchemaDocument, filter};
+use crate::server::middleware::authenticate;
 use crate::server::{Error, OptionalEndpoints, SCIM_PATH, STATUS_PATH, State, response};
 
 /// Template of the document. Its empty members are filled in here.
@@ -37,7 +38,7 @@ pub(super) async fn read(
         max_results: state.lists.max_results,
         filter_limits: state.lists.filter_limits,
     };
-    let schema_registry = state.directory.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
     let document =
         document(&schema_registry.discovery, &server_facts).map_err(|_| Error::Internal)?;
     response::plain_document(&request, &state, document).await

@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::auth::ClientName;
+use crate::auth::AuthenticatedClient;
 use crate::directory::{PagedList, PinnedSnapshot, RequestedPage, Snapshot};
 use crate::scim;
 use crate::scim::{InvalidQuery, ListQuery, PageRequest, SchemaRegistry, SearchRequest};
@@ -112,7 +112,7 @@ struct ListPageRequest {
     position: PagePosition,
     /// Text that all pages of the list have in common.
     list_id: String,
-    client: ClientName,
+    client: AuthenticatedClient,
     /// `User-Agent` of the client.
     user_agent: Option<HeaderValue>,
 }
@@ -156,7 +156,7 @@ impl ListPageRequest {
             None => (request::paging(&search, state.lists.max_results)?, PagePosition::Index),
             Some(cursor) => {
                 let (paging, position) =
-                    request::cursor_paging(state, &search, cursor, &client, &list_id)?;
+                    request::cursor_paging(state, &search, cursor, &client.name, &list_id)?;
                 (paging, PagePosition::Cursor(position))
             }
         };
@@ -170,15 +170,15 @@ impl ListPageRequest {
         state: &'a web::Data<State>,
         coding: ContentCoding,
     ) -> Result<ListedPage<'a>, Error> {
-        let directory = &state.directory;
+        let view = state.directory.view();
         let requested = self.requested_page();
         let mut bound = None;
-        let pinned = match directory.ready_snapshot_for(requested).await? {
+        let pinned = match view.ready_snapshot_for(requested).await? {
             Some(pinned) => pinned,
             None => {
                 // Invalid queries are refused before the request waits for a load.
-                bound = Some(self.bind(state, directory.schema_registry())?);
-                Box::pin(directory.snapshot_for(requested)).await?
+                bound = Some(self.bind(state, view.schema_registry())?);
+                Box::pin(view.snapshot_for(requested)).await?
             }
         };
         let key = self.page_key(pinned.snapshot(), coding);
@@ -186,7 +186,7 @@ impl ListPageRequest {
             Some(body) => body,
             None => {
                 let task = self.query_task(state, pinned.snapshot(), bound)?;
-                Box::pin(state.query_executor.run(&key, task, &self.client)).await?
+                Box::pin(state.query_executor.run(&key, task, &self.client.name)).await?
             }
         };
         Ok(ListedPage { key, body, pinned })
@@ -196,7 +196,7 @@ impl ListPageRequest {
     /// because programs that share a token mostly differ in that header.
     fn requested_page(&self) -> RequestedPage<'_> {
         let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
-        let client = self.client.as_str().as_bytes();
+        let client = self.client.name.as_str().as_bytes();
         let list = PagedList {
             client_and_query: [client, user_agent, self.list_id.as_bytes()],
             page_size: self.paging.count(),
@@ -239,7 +239,7 @@ impl ListPageRequest {
             PagePosition::Index => None,
             PagePosition::Cursor(_) => Some(CursorIssuer {
                 state: web::Data::clone(state),
-                client: self.client.clone(),
+                client: self.client.name.clone(),
                 list_id: self.list_id.clone(),
             }),
         };

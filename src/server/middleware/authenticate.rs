@@ -4,8 +4,9 @@ use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderName;
 
-use crate::auth::{ClientName, FailureReason};
+use crate::auth::{AuthenticatedClient, FailureReason};
 use crate::connections;
+use crate::directory::DirectoryView;
 use crate::server::middleware::credentials::{AuthScheme, Credentials};
 use crate::server::middleware::request_log;
 use crate::server::{Error, State};
@@ -40,10 +41,20 @@ pub(super) async fn authenticate(state: &State, request: &ServiceRequest) -> Res
 }
 
 /// Returns the client of a request that [`authenticate`] has let pass.
-pub(in crate::server) fn client(request: &HttpRequest) -> Result<ClientName, Error> {
+pub(in crate::server) fn client(request: &HttpRequest) -> Result<AuthenticatedClient, Error> {
     request_log::client(request).ok_or(Error::Refused {
         refusal: FailureReason::Missing,
         scheme: AuthScheme::Other,
         mistake: None,
     })
+}
+
+/// Returns the directory as the client of a request sees it. Every handler of a client's request
+/// reads users, groups and schemas through it.
+pub(in crate::server) fn view<'s>(
+    state: &'s State,
+    request: &HttpRequest,
+) -> Result<DirectoryView<'s>, Error> {
+    client(request)?;
+    Ok(state.directory.view())
 }

@@ -15,7 +15,7 @@ use actix_web::{HttpMessage, HttpRequest, web};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use crate::auth::{AuthFailure, ClientName};
+use crate::auth::{AuthFailure, AuthenticatedClient, ClientName};
 use crate::directory;
 use crate::scim::ScimType;
 use crate::server::http_metrics::CompletedRequest;
@@ -43,6 +43,8 @@ impl RouteName {
 struct RequestContext {
     /// Client that has sent the request, also if it was refused.
     client: Option<ClientName>,
+    /// Client of a request that was not refused.
+    authenticated: Option<AuthenticatedClient>,
     refusal: Option<LoggedRefusal>,
     /// Number of resources in the response.
     resource_count: Option<usize>,
@@ -220,8 +222,11 @@ fn take_context(request: &HttpRequest) -> RequestContext {
 }
 
 /// Adds the authenticated client to the context.
-pub(in crate::server) fn set_client(request: &HttpRequest, client: ClientName) {
-    update_context(request, |context| context.client = Some(client));
+pub(in crate::server) fn set_client(request: &HttpRequest, client: AuthenticatedClient) {
+    update_context(request, |context| {
+        context.client = Some(client.name.clone());
+        context.authenticated = Some(client);
+    });
 }
 
 /// Adds a refusal to the context, with the client if its token is known.
@@ -245,11 +250,6 @@ fn update_context(request: &HttpRequest, update: impl FnOnce(&mut RequestContext
 }
 
 /// Returns the client of a request that was not refused.
-pub(in crate::server) fn client(request: &HttpRequest) -> Option<ClientName> {
-    let extensions = request.extensions();
-    let context = extensions.get::<RequestContext>()?;
-    if context.refusal.is_some() {
-        return None;
-    }
-    context.client.clone()
+pub(in crate::server) fn client(request: &HttpRequest) -> Option<AuthenticatedClient> {
+    request.extensions().get::<RequestContext>()?.authenticated.clone()
 }
