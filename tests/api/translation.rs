@@ -227,6 +227,7 @@ fn ours(current: &SimulatedEmployment, world: &World, cards: &UserCards<'_>) -> 
         ("legalEntity", named(&world.legal_entities, current.legal_entity.as_deref())),
         ("orgUnits", Some(json!(units)).filter(|units| units != &json!([]))),
         ("managerEmail", manager.map(|email| json!(email))),
+        ("officeId", text(&current.office)),
     ])
 }
 
@@ -345,6 +346,7 @@ fn assert_table_covers_attributes(table: &[Value]) {
         &format!("/{PERSONIO}/probationEndDate"),
         &format!("/{PERSONIO}/contractEndDate"),
         &format!("/{PERSONIO}/team"),
+        &format!("/{PERSONIO}/officeId"),
     ];
     for pointer in pointers {
         let with = table.iter().filter(|user| user.pointer(pointer).is_some()).count();

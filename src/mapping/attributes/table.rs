@@ -296,6 +296,12 @@ pub(crate) const EXTENSION: &[Attribute] = &[
         Extraction::Text(|it| it.manager?.card.header.email),
     )
     .needs(&[fields::SUPERVISOR, fields::EMAIL]),
+    Attribute::simple(
+        "officeId",
+        "employment.office.id",
+        Extraction::Text(|it| office(it.employment()?)),
+    )
+    .needs(&[fields::OFFICE]),
 ];
 
 const ORG_UNIT: &[SubAttribute] = &[
