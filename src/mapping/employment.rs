@@ -2,6 +2,7 @@
 //! results do not depend on the order in which Personio lists them.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use jiff::civil::Date;
 
@@ -26,11 +27,23 @@ pub(crate) fn unit_id<'e>(employment: &'e Employment, unit_type: &OrgUnitType) -
 /// Returns the id of the cost centre with the highest weight. Of equal weights, the smallest id is
 /// taken.
 pub(crate) fn cost_center_id(employment: &Employment) -> Option<&str> {
-    let heaviest = employment.cost_centers.iter().max_by(|one, other| {
-        let by_weight = weight(one).total_cmp(&weight(other));
-        by_weight.then_with(|| compare_ids(&other.id, &one.id))
-    });
+    let heaviest = employment.cost_centers.iter().min_by(|one, other| compare_shares(one, other));
     Some(&heaviest?.id)
+}
+
+/// Returns the cost centres, the one with the highest weight first. A cost centre that is listed
+/// several times counts once, with its highest weight.
+pub(crate) fn cost_centers_by_weight(employment: &Employment) -> Vec<&CostCenter> {
+    let mut centers: Vec<&CostCenter> = employment.cost_centers.iter().collect();
+    centers.sort_by(|one, other| compare_shares(one, other));
+    let mut known = HashSet::new();
+    centers.retain(|center| known.insert(center.id.as_str()));
+    centers
+}
+
+/// Orders cost centres by weight, the highest first, then by id.
+fn compare_shares(one: &CostCenter, other: &CostCenter) -> Ordering {
+    weight(other).total_cmp(&weight(one)).then_with(|| compare_ids(&one.id, &other.id))
 }
 
 fn weight(center: &CostCenter) -> f64 {
@@ -94,6 +107,7 @@ mod tests {
                 {"id": "8", "weight": 35.0},
                 {"id": "5", "weight": 35},
                 {"id": "1"},
+                {"id": "8", "weight": 1},
             ],
         }))
         .unwrap();
@@ -101,5 +115,8 @@ mod tests {
         assert_eq!(unit_id(&employment, &OrgUnitType::Department), Some("1"));
         assert_eq!(unit_id(&employment, &OrgUnitType::Other("GUILD".to_owned())), None);
         assert_eq!(cost_center_id(&employment), Some("5"));
+        let ids: Vec<&str> =
+            cost_centers_by_weight(&employment).iter().map(|center| center.id.as_str()).collect();
+        assert_eq!(ids, ["5", "8", "7", "1"]);
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct PrimaryEmployment<'e> {
     /// Primary employment; `None` for a person without readable employments.
     pub(crate) employment: Option<&'e Employment>,
     pub(crate) activity: ActivityDecision,
+    /// First day of the next employment of a person who is not active.
+    pub(crate) next_start: Option<Date>,
 }
 
 impl<'p> DateRules<'p> {
@@ -98,7 +100,30 @@ impl<'p> DateRules<'p> {
             ),
             None => self.decide_without_employment(person.status.as_ref()),
         };
-        PrimaryEmployment { employment, activity }
+        let next_start = if activity.is_active { None } else { self.next_start(employments) };
+        PrimaryEmployment { employment, activity, next_start }
+    }
+
+    /// Returns the first day of the next employment that begins after today. An employment that was
+    /// withdrawn does not count.
+    fn next_start(&self, employments: &[Employment]) -> Option<Date> {
+        let mut next: Option<Date> = None;
+        for employment in employments {
+            let Some(start) = employment.employment_start_date else { continue };
+            let is_planned = employment.status == Some(Status::Onboarding)
+                && start > self.today
+                && !self.has_been_withdrawn(employment);
+            if is_planned && next.is_none_or(|earlier| start < earlier) {
+                next = Some(start);
+            }
+        }
+        next
+    }
+
+    /// Reports whether an employment with the status ONBOARDING ends before its start, or has
+    /// ended.
+    fn has_been_withdrawn(&self, employment: &Employment) -> bool {
+        was_withdrawn(employment) || end_dates(employment).any(|end| end < self.today)
     }
 
     /// Returns the employment with the highest state. Of several, it is the one with the latest
@@ -188,7 +213,7 @@ impl<'p> DateRules<'p> {
 
     /// Decides the activity for an employment with the status ONBOARDING.
     fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> ActivityDecision {
-        if was_withdrawn(employment) || end_dates(employment).any(|end| end < self.today) {
+        if self.has_been_withdrawn(employment) {
             return ActivityDecision::new(
                 EmploymentState::Inactive,
                 false,
@@ -327,6 +352,18 @@ fn last_day(employment: &Employment) -> Option<Date> {
 fn was_withdrawn(employment: &Employment) -> bool {
     let Some(start) = employment.employment_start_date else { return false };
     end_dates(employment).any(|end| end < start)
+}
+
+/// Returns the first day of the first employment. Employments that were withdrawn do not count.
+pub(crate) fn first_start(employments: &[Employment]) -> Option<Date> {
+    let mut first: Option<Date> = None;
+    for employment in employments {
+        let Some(start) = employment.employment_start_date else { continue };
+        if !was_withdrawn(employment) && first.is_none_or(|earlier| start < earlier) {
+            first = Some(start);
+        }
+    }
+    first
 }
 
 /// Reports whether each day between `end` and `start` is a Saturday or Sunday.

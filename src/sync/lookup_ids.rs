@@ -99,12 +99,14 @@ fn lookups_of(employment: &Employment) -> Vec<(LookupKind, &str)> {
     let others = [
         (LookupKind::LegalEntity, employment::legal_entity(employment)),
         (LookupKind::Workplace, employment::office(employment)),
-        (LookupKind::CostCenter, employment::cost_center_id(employment)),
     ];
     for (kind, id) in others {
         if let Some(id) = id {
             units.push((kind, id));
         }
+    }
+    for center in &employment.cost_centers {
+        units.push((LookupKind::CostCenter, &center.id));
     }
     units
 }

@@ -985,7 +985,7 @@ async fn upstream_persons(simulator: &Simulator) -> Vec<UpstreamPerson> {
     all
 }
 
-/// Returns the texts that Personio has at a source path such as `employment.position.title`.
+/// Returns the texts and numbers that Personio has at a source path such as `employment.position.title`.
 fn at(upstream: &UpstreamPerson, employment: Option<&Value>, source: &str) -> Vec<String> {
     let (root, path) = source.split_once('.').unwrap();
     let root = if root == "person" { &upstream.person } else { employment.unwrap() };
@@ -993,7 +993,20 @@ fn at(upstream: &UpstreamPerson, employment: Option<&Value>, source: &str) -> Ve
     let found = path.iter().fold(root, |value, step| &value[*step]);
     let mut all = BTreeSet::new();
     texts(found, &mut all);
+    numbers(found, &mut all);
     all.into_iter().collect()
+}
+
+/// Collects the numbers in a value.
+fn numbers(value: &Value, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Number(number) => {
+            all.insert(number.to_string());
+        }
+        Value::Array(values) => values.iter().for_each(|value| numbers(value, all)),
+        Value::Object(members) => members.values().for_each(|value| numbers(value, all)),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,6 +163,8 @@ fn check(attributes: &[Value], object: &Value) {
             match attribute["type"].as_str().unwrap() {
                 "string" | "reference" => assert!(value.is_string(), "{name}"),
                 "boolean" => assert!(value.is_boolean(), "{name}"),
+                "decimal" => assert!(value.is_f64(), "{name}"),
+                "integer" => assert!(value.is_i64(), "{name}"),
                 "complex" => check(attribute["subAttributes"].as_array().unwrap(), &value),
                 other => panic!("{name} is of type {other}"),
             }

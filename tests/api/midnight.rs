@@ -110,6 +110,25 @@ async fn at_midnight_a_user_becomes_active_without_upstream_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_next_hire_date_ends_at_the_start_without_upstream_request() {
+    // The first person is active 14 days before the start, and the second one on no day.
+    for (active_before_start_days, now) in
+        [(Some(14), "2026-11-23T22:59:59Z"), (None, "2026-12-07T22:59:59Z")]
+    {
+        let mut setup = setup("Europe/Berlin", now);
+        setup.policy.active_before_start_days = active_before_start_days;
+        let bridge = setup.start();
+        assert_eq!(one(&bridge, "1").await[PERSONIO]["nextHireDate"], "2026-12-08", "{now}");
+        bridge.simulator.reset_history();
+        bridge.clock.pass(Duration::from_secs(1));
+        let user = one(&bridge, "1").await;
+        assert_eq!(user[PERSONIO].get("nextHireDate"), None, "{now}");
+        assert_eq!(user["active"], active_before_start_days.is_some());
+        assert!(bridge.simulator.received_requests().is_empty(), "{now}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn day_rollover_does_not_reset_the_age_of_data() {
     let mut setup = setup("Europe/Berlin", "2026-11-23T22:00:00Z");
     (setup.max_stale, setup.cache_ttl) = (Duration::from_secs(2 * 3600), SHORT_TTL);

@@ -221,6 +221,7 @@ fn announced(path: &str, definition: &Value, found: &mut BTreeSet<(String, Strin
         "string" => ("string", ""),
         "boolean" => ("boolean", ""),
         "integer" => ("integer", ""),
+        "decimal" => ("number", ""),
         "reference" => ("string", "uri"),
         "dateTime" => ("string", "date-time"),
         "complex" => ("object", ""),

@@ -59,7 +59,7 @@ fn row(person: &SimulatedPerson, world: &World, cards: &UserCards<'_>, base: &st
         .as_ref()
         .map(|email| json!([{"value": email, "type": "work", "primary": true}]));
     let (enterprise, ours) =
-        (enterprise(person, current, world, cards, base), ours(current, world, cards));
+        (enterprise(person, current, world, cards, base), ours(person, current, world, cards));
     let urns =
         [Some(CORE), enterprise.as_ref().map(|_| ENTERPRISE), ours.as_ref().map(|_| PERSONIO)];
     let resource = object([
@@ -191,7 +191,47 @@ fn enterprise(
     ])
 }
 
-fn ours(current: &SimulatedEmployment, world: &World, cards: &UserCards<'_>) -> Option<Value> {
+/// Returns the first day of the first employment.
+fn first_day(person: &SimulatedPerson) -> Option<Date> {
+    let happened = person.employments.iter().filter(|it| {
+        it.employment_end_date.is_none_or(|end| Some(end) >= it.employment_start_date)
+    });
+    happened.filter_map(|it| it.employment_start_date).min()
+}
+
+/// Returns the first day of the next employment of a person who is not active.
+fn next_day(person: &SimulatedPerson) -> Option<Date> {
+    if matches!(state(person), "ACTIVE" | "LEAVE") {
+        return None;
+    }
+    let planned = person
+        .employments
+        .iter()
+        .filter(|it| it.status.as_deref() == Some("ONBOARDING") && !was_withdrawn(it));
+    planned.filter_map(|it| it.employment_start_date).filter(|start| *start > today()).min()
+}
+
+/// Returns the cost centres by weight.
+fn cost_centers(current: &SimulatedEmployment, world: &World) -> Option<Value> {
+    let mut centers = current.cost_centers.clone();
+    centers.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
+    let mut values = Vec::new();
+    for (id, weight) in centers {
+        values.push(object([
+            ("value", Some(json!(id))),
+            ("display", named(&world.cost_centers, Some(&id))),
+            ("weight", Some(json!(weight))),
+        ]));
+    }
+    (!values.is_empty()).then(|| json!(values))
+}
+
+fn ours(
+    person: &SimulatedPerson,
+    current: &SimulatedEmployment,
+    world: &World,
+    cards: &UserCards<'_>,
+) -> Option<Value> {
     let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
     let day =
         |day: Option<jiff::civil::Date>| day.map(|day| json!(day.strftime("%Y-%m-%d").to_string()));
@@ -212,6 +252,12 @@ fn ours(current: &SimulatedEmployment, world: &World, cards: &UserCards<'_>) -> 
         })
         .collect();
     let manager = current.supervisor.as_deref().and_then(|id| cards.get(id)?.2.clone());
+    let unit_id = |kind| {
+        let ids = current.org_units.iter().filter(|unit| unit.0 == kind).map(|unit| &unit.1);
+        ids.min_by_key(|id| id.parse::<u64>().unwrap()).map(|id| json!(id))
+    };
+    let shares = cost_centers(current, world);
+    let heaviest = shares.as_ref().map(|shares| shares[0]["value"].clone());
     object([
         ("employmentId", Some(json!(current.id)).filter(|id| id != "")),
         ("employmentStatus", text(&current.status)),
@@ -227,7 +273,14 @@ fn ours(current: &SimulatedEmployment, world: &World, cards: &UserCards<'_>) -> 
         ("legalEntity", named(&world.legal_entities, current.legal_entity.as_deref())),
         ("orgUnits", Some(json!(units)).filter(|units| units != &json!([]))),
         ("managerEmail", manager.map(|email| json!(email))),
+        ("departmentId", unit_id(SimulatedOrgUnitType::Department)),
+        ("teamId", unit_id(SimulatedOrgUnitType::Team)),
         ("officeId", text(&current.office)),
+        ("legalEntityId", text(&current.legal_entity)),
+        ("costCenterId", heaviest),
+        ("costCenters", shares),
+        ("originalHireDate", day(first_day(person))),
+        ("nextHireDate", day(next_day(person))),
     ])
 }
 
@@ -346,7 +399,14 @@ fn assert_table_covers_attributes(table: &[Value]) {
         &format!("/{PERSONIO}/probationEndDate"),
         &format!("/{PERSONIO}/contractEndDate"),
         &format!("/{PERSONIO}/team"),
+        &format!("/{PERSONIO}/departmentId"),
+        &format!("/{PERSONIO}/teamId"),
         &format!("/{PERSONIO}/officeId"),
+        &format!("/{PERSONIO}/legalEntityId"),
+        &format!("/{PERSONIO}/costCenterId"),
+        &format!("/{PERSONIO}/costCenters/1/weight"),
+        &format!("/{PERSONIO}/originalHireDate"),
+        &format!("/{PERSONIO}/nextHireDate"),
     ];
     for pointer in pointers {
         let with = table.iter().filter(|user| user.pointer(pointer).is_some()).count();
@@ -796,8 +856,21 @@ async fn units_cost_centres_and_dates_follow_the_table() {
     };
     let (department, team) = (SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team);
     let rows = || {
-        let cost = |list: &[(&str, f64)], name: Value| {
-            row_of(|_, own| own.cost_centers = centers(list), &[("enterprise:costCenter", name)])
+        let cost = |list: &[(&str, f64)], name: Value, shares: Value| {
+            let id = shares.pointer("/0/value").cloned().unwrap_or_default();
+            row_of(
+                |_, own| own.cost_centers = centers(list),
+                &[
+                    ("enterprise:costCenter", name),
+                    ("personio:costCenterId", id),
+                    ("personio:costCenters", shares),
+                ],
+            )
+        };
+        let share = |id: &str, name: &str, weight: f64| json!({"value": id, "display": name, "weight": weight});
+        let teams = |list: &[&str], id: &str| {
+            let list: Vec<_> = list.iter().map(|id| (team, *id)).collect();
+            row_of(|_, own| own.org_units = units(&list), &[("personio:teamId", json!(id))])
         };
         vec![
             row_of(
@@ -813,6 +886,10 @@ async fn units_cost_centres_and_dates_follow_the_table() {
                     ("personio:team", json!("Rockets")),
                     ("personio:office", json!("Łódź")),
                     ("personio:legalEntity", json!("Beispiel GmbH")),
+                    ("personio:departmentId", json!("10")),
+                    ("personio:teamId", json!("10")),
+                    ("personio:officeId", json!("30")),
+                    ("personio:legalEntityId", json!("20")),
                     (
                         "personio:orgUnits",
                         json!([
@@ -836,6 +913,10 @@ async fn units_cost_centres_and_dates_follow_the_table() {
                     ("personio:team", Value::Null),
                     ("personio:office", Value::Null),
                     ("personio:legalEntity", Value::Null),
+                    ("personio:departmentId", json!("99")),
+                    ("personio:teamId", json!("11")),
+                    ("personio:officeId", json!("99")),
+                    ("personio:legalEntityId", json!("99")),
                     (
                         "personio:orgUnits",
                         json!([{"value": "99", "type": "department"}, {"value": "11", "type": "team"}]),
@@ -843,12 +924,38 @@ async fn units_cost_centres_and_dates_follow_the_table() {
                     ("/title", Value::Null),
                 ],
             ),
-            cost(&[("40", 40.0), ("41", 60.0)], json!("Heavy")),
-            cost(&[("41", 60.0), ("40", 40.0)], json!("Heavy")),
-            cost(&[("40", 50.0), ("41", 50.0)], json!("Light")),
-            cost(&[("41", 0.0)], json!("Heavy")),
-            cost(&[("42", 100.0)], Value::Null),
-            cost(&[], Value::Null),
+            teams(&["11", "9"], "9"),
+            teams(&["9", "11"], "9"),
+            cost(
+                &[("40", 40.0), ("41", 60.0)],
+                json!("Heavy"),
+                json!([share("41", "Heavy", 60.0), share("40", "Light", 40.0)]),
+            ),
+            cost(
+                &[("41", 60.0), ("40", 40.0)],
+                json!("Heavy"),
+                json!([share("41", "Heavy", 60.0), share("40", "Light", 40.0)]),
+            ),
+            cost(
+                &[("41", 50.0), ("40", 50.0)],
+                json!("Light"),
+                json!([share("40", "Light", 50.0), share("41", "Heavy", 50.0)]),
+            ),
+            // A cost centre that occurs twice counts once.
+            cost(
+                &[("40", 20.0), ("41", 40.5), ("40", 39.5)],
+                json!("Heavy"),
+                json!([share("41", "Heavy", 40.5), share("40", "Light", 39.5)]),
+            ),
+            // JSON has no NaN, so that the simulator sends no weight.
+            cost(
+                &[("40", f64::NAN), ("41", 0.5)],
+                json!("Heavy"),
+                json!([share("41", "Heavy", 0.5), {"value": "40", "display": "Light"}]),
+            ),
+            cost(&[("41", 0.0)], json!("Heavy"), json!([share("41", "Heavy", 0.0)])),
+            cost(&[("42", 100.0)], Value::Null, json!([{"value": "42", "weight": 100.0}])),
+            cost(&[], Value::Null, Value::Null),
             row_of(
                 |_, own| {
                     let day = |text: &str| Some(text.parse().unwrap());
@@ -883,6 +990,79 @@ async fn units_cost_centres_and_dates_follow_the_table() {
         ..Quirks::default()
     };
     check(rows(), shapes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hire_dates_consider_all_employments() {
+    let ending = |employment: SimulatedEmployment, end: &str| SimulatedEmployment {
+        employment_end_date: Some(end.parse().unwrap()),
+        ..employment
+    };
+    let of = |id: &str, status: &str, start: &str| employment(id, Some(status), Some(start));
+    let row = |employments: Vec<SimulatedEmployment>, original: Value, next: Value| {
+        row_of(
+            |person, own| {
+                own.id.clear();
+                person.employments = employments;
+            },
+            &[("personio:originalHireDate", original), ("personio:nextHireDate", next)],
+        )
+    };
+    let rows = || {
+        vec![
+            // A person who left comes back.
+            row(
+                vec![
+                    ending(of("a1", "INACTIVE", "2010-01-01"), "2020-12-31"),
+                    of("a2", "ONBOARDING", "2026-12-14"),
+                ],
+                json!("2010-01-01"),
+                json!("2026-12-14"),
+            ),
+            row(
+                vec![of("b1", "ONBOARDING", "2027-03-01"), of("b2", "ONBOARDING", "2027-01-01")],
+                json!("2027-01-01"),
+                json!("2027-01-01"),
+            ),
+            // An active person with a planned change.
+            row(
+                vec![of("c1", "ACTIVE", "2015-05-05"), of("c2", "ONBOARDING", "2027-01-01")],
+                json!("2015-05-05"),
+                Value::Null,
+            ),
+            // A withdrawn hire.
+            row(
+                vec![
+                    ending(of("d1", "INACTIVE", "2010-01-01"), "2020-12-31"),
+                    ending(of("d2", "ONBOARDING", "2026-12-14"), "2026-12-13"),
+                ],
+                json!("2010-01-01"),
+                Value::Null,
+            ),
+            // A first hire that was withdrawn.
+            row(
+                vec![
+                    ending(of("e1", "INACTIVE", "2010-01-01"), "2009-12-31"),
+                    of("e2", "ACTIVE", "2020-01-01"),
+                ],
+                json!("2020-01-01"),
+                Value::Null,
+            ),
+            // The first day is today, and tomorrow.
+            row(vec![of("f1", "ONBOARDING", "2026-11-23")], json!("2026-11-23"), Value::Null),
+            row(
+                vec![of("g1", "ONBOARDING", "2026-11-24")],
+                json!("2026-11-24"),
+                json!("2026-11-24"),
+            ),
+            row(vec![of("h1", "INACTIVE", "2027-01-01")], json!("2027-01-01"), Value::Null),
+            row(vec![employment("i1", Some("ACTIVE"), None)], Value::Null, Value::Null),
+            row(vec![], Value::Null, Value::Null),
+        ]
+    };
+    for employments_oldest_first in [false, true] {
+        check(rows(), Quirks { employments_oldest_first, ..Quirks::default() }).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ use crate::personio::model::{Employment, Person};
 /// Person with everything from which the attributes of the user are extracted.
 pub(crate) struct MappingInput<'a> {
     pub(crate) person: &'a Person,
+    /// All employments of the person.
+    pub(crate) employments: &'a [Employment],
     pub(crate) header: PersonHeader<'a>,
     pub(crate) primary: PrimaryEmployment<'a>,
     pub(crate) user_name: &'a str,
@@ -40,6 +42,7 @@ impl<'a> MappingInput<'a> {
         let header = PersonHeader::from_person(person);
         Self {
             person,
+            employments,
             header,
             primary,
             user_name,

@@ -14,12 +14,12 @@ use crate::mapping::attributes::{
     Attribute, Content, Extraction, Leaf, Sensitivity, Source, SubAttribute,
 };
 use crate::mapping::employment::{
-    compare_ids, cost_center_id, last_working_day, legal_entity, office, termination_date, title,
-    unit_id,
+    compare_ids, cost_center_id, cost_centers_by_weight, last_working_day, legal_entity, office,
+    termination_date, title, unit_id,
 };
 use crate::mapping::groups;
 use crate::mapping::person_header::DisplayNameSource;
-use crate::mapping::primary_employment::ActivityRule;
+use crate::mapping::primary_employment::{ActivityRule, first_start};
 use crate::mapping::user;
 use crate::personio::LookupKind;
 use crate::personio::model::{OrgUnitType, Status};
@@ -297,11 +297,68 @@ pub(crate) const EXTENSION: &[Attribute] = &[
     )
     .needs(&[fields::SUPERVISOR, fields::EMAIL]),
     Attribute::simple(
+        "departmentId",
+        "employment.org_units of type department",
+        Extraction::Text(|it| unit_id(it.employment()?, &OrgUnitType::Department)),
+    )
+    .needs(&[fields::DEPARTMENT]),
+    Attribute::simple(
+        "teamId",
+        "employment.org_units of type team",
+        Extraction::Text(|it| unit_id(it.employment()?, &OrgUnitType::Team)),
+    )
+    .needs(&[fields::TEAM]),
+    Attribute::simple(
         "officeId",
         "employment.office.id",
         Extraction::Text(|it| office(it.employment()?)),
     )
     .needs(&[fields::OFFICE]),
+    Attribute::simple(
+        "legalEntityId",
+        "employment.legal_entity.id",
+        Extraction::Text(|it| legal_entity(it.employment()?)),
+    )
+    .needs(&[fields::LEGAL_ENTITY]),
+    Attribute::simple(
+        "costCenterId",
+        "employment.cost_centers",
+        Extraction::Text(|it| cost_center_id(it.employment()?)),
+    )
+    .needs(&[fields::COST_CENTER]),
+    Attribute::list("costCenters", COST_CENTER_SHARE, map_cost_centers)
+        .needs(&[fields::COST_CENTER])
+        .with_names_of(&[LookupKind::CostCenter]),
+    Attribute::simple(
+        "originalHireDate",
+        "the earliest employment.employment_start_date",
+        Extraction::Date(|it| first_start(it.employments)),
+    )
+    .needs(&[fields::HIRE_DATE]),
+    Attribute::simple(
+        "nextHireDate",
+        "the employment.employment_start_date of the next employment",
+        Extraction::Date(|it| it.primary.next_start),
+    )
+    .needs(&[fields::HIRE_DATE, fields::EMPLOYMENT_STATUS]),
+];
+
+const COST_CENTER_SHARE: &[SubAttribute] = &[
+    SubAttribute::new(
+        "value",
+        "employment.cost_centers",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "display",
+        "the names of employment.cost_centers",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "weight",
+        "employment.cost_centers",
+        Extraction::Element(AttributeType::Decimal),
+    ),
 ];
 
 const ORG_UNIT: &[SubAttribute] = &[
@@ -490,6 +547,24 @@ fn map_org_units(input: &MappingInput<'_>) -> Vec<Value> {
                 members.insert("display".to_owned(), name.into());
             }
             members.insert("type".to_owned(), unit_type.value().to_lowercase().into());
+        }
+        values.push(Value::Object(members));
+    }
+    values
+}
+
+/// Returns the cost centres with their shares, the largest share first.
+fn map_cost_centers(input: &MappingInput<'_>) -> Vec<Value> {
+    let Some(employment) = input.employment() else { return Vec::new() };
+    let mut values = Vec::with_capacity(employment.cost_centers.len());
+    for center in cost_centers_by_weight(employment) {
+        let mut members = Map::new();
+        members.insert("value".to_owned(), center.id.as_str().into());
+        if let Some(name) = input.context.name(LookupKind::CostCenter, Some(&center.id)) {
+            members.insert("display".to_owned(), name.into());
+        }
+        if let Some(weight) = center.weight {
+            members.insert("weight".to_owned(), weight.into());
         }
         values.push(Value::Object(members));
     }
@@ -688,7 +763,11 @@ mod tests {
             ..MappingPolicy::default()
         };
         let (full_employments, bare_employments) = ([employment], [bare]);
-        let paths = check(&full, "ann@example.com", &full_employments, &policy);
+        let mut paths = check(&full, "ann@example.com", &full_employments, &policy);
+        let planned =
+            json!({"id": "f", "status": "ONBOARDING", "employment_start_date": "2027-02-01"});
+        let planned_employments = [serde_json::from_value(planned).unwrap()];
+        paths.extend(check(&full, "ann@example.com", &planned_employments, &policy));
         for attribute in all() {
             assert!(paths.contains(attribute.name), "{}", attribute.name);
             for SubAttribute { name, .. } in attribute.sub_attributes() {
@@ -700,7 +779,9 @@ mod tests {
             MappingPolicy { employee_number: Some("x".to_owned()), ..MappingPolicy::default() };
         for policy in [policy, custom, MappingPolicy::default()] {
             for person in [&full, &nameless] {
-                for employments in [&full_employments[..], &bare_employments, &[]] {
+                for employments in
+                    [&full_employments[..], &bare_employments, &planned_employments, &[]]
+                {
                     check(person, "personio-7", employments, &policy);
                 }
             }
