@@ -847,31 +847,12 @@ async fn a_manager_is_a_user_who_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn units_cost_centres_and_dates_follow_the_table() {
+async fn units_and_dates_follow_the_table() {
     let units = |list: &[(SimulatedOrgUnitType, &str)]| -> Vec<(SimulatedOrgUnitType, String)> {
         list.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect()
     };
-    let centers = |list: &[(&str, f64)]| -> Vec<(String, f64)> {
-        list.iter().map(|(id, weight)| ((*id).to_owned(), *weight)).collect()
-    };
     let (department, team) = (SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team);
     let rows = || {
-        let cost = |list: &[(&str, f64)], name: Value, shares: Value| {
-            let id = shares.pointer("/0/value").cloned().unwrap_or_default();
-            row_of(
-                |_, own| own.cost_centers = centers(list),
-                &[
-                    ("enterprise:costCenter", name),
-                    ("personio:costCenterId", id),
-                    ("personio:costCenters", shares),
-                ],
-            )
-        };
-        let share = |id: &str, name: &str, weight: f64| json!({"value": id, "display": name, "weight": weight});
-        let teams = |list: &[&str], id: &str| {
-            let list: Vec<_> = list.iter().map(|id| (team, *id)).collect();
-            row_of(|_, own| own.org_units = units(&list), &[("personio:teamId", json!(id))])
-        };
         vec![
             row_of(
                 |_, own| {
@@ -924,6 +905,66 @@ async fn units_cost_centres_and_dates_follow_the_table() {
                     ("/title", Value::Null),
                 ],
             ),
+            row_of(
+                |_, own| {
+                    let day = |text: &str| Some(text.parse().unwrap());
+                    (own.employment_end_date, own.probation_end_date) =
+                        (day("2027-12-31"), day("2020-06-30"));
+                    own.contract_end_date = day("2028-02-29");
+                    let (termination_date, last_working_day) =
+                        (day("2027-12-30"), day("2027-12-01"));
+                    own.termination = Some(SimulatedTermination {
+                        termination_date,
+                        last_working_day,
+                        ..SimulatedTermination::default()
+                    });
+                },
+                &[
+                    ("personio:hireDate", json!("2020-01-01")),
+                    ("personio:endDate", json!("2027-12-31")),
+                    ("personio:terminationDate", json!("2027-12-30")),
+                    ("personio:lastWorkingDay", json!("2027-12-01")),
+                    ("personio:probationEndDate", json!("2020-06-30")),
+                    ("personio:contractEndDate", json!("2028-02-29")),
+                ],
+            ),
+        ]
+    };
+    check(rows(), Quirks::default()).await;
+    let shapes = Quirks {
+        last_working_date_key: true,
+        null_instead_of_absent: true,
+        numeric_ids: true,
+        lowercase_enums: true,
+        ..Quirks::default()
+    };
+    check(rows(), shapes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn teams_and_cost_centres_do_not_depend_on_the_listing_order() {
+    let centers = |list: &[(&str, f64)]| -> Vec<(String, f64)> {
+        list.iter().map(|(id, weight)| ((*id).to_owned(), *weight)).collect()
+    };
+    let team = SimulatedOrgUnitType::Team;
+    let rows = || {
+        let cost = |list: &[(&str, f64)], name: Value, shares: Value| {
+            let id = shares.pointer("/0/value").cloned().unwrap_or_default();
+            row_of(
+                |_, own| own.cost_centers = centers(list),
+                &[
+                    ("enterprise:costCenter", name),
+                    ("personio:costCenterId", id),
+                    ("personio:costCenters", shares),
+                ],
+            )
+        };
+        let share = |id: &str, name: &str, weight: f64| json!({"value": id, "display": name, "weight": weight});
+        let teams = |list: &[&str], id: &str| {
+            let list = list.iter().map(|id| (team, (*id).to_owned())).collect();
+            row_of(|_, own| own.org_units = list, &[("personio:teamId", json!(id))])
+        };
+        vec![
             teams(&["11", "9"], "9"),
             teams(&["9", "11"], "9"),
             cost(
@@ -956,29 +997,6 @@ async fn units_cost_centres_and_dates_follow_the_table() {
             cost(&[("41", 0.0)], json!("Heavy"), json!([share("41", "Heavy", 0.0)])),
             cost(&[("42", 100.0)], Value::Null, json!([{"value": "42", "weight": 100.0}])),
             cost(&[], Value::Null, Value::Null),
-            row_of(
-                |_, own| {
-                    let day = |text: &str| Some(text.parse().unwrap());
-                    (own.employment_end_date, own.probation_end_date) =
-                        (day("2027-12-31"), day("2020-06-30"));
-                    own.contract_end_date = day("2028-02-29");
-                    let (termination_date, last_working_day) =
-                        (day("2027-12-30"), day("2027-12-01"));
-                    own.termination = Some(SimulatedTermination {
-                        termination_date,
-                        last_working_day,
-                        ..SimulatedTermination::default()
-                    });
-                },
-                &[
-                    ("personio:hireDate", json!("2020-01-01")),
-                    ("personio:endDate", json!("2027-12-31")),
-                    ("personio:terminationDate", json!("2027-12-30")),
-                    ("personio:lastWorkingDay", json!("2027-12-01")),
-                    ("personio:probationEndDate", json!("2020-06-30")),
-                    ("personio:contractEndDate", json!("2028-02-29")),
-                ],
-            ),
         ]
     };
     check(rows(), Quirks::default()).await;
