@@ -32,7 +32,10 @@ use crate::connections::{ConnectionRegistry, OpenFiles, ServerSocket};
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
 use crate::personio::{PersonioClient, ReadLimits, RetryPolicy, Settings, UpstreamMetrics};
-use crate::scim::{CursorKey, InvalidSchemaDocument, ResourceUrls, SchemaRegistry};
+use crate::scim::{
+    CursorKey, InvalidSchemaDocument, InvalidScope, ResourceUrls, SchemaRegistry, Scope,
+    ScopeDefinition,
+};
 use crate::server;
 use crate::server::OptionalEndpoints;
 use crate::sync::source::{PersonioSource, RecordLifetimes};
@@ -87,6 +90,9 @@ pub enum StartError {
     /// A schema document that is compiled into the program is invalid.
     #[error("invalid discovery document: {0}")]
     Discovery(#[from] InvalidSchemaDocument),
+    /// The scope of a client is invalid.
+    #[error("invalid scope of a client: {0}")]
+    Scope(#[from] InvalidScope),
     /// The HTTP server cannot be started.
     #[error("the server cannot be started: {0}")]
     Server(io::Error),
@@ -293,6 +299,7 @@ impl ReadingSide {
         let attributes = scim.policy.custom_attribute_definitions();
         let schema_registry =
             Arc::new(SchemaRegistry::new(&urls, scim.limits.max_results, &attributes)?);
+        let scopes = scopes(&scim.scopes, &schema_registry)?;
         let state_file = scim
             .state
             .as_ref()
@@ -319,8 +326,21 @@ impl ReadingSide {
             Arc::clone(clock),
             Handle::current(),
         );
+        directory.add_scopes(scopes);
         Ok(Self { source, directory, urls, upstream_metrics })
     }
+}
+
+/// Resolves the scopes of clients against the attributes of the mapping.
+fn scopes(
+    definitions: &[ScopeDefinition],
+    schema_registry: &Arc<SchemaRegistry>,
+) -> Result<Vec<Scope>, InvalidScope> {
+    let mut scopes = Vec::with_capacity(definitions.len());
+    for definition in definitions {
+        scopes.push(Scope::new(definition, schema_registry)?);
+    }
+    Ok(scopes)
 }
 
 /// Returns the URL under which clients reach a server that listens on `address`.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::app::{StartError, displayed_settings};
+use crate::app::{StartError, displayed_settings, scopes};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::scim::{ResourceUrls, SchemaRegistry};
+use crate::scim::{Digest, ResourceUrls, SchemaRegistry};
 use crate::server;
 use crate::sync::source::PersonioSource;
 use crate::tls::ServedCertificate;
@@ -35,10 +35,16 @@ impl ReloadHandle {
     pub fn apply(&self, config: Config) -> Result<(), StartError> {
         let Config { personio, scim, effective_settings } = config;
         let attributes = scim.policy.custom_attribute_definitions();
-        let schema_registry = SchemaRegistry::new(&self.urls, self.max_results, &attributes)?;
+        let schema_registry =
+            Arc::new(SchemaRegistry::new(&self.urls, self.max_results, &attributes)?);
+        let scopes = scopes(&scim.scopes, &schema_registry)?;
+        let scope_digests: Vec<Digest> = scopes.iter().map(|scope| *scope.digest()).collect();
         let clients = scim.auth_settings.clients.len();
         let issuers = scim.auth_settings.issuers.len();
+        // A client gets its new scope only after what the scope shows has been built.
+        self.directory.add_scopes(scopes);
         self.authenticator.replace_settings(scim.auth_settings).map_err(StartError::Client)?;
+        self.directory.retain_scopes(&scope_digests);
         self.settings.store(Arc::new(displayed_settings(effective_settings)));
         if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
             served.replace(pair);
@@ -46,7 +52,7 @@ impl ReloadHandle {
         let has_new_secret = self.source.set_client_secret(&personio.client_secret);
         let has_new_mapping = !self.source.has_policy(&scim.policy);
         if has_new_mapping {
-            self.source.set_mapping(scim.policy, Arc::new(schema_registry));
+            self.source.set_mapping(scim.policy, schema_registry);
         }
         if has_new_secret || has_new_mapping {
             // The next load applies the new mapping to all users. It also shows now whether a new

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::auth::jwks::{FetchOutcome, JwksCache, KeySelector};
-use crate::auth::{AuthenticatorInner, ClientName, FailureReason, Networks};
+use crate::auth::{AuthenticatorInner, ClientName, FailureReason, Networks, ScopeId};
 
 /// Accepted difference between the issuer's clock and this one, in seconds.
 const CLOCK_LEEWAY_SECS: f64 = 60.0;
@@ -35,6 +35,9 @@ pub struct Issuer {
     /// Networks from which tokens are accepted. Without them, tokens are accepted from every
     /// address.
     pub networks: Option<Networks>,
+    /// Scope that limits what clients with a token of this issuer see. It has nothing to do with
+    /// [`Issuer::scope`].
+    pub client_scope: Option<ScopeId>,
 }
 
 /// Signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). Algorithms with a shared secret are not

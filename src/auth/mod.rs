@@ -64,6 +64,8 @@ pub struct Client {
     pub expires: Option<Timestamp>,
     /// Networks from which the token is accepted. Without them, it is accepted from every address.
     pub networks: Option<Networks>,
+    /// Scope that limits what the client sees.
+    pub scope: Option<ScopeId>,
 }
 
 /// Client whose request may be answered.
@@ -71,7 +73,13 @@ pub struct Client {
 pub struct AuthenticatedClient {
     /// Name of the client or of the issuer of its token.
     pub name: ClientName,
+    /// Scope that limits what the client sees.
+    pub scope: Option<ScopeId>,
 }
+
+/// Identity of a scope. What it limits is not known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeId(pub [u8; 12]);
 
 /// Reason why a request is refused. The text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -206,6 +214,14 @@ impl Authenticator {
         expirations
     }
 
+    /// Reports whether any client has a scope.
+    #[must_use]
+    pub fn has_scopes(&self) -> bool {
+        let settings = &self.0.active.load().settings;
+        settings.clients.iter().any(|client| client.scope.is_some())
+            || settings.issuers.iter().any(|issuer| issuer.client_scope.is_some())
+    }
+
     /// Reports whether webhooks are accepted.
     #[must_use]
     pub fn has_webhooks(&self) -> bool {
@@ -253,9 +269,9 @@ impl Authenticator {
             let reason = self.count_wrong_token(address.or(peer)).await;
             return Err(AuthFailure { client: None, address, reason });
         };
-        let name = owner.name.clone();
+        let (name, scope) = (owner.name.clone(), owner.scope);
         match owner.verdict {
-            Ok(()) if owner.is_accepted_from(address) => Ok(AuthenticatedClient { name }),
+            Ok(()) if owner.is_accepted_from(address) => Ok(AuthenticatedClient { name, scope }),
             Ok(()) => {
                 Err(AuthFailure { client: Some(name), address, reason: FailureReason::Network })
             }
@@ -280,6 +296,7 @@ struct TokenOwner<'a> {
     name: &'a ClientName,
     /// Networks from which the token is accepted.
     networks: Option<&'a Networks>,
+    scope: Option<ScopeId>,
     verdict: Result<(), FailureReason>,
 }
 
@@ -330,7 +347,7 @@ impl ActiveSettings {
         let expired = client.has_expired(clock.now());
         let verdict = if expired { Err(FailureReason::Expired) } else { Ok(()) };
         let networks = client.networks.as_ref();
-        Some(TokenOwner { name: &client.name, networks, verdict })
+        Some(TokenOwner { name: &client.name, networks, scope: client.scope, verdict })
     }
 
     /// Returns the issuer that has signed one of these tokens.
@@ -372,7 +389,8 @@ impl ActiveSettings {
                 continue;
             }
             let networks = issuer.networks.as_ref();
-            owner = Some(TokenOwner { name: &issuer.name, networks, verdict });
+            let scope = issuer.client_scope;
+            owner = Some(TokenOwner { name: &issuer.name, networks, scope, verdict });
             if verdict.is_ok() {
                 break;
             }
@@ -398,7 +416,7 @@ impl Client {
     /// Creates a client whose token does not expire and is accepted from every address.
     #[must_use]
     pub fn unrestricted(name: ClientName, token: TokenHash) -> Self {
-        Self { name, token, expires: None, networks: None }
+        Self { name, token, expires: None, networks: None, scope: None }
     }
 
     fn has_expired(&self, now: Timestamp) -> bool {

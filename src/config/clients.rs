@@ -196,7 +196,8 @@ fn check_client(table: ClientTable) -> Result<Client, String> {
         None => None,
         Some(expiry) => Some(parse_expiry(expiry).map_err(|error| format!("{label}: {error}"))?),
     };
-    Ok(Client { networks: check_networks(&label, networks)?, name: client_name, token, expires })
+    let networks = check_networks(&label, networks)?;
+    Ok(Client { name: client_name, token, expires, networks, scope: None })
 }
 
 fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
@@ -226,7 +227,16 @@ fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
         Err(invalid) => return Err(invalid.of(format_args!("{label}: jwks_url")).0),
     };
     let networks = check_networks(&label, networks)?;
-    Ok(Issuer { name: client_name, issuer, audience, jwks_url, scope, algorithms, networks })
+    Ok(Issuer {
+        name: client_name,
+        issuer,
+        audience,
+        jwks_url,
+        scope,
+        algorithms,
+        networks,
+        client_scope: None,
+    })
 }
 
 fn check_networks(label: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {

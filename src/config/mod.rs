@@ -51,6 +51,7 @@ use crate::config::settings::tokens::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
 use crate::auth::AuthSettings;
 use crate::mapping::MappingPolicy;
+use crate::scim::ScopeDefinition;
 use crate::tls::CertifiedKeyPair;
 
 /// Error in the settings: one line that names the setting.
@@ -86,6 +87,8 @@ pub struct ServerSettings {
     pub limits: LimitSettings,
     /// Mapping policy of the company.
     pub policy: MappingPolicy,
+    /// Scopes of clients.
+    pub scopes: Vec<ScopeDefinition>,
     /// State file, if one is configured.
     pub state: Option<StateFileSettings>,
 }
@@ -183,6 +186,7 @@ fn server_settings(
         freshness: args.freshness.clone(),
         limits: args.limits.clone(),
         policy,
+        scopes: Vec::new(),
         state: args.state.settings()?,
     })
 }

@@ -37,6 +37,12 @@ pub enum Error {
         /// Time after which a retry makes sense.
         retry_after: Duration,
     },
+    /// There is no snapshot of what the scope of the client shows.
+    #[error("there is no snapshot for the scope of this client")]
+    ScopeUnavailable {
+        /// Time after which a retry makes sense.
+        retry_after: Duration,
+    },
     /// Fault of this program while one user was fetched.
     #[error(transparent)]
     Internal(SourceError),

@@ -27,6 +27,7 @@ mod publisher;
 mod refresh_debounce;
 mod retained;
 mod scheduler;
+mod scopes;
 mod single_users;
 mod snapshot;
 mod source;
@@ -76,7 +77,7 @@ use crate::directory::publisher::{Publish, Publisher, Served};
 use crate::directory::refresh_debounce::RefreshDebounce;
 use crate::directory::single_users::SingleUsers;
 use crate::directory::store::Store;
-use crate::scim::{Resource, SchemaRegistry};
+use crate::scim::{Digest, Resource, SchemaRegistry, Scope};
 
 /// Handle of the directory. Clones share one state.
 #[derive(Clone)]
@@ -162,6 +163,24 @@ impl Directory {
         match self.0.store.newest() {
             Some(newest) => Arc::clone(newest.schema_registry()),
             None => self.0.source.schema_registry(),
+        }
+    }
+
+    /// Adds scopes of clients. What they show of the current snapshot is built at once.
+    pub fn add_scopes(&self, scopes: Vec<Scope>) {
+        let store = &self.0.store;
+        store.scopes.add(scopes);
+        if let Some(newest) = store.newest() {
+            store.scopes.build_all(&newest, None, &*store.clock);
+        }
+    }
+
+    /// Drops all scopes but those with these digests. A client with another scope sees nothing.
+    pub fn retain_scopes(&self, digests: &[Digest]) {
+        let store = &self.0.store;
+        store.scopes.retain(digests);
+        if let Some(newest) = store.newest() {
+            newest.scoped().retain(&store.scopes);
         }
     }
 

@@ -10,6 +10,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
+use crate::directory::retained::SnapshotKey;
 use crate::directory::{DirectoryView, Error, Parts, Snapshot};
 use crate::scim::{Digest, digest};
 
@@ -206,6 +207,10 @@ impl PinnedSnapshot<'_> {
         &self.snapshot
     }
 
+    fn key(&self) -> SnapshotKey {
+        self.view.key(*self.snapshot.digest())
+    }
+
     /// Retains the snapshot for the next page, and starts the session if this is the first page.
     /// It is called after the page was read, if more pages follow.
     pub async fn retain(&self) {
@@ -214,10 +219,10 @@ impl PinnedSnapshot<'_> {
             RequestedPage::First(list) => self.start_session(&list.session_key()).await,
             // The look-up of the session has extended its life.
             RequestedPage::Later(_) => {}
-            RequestedPage::FirstByCursor => store.retain(&self.snapshot),
+            RequestedPage::FirstByCursor => store.retain(self.key(), &self.snapshot),
             // After a restart the snapshot is not retained, if the cursor is from before.
-            RequestedPage::LaterByCursor(_) if store.is_retained(self.snapshot.digest()) => {}
-            RequestedPage::LaterByCursor(_) => store.retain(&self.snapshot),
+            RequestedPage::LaterByCursor(_) if store.is_retained(&self.key()) => {}
+            RequestedPage::LaterByCursor(_) => store.retain(self.key(), &self.snapshot),
         }
     }
 
@@ -226,10 +231,10 @@ impl PinnedSnapshot<'_> {
         let Parts { store, paging_sessions, .. } = self.view.parts();
         let (snapshot, now) = (&self.snapshot, store.clock.monotonic());
         let has_just_started = paging_sessions.has_just_started(key, snapshot.digest(), now).await;
-        if has_just_started && store.is_retained(snapshot.digest()) {
+        if has_just_started && store.is_retained(&self.key()) {
             return;
         }
-        store.retain(snapshot);
+        store.retain(self.key(), snapshot);
         let loaded_at = now.saturating_sub(snapshot.age(now));
         paging_sessions.start(key, snapshot.digest(), loaded_at, now).await;
     }
@@ -270,7 +275,7 @@ impl<'a> DirectoryView<'a> {
             RequestedPage::LaterByCursor(digest) => Some(*digest),
         };
         let retained = match &session_digest {
-            Some(digest) => store.retained(digest),
+            Some(digest) => self.retained(digest),
             None => None,
         };
         if let (None, RequestedPage::LaterByCursor(_)) = (&retained, page) {

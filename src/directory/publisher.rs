@@ -97,6 +97,7 @@ impl<S: Source> Publish for Publisher<S> {
         match self.decode(&content) {
             Ok(snapshot) => {
                 self.log_restored(&snapshot);
+                self.store.scopes.build_all(&snapshot, None, &*self.store.clock);
                 self.store.restore(Arc::new(snapshot));
             }
             Err(reason) => persistence.set_aside(&reason),
@@ -253,7 +254,12 @@ impl<S: Source> Publisher<S> {
         };
         let Loaded { directory, state } = loaded;
         let clock = &*self.store.clock;
-        let snapshot = block_in_place(|| Snapshot::new(directory, earlier, started, clock))?;
+        let scopes = &self.store.scopes;
+        let snapshot = block_in_place(|| {
+            let snapshot = Snapshot::new(directory, earlier, started, clock)?;
+            scopes.build_all(&snapshot, previous.as_deref(), clock);
+            Ok::<_, SourceError>(snapshot)
+        })?;
         let snapshot = Arc::new(snapshot);
         self.make_current(&snapshot, state, reason).await;
         Ok(snapshot)

@@ -8,15 +8,26 @@ use crate::directory::paging_sessions::has_expired;
 use crate::directory::{Snapshot, lock};
 use crate::scim::Digest;
 
-/// Maximum number of retained snapshots.
+/// Maximum number of retained snapshots without a scope, and of each scope.
 const MAX_RETAINED_SNAPSHOTS: usize = 8;
 
 /// Retained snapshots, from the one that has been idle longest to the one used last.
 #[derive(Default)]
 pub(super) struct RetainedSnapshots(Mutex<Vec<RetainedSnapshot>>);
 
+/// Key of a retained snapshot. A client with a scope never gets the snapshot of another scope, even
+/// if the content is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SnapshotKey {
+    /// Digest of the scope, if there is one.
+    pub(super) scope: Option<Digest>,
+    /// Digest of the snapshot's content.
+    pub(super) content: Digest,
+}
+
 /// Snapshot that is retained for paging sessions. All times are on the monotonic clock.
 struct RetainedSnapshot {
+    key: SnapshotKey,
     snapshot: Arc<Snapshot>,
     retained_at: Duration,
     last_used: Duration,
@@ -29,12 +40,11 @@ impl RetainedSnapshot {
 }
 
 impl RetainedSnapshots {
-    /// Returns the snapshot with this digest, if it has not expired, and extends its life.
-    pub(super) fn get(&self, digest: &Digest, now: Duration) -> Option<Arc<Snapshot>> {
+    /// Returns the snapshot with this key, if it has not expired, and extends its life.
+    pub(super) fn get(&self, key: &SnapshotKey, now: Duration) -> Option<Arc<Snapshot>> {
         let mut retained = lock(&self.0);
-        let position = retained
-            .iter()
-            .position(|entry| entry.snapshot.digest() == digest && !entry.has_expired(now))?;
+        let position =
+            retained.iter().position(|entry| entry.key == *key && !entry.has_expired(now))?;
         let mut entry = retained.remove(position);
         entry.last_used = now;
         let snapshot = Arc::clone(&entry.snapshot);
@@ -42,18 +52,20 @@ impl RetainedSnapshots {
         Some(snapshot)
     }
 
-    /// Retains a snapshot. If there are too many, the one that has been idle longest is dropped.
-    pub(super) fn retain(&self, snapshot: &Arc<Snapshot>, now: Duration) {
+    /// Retains a snapshot. If there are too many of its scope, the one of them that has been idle
+    /// longest is dropped, so that clients of one scope do not end the sessions of another.
+    pub(super) fn retain(&self, key: SnapshotKey, snapshot: &Arc<Snapshot>, now: Duration) {
         let snapshot = Arc::clone(snapshot);
         // A large snapshot is freed after the lock.
         let mut dropped = Vec::new();
         let mut retained = lock(&self.0);
-        dropped.extend(retained.extract_if(.., |entry| {
-            entry.has_expired(now) || entry.snapshot.digest() == snapshot.digest()
-        }));
-        retained.push(RetainedSnapshot { snapshot, retained_at: now, last_used: now });
-        if retained.len() > MAX_RETAINED_SNAPSHOTS {
-            dropped.push(retained.remove(0));
+        dropped.extend(retained.extract_if(.., |entry| entry.has_expired(now) || entry.key == key));
+        retained.push(RetainedSnapshot { key, snapshot, retained_at: now, last_used: now });
+        let of_scope = retained.iter().filter(|entry| entry.key.scope == key.scope).count();
+        if of_scope > MAX_RETAINED_SNAPSHOTS
+            && let Some(idle) = retained.iter().position(|entry| entry.key.scope == key.scope)
+        {
+            dropped.push(retained.remove(idle));
         }
         drop(retained);
         drop(dropped);
@@ -103,20 +115,24 @@ mod tests {
         )
     }
 
+    fn key(snapshot: &Snapshot) -> SnapshotKey {
+        SnapshotKey { scope: None, content: *snapshot.digest() }
+    }
+
     #[test]
     fn snapshot_expires_when_idle_and_at_the_end_of_its_lifetime() {
         let (one, retained) = (snapshot("one"), RetainedSnapshots::default());
         let almost_idle = SESSION_IDLE_TIMEOUT - Duration::from_nanos(1);
         let last_moment = SESSION_LIFETIME - Duration::from_nanos(1);
-        retained.retain(&one, Duration::ZERO);
+        retained.retain(key(&one), &one, Duration::ZERO);
         let mut now = Duration::ZERO;
         while now < last_moment {
             now = last_moment.min(now + almost_idle);
-            assert!(retained.get(one.digest(), now).is_some(), "{now:?}");
+            assert!(retained.get(&key(&one), now).is_some(), "{now:?}");
         }
-        assert!(retained.get(one.digest(), SESSION_LIFETIME).is_none());
+        assert!(retained.get(&key(&one), SESSION_LIFETIME).is_none());
         let weak = Arc::downgrade(&one);
-        retained.retain(&one, Duration::ZERO);
+        retained.retain(key(&one), &one, Duration::ZERO);
         drop(one);
         retained.evict_expired(almost_idle);
         assert!(weak.upgrade().is_some());
@@ -131,14 +147,32 @@ mod tests {
         let all: Vec<_> =
             (0..=MAX_RETAINED_SNAPSHOTS).map(|name| snapshot(&name.to_string())).collect();
         for snapshot in &all {
-            retained.retain(snapshot, Duration::ZERO);
+            retained.retain(key(snapshot), snapshot, Duration::ZERO);
         }
         assert!(
-            retained.get(all[0].digest(), Duration::ZERO).is_none(),
+            retained.get(&key(&all[0]), Duration::ZERO).is_none(),
             "the one that was idle longest is evicted at once"
         );
         for snapshot in &all[1..] {
-            assert!(retained.get(snapshot.digest(), Duration::ZERO).is_some());
+            assert!(retained.get(&key(snapshot), Duration::ZERO).is_some());
         }
+    }
+
+    #[test]
+    fn clients_of_one_scope_do_not_end_the_sessions_of_another() {
+        let retained = RetainedSnapshots::default();
+        let one = snapshot("one");
+        let scoped =
+            |name: &str| SnapshotKey { scope: Some(crate::scim::digest([name])), ..key(&one) };
+        retained.retain(key(&one), &one, Duration::ZERO);
+        retained.retain(scoped("a"), &one, Duration::ZERO);
+        for number in 0..2 * MAX_RETAINED_SNAPSHOTS {
+            let other = snapshot(&number.to_string());
+            let key = SnapshotKey { content: *other.digest(), ..scoped("b") };
+            retained.retain(key, &other, Duration::ZERO);
+        }
+        assert!(retained.get(&key(&one), Duration::ZERO).is_some());
+        assert!(retained.get(&scoped("a"), Duration::ZERO).is_some());
+        assert!(retained.get(&scoped("b"), Duration::ZERO).is_none(), "a digest alone is no key");
     }
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::clock::Clock;
+use crate::directory::scopes::ScopedSnapshots;
 use crate::directory::{LoadQuality, LoadedDirectory, MaxChange, SourceError, parallel};
 use crate::scim;
 use crate::scim::{
-    Digest, EncodedContent, Resource, ResourceContent, ResourceMeta, ResourceSet, ResourceType,
-    SchemaRegistry, SerializationError, VersionStamp, VersionStamps,
+    BoundScope, CutResource, Digest, EncodedContent, Resource, ResourceContent, ResourceMeta,
+    ResourceSet, ResourceType, SchemaRegistry, SerializationError, VersionStamp, VersionStamps,
 };
 
 /// Users and groups of one load.
@@ -35,6 +36,8 @@ pub struct Snapshot {
     digest: Digest,
     /// Flag set once the day rollover was tried. A snapshot is remapped at most once.
     is_rollover_tried: AtomicBool,
+    /// Snapshots of what each scope shows of this one.
+    scoped: ScopedSnapshots,
 }
 
 /// Earlier state, from which a new snapshot takes over what did not change.
@@ -118,7 +121,43 @@ impl Snapshot {
             valid_during: load.valid_during,
             digest,
             is_rollover_tried: AtomicBool::new(false),
+            scoped: ScopedSnapshots::default(),
         })
+    }
+
+    /// Creates the snapshot of what a scope shows of `full`. `earlier` is the earlier state of what
+    /// the scope showed.
+    ///
+    /// # Errors
+    /// Returns an error when a resource cannot be written as JSON.
+    pub(super) fn of_scope(
+        full: &Self,
+        scope: &BoundScope,
+        earlier: PreviousState<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Self, SourceError> {
+        let types = &scope.schema_registry().types;
+        let selected = scope.select(&full.users, &full.groups);
+        let users = cut_all(&types.user, selected.users(), earlier.users(), clock)?;
+        let groups = cut_all(&types.group, selected.groups(), earlier.groups(), clock)?;
+        drop(selected);
+        let digest = digest([&users, &groups]);
+        Ok(Self {
+            schema_registry: Arc::clone(scope.schema_registry()),
+            users,
+            groups,
+            quality: LoadQuality::default(),
+            load_started: full.load_started,
+            valid_during: full.valid_during.clone(),
+            digest,
+            is_rollover_tried: AtomicBool::new(false),
+            scoped: ScopedSnapshots::default(),
+        })
+    }
+
+    /// Returns the snapshots of scopes.
+    pub(super) fn scoped(&self) -> &ScopedSnapshots {
+        &self.scoped
     }
 
     /// Reports whether users and groups are the very sets of this snapshot.
@@ -138,6 +177,7 @@ impl Snapshot {
             valid_during: self.valid_during.clone(),
             digest: self.digest,
             is_rollover_tried: AtomicBool::new(false),
+            scoped: self.scoped.reloaded_at(load_started),
         }
     }
 
@@ -221,6 +261,46 @@ impl Snapshot {
     pub(super) fn mark_rollover_tried(&self) {
         self.is_rollover_tried.store(true, Ordering::Release);
     }
+}
+
+/// Cuts resources down to what a scope shows. A resource of which nothing is hidden is shared with
+/// the full snapshot, unless that would date a change to before clients could see it.
+fn cut_all(
+    resource_type: &Arc<ResourceType>,
+    all: Vec<CutResource<'_>>,
+    previous: PreviousResources<'_>,
+    clock: &dyn Clock,
+) -> Result<Arc<ResourceSet>, SourceError> {
+    let cut = parallel::map_all(all, false, |cut| {
+        if cut.is_whole() && can_be_shared(cut.full(), previous) {
+            return Ok(LoadedResource::Complete(Arc::clone(cut.full())));
+        }
+        let mut encoded = encode_or_reuse(resource_type, cut, previous)?;
+        if let LoadedResource::Undated(undated) = &mut encoded {
+            undated.content.shrink_to_fit();
+        }
+        Ok::<_, SerializationError>(encoded)
+    })?;
+    resource_set(resource_type, cut, previous, round_up_to_millisecond(clock.now()))
+}
+
+/// Reports whether clients with a scope can see the resource of the full snapshot itself. They may
+/// have seen another version of it, which must be older.
+fn can_be_shared(full: &Arc<Resource>, previous: PreviousResources<'_>) -> bool {
+    let earlier = match previous {
+        PreviousResources::Unknown => return true,
+        PreviousResources::Served(previous) => match previous.find(&full.id()) {
+            Some(earlier) if Arc::ptr_eq(earlier, full) => return true,
+            Some(earlier) => VersionStamp::of(earlier),
+            None => None,
+        },
+        PreviousResources::Stamped(stamps) => stamps.get(&full.id()).cloned(),
+    };
+    let Some(earlier) = earlier else { return true };
+    if full.version().as_deref() == Some(earlier.version.as_str()) {
+        return full.last_modified() == earlier.last_modified;
+    }
+    full.last_modified() > earlier.last_modified
 }
 
 /// Rounds a time up to the millisecond. Clients read no more digits, and rounding down could date a

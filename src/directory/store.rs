@@ -9,9 +9,9 @@ use arc_swap::ArcSwapOption;
 
 use crate::clock::Clock;
 use crate::directory::freshness::FreshUntil;
-use crate::directory::retained::RetainedSnapshots;
+use crate::directory::retained::{RetainedSnapshots, SnapshotKey};
+use crate::directory::scopes::Scopes;
 use crate::directory::{DirectoryMetrics, Freshness, Snapshot, lock};
-use crate::scim::Digest;
 
 /// Snapshots, and the limits of their age. Only the publisher changes the current snapshot.
 pub(super) struct Store {
@@ -19,6 +19,8 @@ pub(super) struct Store {
     current: ArcSwapOption<Snapshot>,
     /// Snapshots of paging sessions.
     retained: RetainedSnapshots,
+    /// Scopes of clients.
+    pub(super) scopes: Scopes,
     /// End of the time for which the last load is fresh, whether it was published or held.
     fresh_until: FreshUntil,
     /// Flag set when the last load was refused as incomplete and there was no earlier snapshot.
@@ -37,6 +39,7 @@ impl Store {
         Self {
             current: ArcSwapOption::empty(),
             retained: RetainedSnapshots::default(),
+            scopes: Scopes::default(),
             fresh_until: FreshUntil::default(),
             is_refused: AtomicBool::default(),
             incomplete_since: Mutex::default(),
@@ -125,26 +128,20 @@ impl Store {
     }
 
     /// Retains a snapshot for a paging session.
-    pub(super) fn retain(&self, snapshot: &Arc<Snapshot>) {
-        self.retained.retain(snapshot, self.clock.monotonic());
+    pub(super) fn retain(&self, key: SnapshotKey, snapshot: &Arc<Snapshot>) {
+        self.retained.retain(key, snapshot, self.clock.monotonic());
     }
 
-    /// Returns the snapshot with this content, if it is still retained and not too old.
-    pub(super) fn retained(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+    /// Returns the snapshot with this key, if it is still retained and not too old.
+    pub(super) fn retained(&self, key: &SnapshotKey) -> Option<Arc<Snapshot>> {
         let now = self.clock.monotonic();
-        // The look-up extends the life of the retained snapshot, even if the current one is used.
-        let retained = self.retained.get(digest, now);
-        if let Some(current) = self.servable()
-            && current.digest() == digest
-        {
-            return Some(current);
-        }
-        retained.filter(|retained| retained.age(now) <= self.limits.max_stale)
+        let retained = self.retained.get(key, now)?;
+        if retained.age(now) <= self.limits.max_stale { Some(retained) } else { None }
     }
 
-    /// Reports whether a snapshot with this content is retained, and extends its life.
-    pub(super) fn is_retained(&self, digest: &Digest) -> bool {
-        self.retained.get(digest, self.clock.monotonic()).is_some()
+    /// Reports whether a snapshot with this key is retained, and extends its life.
+    pub(super) fn is_retained(&self, key: &SnapshotKey) -> bool {
+        self.retained.get(key, self.clock.monotonic()).is_some()
     }
 
     /// Drops the snapshots of expired paging sessions.

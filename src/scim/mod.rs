@@ -6,6 +6,7 @@
 //! * `resource`: users and groups, encoded once.
 //! * `store`: a set of resources with its indexes and columns.
 //! * `filter`: parsing, binding and evaluation of filters.
+//! * `scope`: the part of a directory that one client may see.
 //! * `query`: a list query with its sort order, page and projection; `deadline`: its time limit.
 //! * `error`: invalid queries and the error body.
 //!
@@ -19,6 +20,7 @@ pub mod filter;
 mod query;
 mod resource;
 mod schema;
+mod scope;
 mod store;
 
 pub use crate::scim::deadline::{Deadline, DeadlineExceeded};
@@ -46,6 +48,10 @@ pub use crate::scim::schema::registry::SchemaRegistry;
 pub use crate::scim::schema::resource_type::{InvalidSchemaDocument, ResourceType, ResourceTypes};
 pub use crate::scim::schema::{
     CustomAttributeDefinition, Discovery, extension_attribute_names, is_attribute_name,
+};
+pub use crate::scim::scope::{
+    AttributeSelection, BoundScope, CutResource, InvalidScope, Scope, ScopeDefinition,
+    SelectedResources,
 };
 pub use crate::scim::store::resource_set::ResourceSet;
 

@@ -154,6 +154,9 @@ fn unavailable_text(error: &directory::Error) -> String {
              later"
                 .to_owned()
         }
+        directory::Error::ScopeUnavailable { .. } => {
+            "the directory cannot be served yet; retry later".to_owned()
+        }
         directory::Error::Internal(_) => Error::Internal.to_string(),
         directory::Error::Unavailable { .. } => {
             "the directory cannot be served: the upstream system cannot be read; retry \
@@ -211,7 +214,8 @@ impl Error {
             Self::Unavailable(
                 directory::Error::Loading { retry_after, .. }
                 | directory::Error::Held { retry_after, .. }
-                | directory::Error::Unavailable { retry_after, .. },
+                | directory::Error::Unavailable { retry_after, .. }
+                | directory::Error::ScopeUnavailable { retry_after },
             ) => Some(retry_after_header(*retry_after)),
             Self::Overloaded => Some(retry_after_header(OVERLOADED_RETRY_AFTER)),
             Self::TooManyConnections => Some(retry_after_header(CONNECTIONS_RETRY_AFTER)),

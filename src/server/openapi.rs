@@ -38,7 +38,7 @@ pub(super) async fn read(
         max_results: state.lists.max_results,
         filter_limits: state.lists.filter_limits,
     };
-    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry()?;
     let document =
         document(&schema_registry.discovery, &server_facts).map_err(|_| Error::Internal)?;
     response::plain_document(&request, &state, document).await

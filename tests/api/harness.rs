@@ -20,7 +20,7 @@ use personio_scim::config::{
 use personio_scim::directory::{ApprovalOutcome, Directory};
 use personio_scim::mapping::MappingPolicy;
 use personio_scim::personio::{ReadLimits, RetryPolicy};
-use personio_scim::scim::ERROR_SCHEMA;
+use personio_scim::scim::{ERROR_SCHEMA, ScopeDefinition};
 use personio_scim::simulator::{
     SimulatedEndpoint, SimulatedRateLimit, Simulator, SimulatorOptions, World,
 };
@@ -76,6 +76,8 @@ pub struct Setup {
     pub effective_settings: Vec<EffectiveSetting>,
     /// Settings of authentication. Without them, one client is configured, with [`TOKEN`].
     pub auth_settings: Option<AuthSettings>,
+    /// Scopes of clients in `auth_settings`.
+    pub scopes: Vec<ScopeDefinition>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
@@ -111,6 +113,7 @@ impl Setup {
             status_page: true,
             effective_settings: Vec::new(),
             auth_settings: None,
+            scopes: Vec::new(),
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
                 retry: RetryPolicy { max_retries: 2, initial_delay: Duration::from_millis(5) },
@@ -184,6 +187,7 @@ impl Setup {
                 freshness,
                 limits,
                 policy: self.policy.clone(),
+                scopes: self.scopes.clone(),
                 state: self.state.clone(),
             },
             effective_settings: self.effective_settings.clone(),
@@ -226,6 +230,7 @@ pub fn auth_settings(webhook_token: Option<&str>) -> AuthSettings {
         token: TokenHash::from_token(TOKEN.as_bytes()),
         expires: None,
         networks: None,
+        scope: None,
     };
     let webhook_token = webhook_token.map(|token| TokenHash::from_token(token.as_bytes()));
     AuthSettings { clients: vec![client], webhook_token, ..AuthSettings::default() }

@@ -197,11 +197,11 @@ async fn health_names_a_fault_of_this_program_in_the_part_of_the_directory() {
         let clock = TestClock::at(NOW);
         let state = state(error, load, &clock);
         if load == Load::FailsAfterASuccess {
-            state.directory.view().current().await.unwrap();
+            state.directory.view(None).current().await.unwrap();
             state.directory.handle_webhook(b"").unwrap();
             clock.age(REFRESH_DEBOUNCE);
         } else {
-            state.directory.view().current().await.unwrap_err();
+            state.directory.view(None).current().await.unwrap_err();
         }
         wait_until("a load has failed", async || state.directory.state().failure.is_some()).await;
         let (_, health) = get(&state, "/health/ready").await;

@@ -154,6 +154,7 @@ fn rule(server: &MockServer) -> Issuer {
         scope: None,
         algorithms: Algorithm::ALL.to_vec(),
         networks: None,
+        client_scope: None,
     }
 }
 

@@ -55,6 +55,7 @@ mod races;
 mod refresh;
 mod reload;
 mod remap;
+mod scopes;
 mod search;
 mod service_manager;
 mod sorting;

@@ -156,7 +156,7 @@ fn report_change(directory: &Directory, source: &BlockableSource) {
 }
 
 async fn is_of_today(directory: &Directory) -> bool {
-    directory.view().current().await.unwrap().groups().find("today").is_some()
+    directory.view(None).current().await.unwrap().groups().find("today").is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,8 +194,10 @@ async fn requests_wait_for_a_running_day_rollover() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_background_refresh_no_request_waits_for_day_rollover() {
     let (directory, source) = start(Some(Duration::from_secs(3600)));
-    wait_until("there is something to serve", async || directory.view().current().await.is_ok())
-        .await;
+    wait_until("there is something to serve", async || {
+        directory.view(None).current().await.is_ok()
+    })
+    .await;
     let held = source.again.lock().unwrap();
     source.clock.pass(Duration::from_secs(1));
     wait_until("the remapping runs", async || source.begun_again.load(SeqCst) == 1).await;
@@ -209,7 +211,7 @@ async fn with_background_refresh_no_request_waits_for_day_rollover() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unchanged_load_keeps_the_snapshot_and_renews_its_age() {
     let (directory, source) = start(None);
-    let before = directory.view().current().await.unwrap();
+    let before = directory.view(None).current().await.unwrap();
     source.is_same.store(true, SeqCst);
     source.clock.pass(Duration::from_millis(500));
     report_change(&directory, &source);

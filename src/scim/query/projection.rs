@@ -153,11 +153,18 @@ impl Selection<'_> {
 fn resolve_names(resource_type: &ResourceType, names: &[String]) -> Vec<AttributeId> {
     let mut ids = Vec::new();
     for name in names {
-        if let Some(id) = resource_type.attribute(name) {
-            ids.push(id);
-        } else if is_core_schema(resource_type, name) {
-            push_core_attributes(resource_type, &mut ids);
-        }
+        ids.append(&mut resolve_name(resource_type, name));
+    }
+    ids
+}
+
+/// Returns the attributes that a name stands for, or none if it is unknown.
+pub(in crate::scim) fn resolve_name(resource_type: &ResourceType, name: &str) -> Vec<AttributeId> {
+    let mut ids = Vec::new();
+    if let Some(id) = resource_type.attribute(name) {
+        ids.push(id);
+    } else if is_core_schema(resource_type, name) {
+        push_core_attributes(resource_type, &mut ids);
     }
     ids
 }

@@ -5,21 +5,16 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::schema::attribute::AttributeDefinition;
 use crate::scim::schema::resource_type::{ExtensionDefinition, TypeDefinition};
-use crate::scim::{AttributeType, InvalidSchemaDocument, Returned};
+use crate::scim::{AttributeType, Returned};
 
-/// Returns the JSON Schema of the resource type that `document` describes and whose schemas are
-/// among `schemas`.
+/// Returns the JSON Schema of a resource type.
 ///
 /// Only attributes that are always returned are required, because a client may request any subset
 /// of the others.
-pub(in crate::scim) fn for_resource_type(
-    document: &Value,
-    schemas: &[Value],
-) -> Result<Value, InvalidSchemaDocument> {
-    let definition = TypeDefinition::parse(document, schemas)?;
+pub(in crate::scim) fn for_resource_type(definition: &TypeDefinition) -> Value {
     let mut schema = object_schema(&definition.core, &definition.extensions);
     schema.insert("title".to_owned(), json!(definition.name));
-    Ok(schema.into())
+    schema.into()
 }
 
 /// Returns the schema of an object with these attributes and extensions, and no other member.

@@ -20,12 +20,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::scim::schema::resource_type::SchemaDocument;
+use crate::scim::schema::resource_type::{SchemaDocument, TypeDefinition};
 use crate::scim::{
     AttributeType, InvalidSchemaDocument, PERSONIO_USER_SCHEMA, ResourceType, ResourceTypes,
     ResourceUrls,
 };
 
+/// Document of the attributes that every resource has.
+const COMMON_ATTRIBUTES: &str = include_str!("../../../scim-schemas/common.json");
 const EXTENSION_SCHEMA: &str = include_str!("../../../scim-schemas/personio-user.json");
 const SCHEMAS: [&str; 4] = [
     include_str!("../../../scim-schemas/user.json"),
@@ -93,6 +95,8 @@ pub struct Discovery {
     pub resource_types: Vec<Value>,
     /// Documents of `/Schemas` (RFC 7643 §7).
     pub schemas: Vec<Value>,
+    /// Document of the attributes that every resource has. No endpoint serves it.
+    pub(in crate::scim) common: Value,
     /// Addresses of the SCIM endpoints.
     pub urls: ResourceUrls,
 }
@@ -122,6 +126,7 @@ impl Discovery {
             service_provider_config: service_provider_config(max_results, urls)?,
             resource_types: parse_documents(&RESOURCE_TYPES, "ResourceTypes", urls)?,
             schemas,
+            common: serde_json::from_str(COMMON_ATTRIBUTES)?,
             urls: urls.clone(),
         })
     }
@@ -131,8 +136,8 @@ impl Discovery {
     /// # Errors
     /// Returns an error if a document is missing or invalid, which a test rules out.
     pub fn compile_types(&self) -> Result<ResourceTypes, InvalidSchemaDocument> {
-        let user = ResourceType::new(self.type_document("User")?, &self.schemas)?;
-        let group = ResourceType::new(self.type_document("Group")?, &self.schemas)?;
+        let user = ResourceType::compile(self.definition("User")?);
+        let group = ResourceType::compile(self.definition("Group")?);
         Ok(ResourceTypes { user: Arc::new(user), group: Arc::new(group) })
     }
 
@@ -141,7 +146,7 @@ impl Discovery {
     /// # Errors
     /// Returns an error if a document is missing or invalid, which a test rules out.
     pub fn json_schema(&self, id: &str) -> Result<Value, InvalidSchemaDocument> {
-        json_schema::for_resource_type(self.type_document(id)?, &self.schemas)
+        Ok(json_schema::for_resource_type(&self.definition(id)?))
     }
 
     /// Returns the schema with this URN, compared without regard to case: RFC 8141 §3.1 demands it
@@ -158,8 +163,12 @@ impl Discovery {
         self.resource_types.iter().find(|document| document_id(document) == Some(id))
     }
 
-    fn type_document(&self, id: &str) -> Result<&Value, InvalidSchemaDocument> {
-        self.resource_type(id).ok_or_else(|| InvalidSchemaDocument::UnknownSchema(id.into()))
+    /// Parses the documents of a resource type.
+    fn definition(&self, id: &str) -> Result<TypeDefinition, InvalidSchemaDocument> {
+        let Some(document) = self.resource_type(id) else {
+            return Err(InvalidSchemaDocument::UnknownSchema(id.into()));
+        };
+        TypeDefinition::parse(document, &self.schemas, &self.common)
     }
 }
 
@@ -193,7 +202,7 @@ fn service_provider_config(
     Ok(Value::Object(document))
 }
 
-fn document_id(document: &Value) -> Option<&str> {
+pub(in crate::scim) fn document_id(document: &Value) -> Option<&str> {
     document.get("id")?.as_str()
 }
 

@@ -31,9 +31,17 @@ impl SchemaRegistry {
         max_results: usize,
         custom: &[CustomAttributeDefinition],
     ) -> Result<Self, InvalidSchemaDocument> {
-        let discovery = Discovery::new(urls, max_results, custom)?;
+        Self::from_discovery(Discovery::new(urls, max_results, custom)?, max_results)
+    }
+
+    /// Compiles the registry of these documents.
+    pub(in crate::scim) fn from_discovery(
+        discovery: Discovery,
+        max_results: usize,
+    ) -> Result<Self, InvalidSchemaDocument> {
         let types = discovery.compile_types()?;
-        let digest = digest([&serde_json::to_vec(&discovery.schemas)?[..]]);
+        let schemas = serde_json::to_vec(&discovery.schemas)?;
+        let digest = digest([schemas, serde_json::to_vec(&discovery.common)?]);
         Ok(Self { discovery, types, digest, max_results })
     }
 }

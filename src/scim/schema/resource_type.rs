@@ -11,11 +11,8 @@ use serde_json::Value;
 
 use crate::scim::resource::shape::ShapeInterner;
 use crate::scim::schema::attribute::{AttributeDefinition, SchemaAttribute};
-use crate::scim::schema::document_id;
+use crate::scim::schema::{COMMON_ATTRIBUTES, document_id};
 use crate::scim::{AttributeId, AttributeType, Returned};
-
-/// Schema document of the attributes that every resource has.
-const COMMON: &str = include_str!("../../../scim-schemas/common.json");
 
 /// Compiled resource type.
 #[derive(Debug)]
@@ -105,9 +102,10 @@ impl TypeDefinition {
     pub(in crate::scim) fn parse(
         document: &Value,
         schemas: &[Value],
+        common: &Value,
     ) -> Result<Self, InvalidSchemaDocument> {
         let document = ResourceTypeDocument::deserialize(document)?;
-        let SchemaDocument { attributes: mut core } = serde_json::from_str(COMMON)?;
+        let SchemaDocument { attributes: mut core } = SchemaDocument::deserialize(common)?;
         core.extend(schema_attributes(&document.schema, schemas)?);
         let mut extensions = Vec::with_capacity(document.schema_extensions.len());
         for ExtensionReference { schema: urn } in document.schema_extensions {
@@ -139,7 +137,12 @@ impl ResourceType {
     /// Returns an error if a document is invalid or missing, which a test rules out for the
     /// documents of this program.
     pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, InvalidSchemaDocument> {
-        let definition = TypeDefinition::parse(document, schemas)?;
+        let common = serde_json::from_str(COMMON_ATTRIBUTES)?;
+        Ok(Self::compile(TypeDefinition::parse(document, schemas, &common)?))
+    }
+
+    /// Compiles a definition.
+    pub(in crate::scim) fn compile(definition: TypeDefinition) -> Self {
         let mut compiled = Self {
             name: definition.name,
             schema: definition.schema,
@@ -173,7 +176,7 @@ impl ResourceType {
             email: compiled.attribute("emails.value"),
             manager_email: compiled.attribute(&manager_email),
         };
-        Ok(compiled)
+        compiled
     }
 
     /// Adds an attribute with its sub-attributes to `parent`.

@@ -19,12 +19,21 @@ struct StandardAttribute {
 /// Default sub-attributes of a multi-valued attribute (§2.4).
 const ELEMENT_SUB_ATTRIBUTES: &[&str] = &["value", "display", "type", "primary", "$ref"];
 
+/// Common attributes (§3.1) that a scope can hide. Every resource has the others.
+const EXTERNAL_ID: StandardAttribute = simple("externalId");
+const META: StandardAttribute = StandardAttribute {
+    name: "meta",
+    sub_attributes: &["resourceType", "created", "lastModified", "location", "version"],
+};
+
 const MANAGER_SUB_ATTRIBUTES: &[&str] = &["value", "$ref", "displayName"];
 
 const SCHEMAS: [StandardSchema; 3] = [
     StandardSchema {
         urn: USER_SCHEMA,
         attributes: &[
+            EXTERNAL_ID,
+            META,
             simple("userName"),
             StandardAttribute {
                 name: "name",
@@ -84,7 +93,7 @@ const SCHEMAS: [StandardSchema; 3] = [
     },
     StandardSchema {
         urn: GROUP_SCHEMA,
-        attributes: &[simple("displayName"), multi_valued("members")],
+        attributes: &[EXTERNAL_ID, META, simple("displayName"), multi_valued("members")],
     },
 ];
 

@@ -91,9 +91,14 @@ impl ResourceSet {
     /// Returns the resource with this `id`.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Arc<Resource>> {
+        self.all.get(self.position(id)?)
+    }
+
+    /// Returns the position of the resource with this `id` in the list.
+    #[must_use]
+    pub fn position(&self, id: &str) -> Option<usize> {
         let index = self.index(self.resource_type.well_known().id?)?;
-        let position = index.first(&self.all, id)?;
-        self.all.get(position as usize)
+        Some(index.first(&self.all, id)? as usize)
     }
 
     /// Returns the positions of the resources that have this value, in list order. The result is

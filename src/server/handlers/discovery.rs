@@ -13,7 +13,7 @@ pub(in crate::server) async fn provider_config(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     request::refuse_filter(&request)?;
-    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry()?;
     let mut document = schema_registry.discovery.service_provider_config.clone();
     if let (Value::Object(members), false) = (&mut document, state.lists.announces_pagination) {
         members.shift_remove("pagination");
@@ -25,7 +25,7 @@ pub(in crate::server) async fn resource_types(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry()?;
     whole_list(&request, &state, &schema_registry.discovery.resource_types).await
 }
 
@@ -35,7 +35,7 @@ pub(in crate::server) async fn resource_type(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     request::refuse_filter(&request)?;
-    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry()?;
     let document = schema_registry.discovery.resource_type(&id);
     let document = document.ok_or(Error::ResourceNotFound("ResourceType"))?;
     response::document(&request, &state, document.to_string()).await
@@ -45,7 +45,7 @@ pub(in crate::server) async fn schemas(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry()?;
     whole_list(&request, &state, &schema_registry.discovery.schemas).await
 }
 
@@ -55,7 +55,7 @@ pub(in crate::server) async fn schema(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     request::refuse_filter(&request)?;
-    let schema_registry = authenticate::view(&state, &request)?.schema_registry();
+    let schema_registry = authenticate::view(&state, &request)?.schema_registry()?;
     let document =
         schema_registry.discovery.schema(&urn).ok_or(Error::ResourceNotFound("Schema"))?;
     response::document(&request, &state, document.to_string()).await

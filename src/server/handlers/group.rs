@@ -14,7 +14,7 @@ pub(in crate::server) async fn read(
     let search = request::parameters(&request)?;
     let view = authenticate::view(&state, &request)?;
     // Invalid parameters are refused before the request waits for a load.
-    let resource_type = &view.schema_registry().types.group;
+    let resource_type = &view.schema_registry()?.types.group;
     Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     let snapshot = view.current().await?;
     let group = snapshot.groups().find(&id).ok_or(Error::ResourceNotFound("Group"))?;

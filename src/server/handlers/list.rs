@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::auth::AuthenticatedClient;
+use crate::auth::{AuthenticatedClient, ScopeId};
 use crate::directory::{PagedList, PinnedSnapshot, RequestedPage, Snapshot};
 use crate::scim;
 use crate::scim::{InvalidQuery, ListQuery, PageRequest, SchemaRegistry, SearchRequest};
@@ -147,7 +147,7 @@ impl ListPageRequest {
         search: SearchRequest,
     ) -> Result<Self, Error> {
         let client = authenticate::client(request)?;
-        let list_id = search.query_key(target.name());
+        let list_id = list_id(&search, target, &client);
         let (paging, position) = match search.cursor.as_deref() {
             None if is_connection_test(request, target, &search) => {
                 let page_size = CONNECTION_TEST_PAGE_SIZE.min(state.lists.max_results);
@@ -170,14 +170,14 @@ impl ListPageRequest {
         state: &'a web::Data<State>,
         coding: ContentCoding,
     ) -> Result<ListedPage<'a>, Error> {
-        let view = state.directory.view();
+        let view = authenticate::view_of(state, &self.client);
         let requested = self.requested_page();
         let mut bound = None;
         let pinned = match view.ready_snapshot_for(requested).await? {
             Some(pinned) => pinned,
             None => {
                 // Invalid queries are refused before the request waits for a load.
-                bound = Some(self.bind(state, view.schema_registry())?);
+                bound = Some(self.bind(state, view.schema_registry()?)?);
                 Box::pin(view.snapshot_for(requested)).await?
             }
         };
@@ -258,6 +258,16 @@ impl ListPageRequest {
             &[u8::from(is_by_cursor)],
         ]);
         PageKey { digest, coding, is_shared: !is_by_cursor }
+    }
+}
+
+/// Returns the text that all pages of a list have in common. A client whose scope changes while it
+/// pages must not get the rest of another list, so the scope is a part of it.
+fn list_id(search: &SearchRequest, target: ListTarget, client: &AuthenticatedClient) -> String {
+    let query = search.query_key(target.name());
+    match client.scope {
+        Some(ScopeId(scope)) => format!("{} {query}", hex::encode(scope)),
+        None => query,
     }
 }
 

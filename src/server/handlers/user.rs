@@ -15,7 +15,7 @@ pub(in crate::server) async fn read(
     let view = authenticate::view(&state, &request)?;
     // Invalid parameters are refused before the request waits for a load.
     if search != SearchRequest::default() {
-        let resource_type = &view.schema_registry().types.user;
+        let resource_type = &view.schema_registry()?.types.user;
         Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     }
     // A current snapshot is the usual case, and does without the large future of `find`.

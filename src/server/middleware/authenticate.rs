@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderName;
 
-use crate::auth::{AuthenticatedClient, FailureReason};
+use crate::auth::{AuthenticatedClient, FailureReason, ScopeId};
 use crate::connections;
 use crate::directory::DirectoryView;
 use crate::server::middleware::credentials::{AuthScheme, Credentials};
@@ -55,6 +55,14 @@ pub(in crate::server) fn view<'s>(
     state: &'s State,
     request: &HttpRequest,
 ) -> Result<DirectoryView<'s>, Error> {
-    client(request)?;
-    Ok(state.directory.view())
+    Ok(view_of(state, &client(request)?))
+}
+
+/// Returns the directory as a client sees it.
+pub(in crate::server) fn view_of<'s>(
+    state: &'s State,
+    client: &AuthenticatedClient,
+) -> DirectoryView<'s> {
+    let scope = client.scope.as_ref().map(|ScopeId(digest)| digest);
+    state.directory.view(scope)
 }

@@ -1,0 +1,168 @@
+//! Scopes of clients: those in force, and the snapshots of what each shows. The snapshots of scopes
+//! are built together with the full snapshot, before any client sees it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use jiff::SignedDuration;
+
+use crate::clock::Clock;
+use crate::directory::snapshot::PreviousState;
+use crate::directory::{Snapshot, SourceError, lock};
+use crate::scim::{BoundScope, Digest, InvalidScope, SchemaRegistry, Scope};
+
+/// Scopes in force, by the digests of their definitions.
+#[derive(Default)]
+pub(super) struct Scopes(ArcSwap<HashMap<Digest, Arc<ActiveScope>>>);
+
+/// Scope in force.
+pub(super) struct ActiveScope {
+    scope: Scope,
+    /// Scope as it was resolved last. Resources are shared between loads only while they have the
+    /// same resource types.
+    bound: Mutex<Option<Arc<BoundScope>>>,
+}
+
+/// Snapshots of what scopes show of one snapshot, by the digests of the scopes.
+#[derive(Debug, Default)]
+pub(super) struct ScopedSnapshots(Mutex<HashMap<Digest, Arc<Snapshot>>>);
+
+/// Reason why a scope has no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ScopeError {
+    /// The attributes of the snapshot are those of another mapping.
+    #[error(transparent)]
+    Unbound(#[from] InvalidScope),
+    /// A resource cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] SourceError),
+}
+
+impl ActiveScope {
+    fn new(scope: Scope) -> Self {
+        Self { scope, bound: Mutex::default() }
+    }
+
+    pub(super) fn digest(&self) -> &Digest {
+        self.scope.digest()
+    }
+
+    /// Resolves the scope against a registry.
+    pub(super) fn bind(
+        &self,
+        registry: &Arc<SchemaRegistry>,
+    ) -> Result<Arc<BoundScope>, InvalidScope> {
+        let mut last = lock(&self.bound);
+        if let Some(bound) = &*last
+            && bound.is_bound_to(registry)
+        {
+            return Ok(Arc::clone(bound));
+        }
+        let bound = Arc::new(self.scope.bind(registry)?);
+        *last = Some(Arc::clone(&bound));
+        Ok(bound)
+    }
+}
+
+impl Scopes {
+    /// Returns the scope with this digest.
+    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<ActiveScope>> {
+        self.0.load().get(digest).cloned()
+    }
+
+    /// Returns all scopes.
+    pub(super) fn all(&self) -> Vec<Arc<ActiveScope>> {
+        self.0.load().values().cloned().collect()
+    }
+
+    /// Adds scopes. One that is in force stays as it is.
+    pub(super) fn add(&self, scopes: Vec<Scope>) {
+        let mut active = HashMap::clone(&self.0.load());
+        for scope in scopes {
+            let known = active.get(scope.digest());
+            if known.is_none_or(|known| known.scope != scope) {
+                active.insert(*scope.digest(), Arc::new(ActiveScope::new(scope)));
+            }
+        }
+        self.0.store(Arc::new(active));
+    }
+
+    /// Drops all scopes but those with these digests.
+    pub(super) fn retain(&self, digests: &[Digest]) {
+        let mut active = HashMap::clone(&self.0.load());
+        active.retain(|digest, _| digests.contains(digest));
+        self.0.store(Arc::new(active));
+    }
+
+    /// Builds the snapshots of all scopes of `full`, which clients do not see yet. `previous` is
+    /// the snapshot before. A scope whose snapshot cannot be built shows nothing.
+    pub(super) fn build_all(
+        &self,
+        full: &Snapshot,
+        previous: Option<&Snapshot>,
+        clock: &dyn Clock,
+    ) {
+        for scope in self.all() {
+            let earlier = previous.and_then(|previous| previous.scoped().get(scope.digest()));
+            let earlier = match &earlier {
+                Some(earlier) => PreviousState::Snapshot(earlier),
+                None => PreviousState::Unknown,
+            };
+            if let Err(error) = full.scoped().get_or_build(full, &scope, earlier, clock) {
+                log_unbuilt(&error);
+            }
+        }
+    }
+}
+
+impl ScopedSnapshots {
+    /// Returns the snapshot of a scope, if it has been built.
+    pub(super) fn get(&self, scope: &Digest) -> Option<Arc<Snapshot>> {
+        lock(&self.0).get(scope).cloned()
+    }
+
+    /// Returns the snapshot of what a scope shows of `full`, which these snapshots belong to, and
+    /// builds it if necessary.
+    pub(super) fn get_or_build(
+        &self,
+        full: &Snapshot,
+        scope: &ActiveScope,
+        earlier: PreviousState<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Arc<Snapshot>, ScopeError> {
+        if let Some(built) = self.get(scope.digest()) {
+            return Ok(built);
+        }
+        let bound = scope.bind(full.schema_registry())?;
+        // Requests of other scopes read their snapshots meanwhile, so the lock is not held.
+        let built = Arc::new(Snapshot::of_scope(full, &bound, earlier, clock)?);
+        Ok(Arc::clone(lock(&self.0).entry(*scope.digest()).or_insert(built)))
+    }
+
+    /// Returns copies whose load began at `load_started`.
+    pub(super) fn reloaded_at(&self, load_started: SignedDuration) -> Self {
+        let mut reloaded = HashMap::new();
+        for (scope, snapshot) in &*lock(&self.0) {
+            reloaded.insert(*scope, Arc::new(snapshot.reloaded_at(load_started)));
+        }
+        Self(Mutex::new(reloaded))
+    }
+
+    /// Drops the snapshots of scopes that are not in force.
+    pub(super) fn retain(&self, scopes: &Scopes) {
+        lock(&self.0).retain(|scope, _| scopes.get(scope).is_some());
+    }
+}
+
+fn log_unbuilt(error: &ScopeError) {
+    match error {
+        ScopeError::Unbound(_) => tracing::info!(
+            "the scope of a client needs attributes that the current snapshot does not have; the \
+             client gets 503 until the next load"
+        ),
+        ScopeError::Encode(error) => {
+            tracing::error!("a client with a scope gets 503: {error}");
+        }
+    }
+}
