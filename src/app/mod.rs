@@ -26,7 +26,7 @@ pub use crate::app::reload_handle::ReloadHandle;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config;
-use crate::config::{Config, EffectiveSetting, SettingName};
+use crate::config::{ClientScope, Config, EffectiveSetting, SettingName};
 use crate::connections;
 use crate::connections::{ConnectionRegistry, OpenFiles, ServerSocket};
 use crate::directory::persistence::state_file::StateFile;
@@ -34,7 +34,6 @@ use crate::directory::{Directory, Freshness, MaxChange};
 use crate::personio::{PersonioClient, ReadLimits, RetryPolicy, Settings, UpstreamMetrics};
 use crate::scim::{
     CursorKey, InvalidSchemaDocument, InvalidScope, ResourceUrls, SchemaRegistry, Scope,
-    ScopeDefinition,
 };
 use crate::server;
 use crate::server::OptionalEndpoints;
@@ -167,6 +166,12 @@ impl Application {
             None => None,
             Some(address) => Some(bind(config::METRICS_LISTEN, address)?),
         };
+        if metrics_socket.is_none() && !scim.scopes.is_empty() {
+            tracing::warn!(
+                "clients whose scope hides users can read the number of all users at /metrics: give \
+                 the metrics an address of their own with --metrics-listen (SCIM_METRICS_LISTEN)"
+            );
+        }
         let base_url = base_url(&public_url(&scim, address));
         // The client secret is the one secret that every server has. It does not change when SCIM
         // clients are added or removed.
@@ -333,11 +338,11 @@ impl ReadingSide {
 
 /// Resolves the scopes of clients against the attributes of the mapping.
 fn scopes(
-    definitions: &[ScopeDefinition],
+    client_scopes: &[ClientScope],
     schema_registry: &Arc<SchemaRegistry>,
 ) -> Result<Vec<Scope>, InvalidScope> {
-    let mut scopes = Vec::with_capacity(definitions.len());
-    for definition in definitions {
+    let mut scopes = Vec::with_capacity(client_scopes.len());
+    for ClientScope { definition, .. } in client_scopes {
         scopes.push(Scope::new(definition, schema_registry)?);
     }
     Ok(scopes)

@@ -8,13 +8,15 @@ use crate::clock::Clock;
 use crate::config::{CheckSettings, ReadingSettings};
 use crate::diagnostics::preflight::Preflight;
 use crate::directory::{LoadProgress, MaxChange, Snapshot, SourceError};
-use crate::scim::{ResourceTypes, ResourceUrls, SchemaRegistry};
+use crate::scim::{BoundScope, ResourceTypes, ResourceUrls, SchemaRegistry, Scope};
 use crate::sync::source::{PersonioSource, RecordLifetimes};
 
 /// Reader that loads the directory once.
 pub struct OneShotReader {
     source: PersonioSource,
     schema_registry: Arc<SchemaRegistry>,
+    /// Scope that limits the users and attributes.
+    scope: Option<BoundScope>,
     max_change: MaxChange,
     clock: Arc<dyn Clock>,
 }
@@ -57,6 +59,12 @@ impl OneShotReader {
         let urls = ResourceUrls::new(&base_url(reading.public_url.as_str()));
         let attributes = reading.policy.custom_attribute_definitions();
         let schema_registry = Arc::new(SchemaRegistry::new(&urls, 0, &attributes)?);
+        let scope = match &reading.scope {
+            Some(definition) => {
+                Some(Scope::new(definition, &schema_registry)?.bind(&schema_registry)?)
+            }
+            None => None,
+        };
         let client = personio_client(reading.personio, &clock, tuning)?;
         // There are no records of an earlier load whose age could matter.
         let lifetimes =
@@ -69,22 +77,30 @@ impl OneShotReader {
             Arc::clone(&clock),
             lifetimes,
         );
-        Ok(Self { source, schema_registry, max_change: MaxChange(reading.max_change), clock })
+        let max_change = MaxChange(reading.max_change);
+        Ok(Self { source, schema_registry, scope, max_change, clock })
     }
 
     /// Returns the resource types of what this reader loads.
     #[must_use]
     pub fn types(&self) -> &ResourceTypes {
-        &self.schema_registry.types
+        match &self.scope {
+            Some(scope) => &scope.schema_registry().types,
+            None => &self.schema_registry.types,
+        }
     }
 
-    /// Loads all users, as a server that starts now would serve them.
+    /// Loads all users, as a server that starts now would serve them, or those that the scope shows.
     ///
     /// # Errors
     /// Returns an error when the load fails, or when a server would not serve its result.
     pub async fn read(&self, progress: &LoadProgress) -> Result<Snapshot, SourceError> {
         self.source.sign_in().await?;
         let loaded = self.source.load_once(progress).await?;
-        Snapshot::of_single_load(loaded, self.max_change, &*self.clock)
+        let full = Snapshot::of_single_load(loaded, self.max_change, &*self.clock)?;
+        match &self.scope {
+            Some(scope) => full.shown_by(scope, &*self.clock),
+            None => Ok(full),
+        }
     }
 }

@@ -120,6 +120,9 @@ pub struct ExportArgs {
     /// File to write, which appears once it is complete [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Export what this client of the configuration file sees [default: everything]
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<String>,
     /// Users and attributes to export.
     #[command(flatten)]
     pub query: ExportQueryArgs,

@@ -2,6 +2,7 @@
 //! client and the key, and never contains the value of a token.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,9 +11,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use crate::auth::{Algorithm, AuthSettings, Client, ClientName, Issuer, Networks, TokenHash};
+use crate::auth::{
+    Algorithm, AuthSettings, Client, ClientName, Issuer, Networks, ScopeId, TokenHash,
+};
 use crate::config::parsers;
 use crate::config::settings::tokens::{BEARER_TOKEN, WEBHOOK_TOKEN};
+use crate::mapping::MappingPolicy;
+use crate::scim::{AttributeSelection, ResourceUrls, SchemaRegistry, Scope, ScopeDefinition};
 
 /// Name of the client that presents the token of the settings.
 const DEFAULT_CLIENT_NAME: &str = "client";
@@ -26,6 +31,25 @@ pub(super) struct ClientTable {
     token_sha256: Option<TokenText>,
     expires: Option<Expiry>,
     networks: Option<Vec<String>>,
+    filter: Option<String>,
+    attributes: Option<Vec<String>>,
+    excluded_attributes: Option<Vec<String>>,
+}
+
+/// Scope of a client, or of all clients of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientScope {
+    /// Name of the client or issuer.
+    pub client: ClientName,
+    /// Visible users and attributes.
+    pub definition: ScopeDefinition,
+}
+
+/// Clients, issuers and proxies of the file.
+#[derive(Debug)]
+pub(super) struct CheckedClients {
+    pub(super) auth_settings: AuthSettings,
+    pub(super) scopes: Vec<ClientScope>,
 }
 
 /// Table `[[issuer]]`, as it is written.
@@ -39,6 +63,9 @@ pub(super) struct IssuerTable {
     scope: Option<String>,
     algorithms: Option<Vec<Algorithm>>,
     networks: Option<Vec<String>>,
+    filter: Option<String>,
+    attributes: Option<Vec<String>>,
+    excluded_attributes: Option<Vec<String>>,
 }
 
 /// Value of any type. With a type of its own, an error of the parser would quote a value of the
@@ -75,13 +102,18 @@ pub(super) fn check_tables(
     clients: Vec<ClientTable>,
     issuers: Vec<IssuerTable>,
     trusted_proxies: &[String],
-) -> Result<AuthSettings, String> {
+) -> Result<CheckedClients, String> {
     let mut names = HashSet::new();
     let trusted_proxies =
         Networks::parse(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
     let mut auth_settings = AuthSettings { trusted_proxies, ..AuthSettings::default() };
-    for table in clients {
-        let client = check_client(table)?;
+    let mut scopes = Vec::new();
+    for mut table in clients {
+        let selection = ScopeKeys::of_client(&mut table);
+        let mut client = check_client(table)?;
+        let scope = selection.check("client", &client.name)?;
+        client.scope = scope.as_ref().map(scope_id);
+        scopes.extend(scope);
         if let Some(other) = client_with(&auth_settings, &client.token) {
             return Err(format!(
                 "client `{}`: it has the same token as `{}`",
@@ -91,12 +123,91 @@ pub(super) fn check_tables(
         claim_name(&mut names, "client", &client.name)?;
         auth_settings.clients.push(client);
     }
-    for table in issuers {
-        let issuer = check_issuer(table)?;
+    for mut table in issuers {
+        let selection = ScopeKeys::of_issuer(&mut table);
+        let mut issuer = check_issuer(table)?;
+        let scope = selection.check("issuer", &issuer.name)?;
+        issuer.client_scope = scope.as_ref().map(scope_id);
+        scopes.extend(scope);
         claim_name(&mut names, "issuer", &issuer.name)?;
         auth_settings.issuers.push(issuer);
     }
-    Ok(auth_settings)
+    Ok(CheckedClients { auth_settings, scopes })
+}
+
+/// Checks the scopes against the attributes of the mapping.
+pub(super) fn check_scopes(
+    CheckedClients { auth_settings, scopes }: &CheckedClients,
+    policy: &MappingPolicy,
+) -> Result<(), String> {
+    if scopes.is_empty() {
+        return Ok(());
+    }
+    // The addresses and the page size do not matter for the check.
+    let urls = ResourceUrls::new("https://localhost");
+    let attributes = policy.custom_attribute_definitions();
+    let registry = match SchemaRegistry::new(&urls, 0, &attributes) {
+        Ok(registry) => Arc::new(registry),
+        Err(error) => return Err(error.to_string()),
+    };
+    for ClientScope { client, definition } in scopes {
+        if let Err(error) = Scope::new(definition, &registry) {
+            let is_issuer = auth_settings.issuers.iter().any(|issuer| issuer.name == *client);
+            let kind = if is_issuer { "issuer" } else { "client" };
+            return Err(format!("{kind} `{client}`: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// Keys of a scope, as they are written.
+struct ScopeKeys {
+    filter: Option<String>,
+    attributes: Option<Vec<String>>,
+    excluded_attributes: Option<Vec<String>>,
+}
+
+impl ScopeKeys {
+    fn of_client(table: &mut ClientTable) -> Self {
+        Self {
+            filter: table.filter.take(),
+            attributes: table.attributes.take(),
+            excluded_attributes: table.excluded_attributes.take(),
+        }
+    }
+
+    fn of_issuer(table: &mut IssuerTable) -> Self {
+        Self {
+            filter: table.filter.take(),
+            attributes: table.attributes.take(),
+            excluded_attributes: table.excluded_attributes.take(),
+        }
+    }
+
+    /// Returns the scope, or `None` if no key is given.
+    fn check(self, kind: &str, client: &ClientName) -> Result<Option<ClientScope>, String> {
+        let label = format!("{kind} `{client}`");
+        let empty = |key| format!("{label}: {key} is empty; list one or remove the key");
+        let attributes = match (self.attributes, self.excluded_attributes) {
+            (Some(_), Some(_)) => {
+                return Err(format!("{label}: give either attributes or excluded_attributes"));
+            }
+            (Some(names), None) if names.is_empty() => return Err(empty("attributes")),
+            (None, Some(names)) if names.is_empty() => return Err(empty("excluded_attributes")),
+            (Some(names), None) => AttributeSelection::Only(names),
+            (None, Some(names)) => AttributeSelection::AllBut(names),
+            (None, None) => AttributeSelection::All,
+        };
+        let definition = ScopeDefinition { filter: self.filter, attributes };
+        if definition == ScopeDefinition::default() {
+            return Ok(None);
+        }
+        Ok(Some(ClientScope { client: client.clone(), definition }))
+    }
+}
+
+fn scope_id(scope: &ClientScope) -> ScopeId {
+    ScopeId(scope.definition.digest())
 }
 
 /// Adds the tokens of the settings. The webhook token must differ from all others, because Personio
@@ -165,7 +276,7 @@ fn claim_name(
 }
 
 fn check_client(table: ClientTable) -> Result<Client, String> {
-    let ClientTable { name, token, token_sha256, expires, networks } = table;
+    let ClientTable { name, token, token_sha256, expires, networks, .. } = table;
     let client_name =
         ClientName::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
     let label = format!("client `{client_name}`");
@@ -201,7 +312,7 @@ fn check_client(table: ClientTable) -> Result<Client, String> {
 }
 
 fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
-    let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
+    let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks, .. } = table;
     let client_name =
         ClientName::parse(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
     let label = format!("issuer `{client_name}`");
@@ -383,6 +494,41 @@ mod tests {
                 client("token = \"a secret of a client\""),
                 "client `okta`: token has characters that cannot be sent",
             ),
+            (client(&format!("{token}\nfilter = ''")), "client `okta`: filter, character 1"),
+            (
+                client(&format!("{token}\nfilter = 'title eq'")),
+                "client `okta`: filter, character 9",
+            ),
+            (
+                client(&format!("{token}\nfilter = 'departmnt eq \"x\"'")),
+                "client `okta`: filter, character 1: there is no attribute `departmnt`",
+            ),
+            (
+                client(&format!("{token}\nattributes = []")),
+                "client `okta`: attributes is empty; list one or remove the key",
+            ),
+            (
+                client(&format!("{token}\nexcluded_attributes = []")),
+                "client `okta`: excluded_attributes is empty",
+            ),
+            (
+                client(&format!(
+                    "{token}\nattributes = ['title']\nexcluded_attributes = ['title']"
+                )),
+                "client `okta`: give either attributes or excluded_attributes",
+            ),
+            (
+                client(&format!("{token}\nattributes = ['department']")),
+                "client `okta`: attributes: there is no attribute `department`; did you mean `urn:",
+            ),
+            (
+                client(&format!("{token}\nexcluded_attributes = ['id']")),
+                "client `okta`: excluded_attributes: `id` is always returned",
+            ),
+            (client(&format!("{token}\nattribute = ['id']")), "did you mean `attributes`?"),
+            (client(&format!("{token}\nfilter = 3")), "line 4: invalid type"),
+            ("filter = 'title pr'".to_owned(), "line 1: `filter` belongs below a [[client]]"),
+            (issuer("attributes = ['titel']"), "issuer `entra`: attributes: there is no attribute"),
             (client("token = 1234567890123456"), "client `okta`: token must be a text"),
             (client("token = [\"a-secret-of-a-client\"]"), "client `okta`: token must be a text"),
             (client("token = a-secret-of-a-client"), "line 3"),

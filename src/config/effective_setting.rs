@@ -3,9 +3,10 @@
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory};
 
-use crate::auth::AuthSettings;
-use crate::config::Args;
+use crate::auth::{AuthSettings, ClientName};
+use crate::config::{Args, ClientScope};
 use crate::mapping::MappingPolicy;
+use crate::scim::AttributeSelection;
 
 /// Effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,7 @@ fn given_value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
 pub(super) fn file_settings(
     policy: &MappingPolicy,
     auth_settings: &AuthSettings,
+    scopes: &[ClientScope],
 ) -> Vec<EffectiveSetting> {
     let division = if policy.team_is_division { Some("team".to_owned()) } else { None };
     let require = if policy.require_email { Some("email".to_owned()) } else { None };
@@ -92,6 +94,7 @@ pub(super) fn file_settings(
         if let Some(networks) = &client.networks {
             limits.push(format!("from {networks}"));
         }
+        limits.extend(visible_part(&client.name, scopes));
         let value = joined(&limits).unwrap_or_else(|| "a token".to_owned());
         settings.push(of_key(&format!("client {}", client.name), Some(value)));
     }
@@ -101,9 +104,28 @@ pub(super) fn file_settings(
             value += " with ";
             value += scope;
         }
+        if let Some(part) = visible_part(&issuer.name, scopes) {
+            value += ", ";
+            value += &part;
+        }
         settings.push(of_key(&format!("issuer {}", issuer.name), Some(value)));
     }
     settings
+}
+
+/// Describes the scope of a client. The filter itself is left out, because it can name a person.
+fn visible_part(client: &ClientName, scopes: &[ClientScope]) -> Option<String> {
+    let scope = scopes.iter().find(|scope| scope.client == *client)?;
+    let attributes = match &scope.definition.attributes {
+        AttributeSelection::All => "all attributes".to_owned(),
+        AttributeSelection::Only(names) => format!("{} attributes", names.len()),
+        AttributeSelection::AllBut(names) => format!("all attributes but {}", names.len()),
+    };
+    let users = match &scope.definition.filter {
+        Some(_) => "the users that match a filter",
+        None => "all users",
+    };
+    Some(format!("sees {attributes} of {users}"))
 }
 
 /// Returns the setting of a key that has no default: it is chosen if it has a value.
@@ -183,7 +205,7 @@ mod tests {
             active_until: Some(ActiveUntil::LastWorkingDay),
             ..MappingPolicy::default()
         };
-        let settings = file_settings(&policy, &AuthSettings::default());
+        let settings = file_settings(&policy, &AuthSettings::default(), &[]);
         for (key, value) in
             [("active_before_start_days", "14"), ("active_until", "last_working_day")]
         {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::auth::AuthSettings;
 use crate::config::clients;
-use crate::config::clients::{ClientTable, IssuerTable};
+use crate::config::clients::{CheckedClients, ClientScope, ClientTable, IssuerTable};
 use crate::config::{Error, suggestion};
 use crate::mapping;
 use crate::mapping::{CustomAttributePolicy, GroupKind, MappingPolicy, personal_data};
@@ -35,6 +35,8 @@ const TABLE_KEYS: &[(&str, &str)] = &[
     ("token", "a [[client]]"),
     ("token_sha256", "a [[client]]"),
     ("expires", "a [[client]]"),
+    ("filter", "a [[client]]"),
+    ("excluded_attributes", "a [[client]]"),
     ("audience", "an [[issuer]]"),
     ("jwks_url", "an [[issuer]]"),
     ("scope", "an [[issuer]]"),
@@ -99,6 +101,7 @@ where
 pub(super) struct CheckedConfigFile {
     pub(super) policy: MappingPolicy,
     pub(super) auth_settings: AuthSettings,
+    pub(super) scopes: Vec<ClientScope>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,8 +179,11 @@ pub(super) fn parse(text: &str) -> Result<CheckedConfigFile, String> {
         toml::from_str(text).map_err(|error| describe_error(text, &error))?;
     let clients = mem::take(&mut file.client);
     let issuers = mem::take(&mut file.issuer);
-    let auth_settings = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
-    Ok(CheckedConfigFile { policy: check_policy(file)?, auth_settings })
+    let checked = clients::check_tables(clients, issuers, &file.trusted_proxies)?;
+    let policy = check_policy(file)?;
+    clients::check_scopes(&checked, &policy)?;
+    let CheckedClients { auth_settings, scopes } = checked;
+    Ok(CheckedConfigFile { policy, auth_settings, scopes })
 }
 
 /// Returns the error with its line and, if possible, the key or word that was probably meant.
@@ -389,7 +395,7 @@ mod tests {
         let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
         assert_eq!(
             (clients.auth_settings.clients.len(), clients.auth_settings.issuers.len()),
-            (1, 1)
+            (2, 1)
         );
         assert_eq!(mapping.policy.custom_attributes.len(), 1);
         // Both examples belong to one file, in which keys without a table come first.

@@ -28,6 +28,7 @@ pub use crate::config::args::{
     HealthcheckArgs, LocalServer, ManArgs, OutputArgs, Population, ServeArgs, SimulatorArgs,
     TokenAction, TokenArgs, local_url,
 };
+pub use crate::config::clients::ClientScope;
 pub use crate::config::command::{Args, Command};
 pub use crate::config::command_line::{CommandLineRequest, ParsedCommand, parse_command_line};
 pub use crate::config::effective_setting::EffectiveSetting;
@@ -51,7 +52,6 @@ use crate::config::settings::tokens::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
 use crate::auth::AuthSettings;
 use crate::mapping::MappingPolicy;
-use crate::scim::ScopeDefinition;
 use crate::tls::CertifiedKeyPair;
 
 /// Error in the settings: one line that names the setting.
@@ -88,7 +88,7 @@ pub struct ServerSettings {
     /// Mapping policy of the company.
     pub policy: MappingPolicy,
     /// Scopes of clients.
-    pub scopes: Vec<ScopeDefinition>,
+    pub scopes: Vec<ClientScope>,
     /// State file, if one is configured.
     pub state: Option<StateFileSettings>,
 }
@@ -135,7 +135,8 @@ impl ServerSettings {
     #[must_use]
     pub fn effective_settings(&self, given: &[EffectiveSetting]) -> Vec<EffectiveSetting> {
         let mut settings = given.to_vec();
-        settings.extend(effective_setting::file_settings(&self.policy, &self.auth_settings));
+        let Self { policy, auth_settings, scopes, .. } = self;
+        settings.extend(effective_setting::file_settings(policy, auth_settings, scopes));
         settings
     }
 }
@@ -174,7 +175,7 @@ fn server_settings(
 ) -> Result<ServerSettings, Error> {
     let bearer = tokens::usable_token(BEARER_TOKEN, bearer)?;
     args.freshness.check()?;
-    let CheckedConfigFile { policy, auth_settings } = args.config_file.read()?;
+    let CheckedConfigFile { policy, auth_settings, scopes } = args.config_file.read()?;
     let webhook = tokens::usable_token(WEBHOOK_TOKEN, args.tokens.webhook().read()?)?;
     let auth_settings =
         clients::with_tokens(auth_settings, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
@@ -186,7 +187,7 @@ fn server_settings(
         freshness: args.freshness.clone(),
         limits: args.limits.clone(),
         policy,
-        scopes: Vec::new(),
+        scopes,
         state: args.state.settings()?,
     })
 }

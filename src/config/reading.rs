@@ -3,12 +3,14 @@
 use url::Url;
 
 use crate::config::args::{ReadingArgs, ServerArgs};
+use crate::config::mapping::CheckedConfigFile;
 use crate::config::settings::listen::{DEFAULT_LISTEN, PUBLIC_URL};
 use crate::config::{
     CheckArgs, Error, ExportArgs, LogArgs, PersonioSettings, ServerSettings, environment, parsers,
-    refuse_missing, server_settings,
+    refuse_missing, server_settings, suggestion,
 };
 use crate::mapping::MappingPolicy;
+use crate::scim::ScopeDefinition;
 
 /// Settings of the reading side.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct ReadingSettings {
     pub public_url: Url,
     /// Largest share of the users that may lose something; 1 is all users.
     pub max_change: f64,
+    /// Scope of the client whose view is exported.
+    pub scope: Option<ScopeDefinition>,
 }
 
 /// Settings of `check`.
@@ -43,7 +47,11 @@ impl ReadingSettings {
     /// # Errors
     /// Returns an error when a setting is missing or invalid.
     pub fn for_export(args: &ExportArgs) -> Result<Self, Error> {
-        reading_settings(&args.reading)
+        let mut settings = reading_settings(&args.reading)?;
+        if let Some(client) = &args.client {
+            settings.scope = client_scope(&args.reading, client)?;
+        }
+        Ok(settings)
     }
 
     /// Returns the settings of `check`.
@@ -86,5 +94,27 @@ fn reading_settings(args: &ReadingArgs) -> Result<ReadingSettings, Error> {
         policy: args.config_file.read()?.policy,
         public_url,
         max_change: args.max_change,
+        scope: None,
     })
+}
+
+/// Returns the scope of a client of the configuration file, or `None` if the client sees everything.
+fn client_scope(args: &ReadingArgs, client: &str) -> Result<Option<ScopeDefinition>, Error> {
+    let CheckedConfigFile { auth_settings, scopes, .. } = args.config_file.read()?;
+    let clients = auth_settings.clients.iter().map(|client| client.name.as_str());
+    let issuers = auth_settings.issuers.iter().map(|issuer| issuer.name.as_str());
+    let names: Vec<&str> = clients.chain(issuers).collect();
+    if !names.contains(&client) {
+        return Err(Error(format!(
+            "--client: the configuration file has no client `{}`{}",
+            client.escape_debug(),
+            suggestion::did_you_mean(client, &names)
+        )));
+    }
+    for scope in scopes {
+        if scope.client.as_str() == client {
+            return Ok(Some(scope.definition));
+        }
+    }
+    Ok(None)
 }

@@ -18,6 +18,7 @@ use tokio::task::block_in_place;
 use crate::directory::cool_down::CoolDown;
 use crate::directory::guard::{MassChangeGuard, Verdict};
 use crate::directory::persistence::{DecodedState, PendingState, Persistence, other_version};
+use crate::directory::scopes::ScopeLosses;
 use crate::directory::single_users::SingleUsers;
 use crate::directory::snapshot::PreviousState;
 use crate::directory::store::Store;
@@ -237,7 +238,14 @@ impl<S: Source> Publisher<S> {
 
     /// Compares a load with the current snapshot.
     fn compare(&self, loaded: &Loaded<S::State>) -> Verdict {
-        block_in_place(|| self.guard.compare(&loaded.directory))
+        block_in_place(|| {
+            let directory = &loaded.directory;
+            let scope_losses = match self.store.newest() {
+                Some(current) => self.store.scopes.losses(directory, &current),
+                None => ScopeLosses::default(),
+            };
+            self.guard.compare(directory, &scope_losses)
+        })
     }
 
     /// Makes a snapshot of a load and publishes it. The caller holds the publishing lock.

@@ -1,7 +1,7 @@
 //! Scopes of clients: those in force, and the snapshots of what each shows. The snapshots of scopes
 //! are built together with the full snapshot, before any client sees it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::clock::Clock;
 use crate::directory::snapshot::PreviousState;
-use crate::directory::{Snapshot, SourceError, lock};
+use crate::directory::{LoadedDirectory, Snapshot, SourceError, lock};
 use crate::scim::{BoundScope, Digest, InvalidScope, SchemaRegistry, Scope};
 
 /// Scopes in force, by the digests of their definitions.
@@ -22,6 +22,24 @@ pub(super) struct ActiveScope {
     /// Scope as it was resolved last. Resources are shared between loads only while they have the
     /// same resource types.
     bound: Mutex<Option<Arc<BoundScope>>>,
+}
+
+/// Users who leave the scopes of clients although they stay in the directory.
+#[derive(Debug, Default)]
+pub(super) struct ScopeLosses {
+    /// Ids of the users.
+    pub(super) users: HashSet<Box<str>>,
+    /// Losses of each scope that has a filter.
+    pub(super) by_scope: Vec<ScopeLoss>,
+}
+
+/// Losses of one scope.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScopeLoss {
+    /// Number of users who leave the scope.
+    pub(super) lost: usize,
+    /// Number of users in the scope before.
+    pub(super) total: usize,
 }
 
 /// Snapshots of what scopes show of one snapshot, by the digests of the scopes.
@@ -93,6 +111,28 @@ impl Scopes {
         let mut active = HashMap::clone(&self.0.load());
         active.retain(|digest, _| digests.contains(digest));
         self.0.store(Arc::new(active));
+    }
+
+    /// Returns the users of a load who leave a scope that `current` shows them in. A scope that is
+    /// new has no users before, and so loses none.
+    pub(super) fn losses(&self, loaded: &LoadedDirectory, current: &Snapshot) -> ScopeLosses {
+        let mut losses = ScopeLosses::default();
+        for scope in self.all() {
+            if !scope.scope.has_filter() {
+                continue;
+            }
+            let Some(shown) = current.scoped().get(scope.digest()) else { continue };
+            let Ok(bound) = scope.bind(&loaded.schema_registry) else { continue };
+            let mut lost = 0;
+            for user in &loaded.users {
+                if shown.users().position(&user.id).is_some() && !bound.matches(user) {
+                    lost += 1;
+                    losses.users.insert(user.id.as_str().into());
+                }
+            }
+            losses.by_scope.push(ScopeLoss { lost, total: shown.users().all().len() });
+        }
+        losses
     }
 
     /// Builds the snapshots of all scopes of `full`, which clients do not see yet. `previous` is

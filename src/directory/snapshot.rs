@@ -155,6 +155,14 @@ impl Snapshot {
         })
     }
 
+    /// Returns the snapshot of what a scope shows of this one, for a command that does not serve.
+    ///
+    /// # Errors
+    /// Returns an error when a resource cannot be written as JSON.
+    pub fn shown_by(&self, scope: &BoundScope, clock: &dyn Clock) -> Result<Self, SourceError> {
+        Self::of_scope(self, scope, PreviousState::Unknown, clock)
+    }
+
     /// Returns the snapshots of scopes.
     pub(super) fn scoped(&self) -> &ScopedSnapshots {
         &self.scoped

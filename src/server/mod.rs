@@ -166,7 +166,7 @@ pub fn configure_metrics(service: &mut web::ServiceConfig) {
     service
         .service(read_only_resource("/metrics", "", metrics::read))
         .service(read_only_resource("/health/live", "", health::live))
-        .service(read_only_resource("/health/ready", "", health::ready))
+        .service(read_only_resource("/health/ready", "", health::ready_with_numbers))
         .default_service(web::to(no_metrics_route));
 }
 

@@ -14,13 +14,13 @@ use personio_scim::auth::{AuthSettings, Client, ClientName, TokenHash};
 use personio_scim::clock::Clock;
 use personio_scim::config;
 use personio_scim::config::{
-    Config, EffectiveSetting, FreshnessSettings, LimitSettings, ListenSettings, MonitoringSettings,
-    PersonioApiSettings, PersonioSettings, ServerSettings, StateFileSettings,
+    ClientScope, Config, EffectiveSetting, FreshnessSettings, LimitSettings, ListenSettings,
+    MonitoringSettings, PersonioApiSettings, PersonioSettings, ServerSettings, StateFileSettings,
 };
 use personio_scim::directory::{ApprovalOutcome, Directory};
 use personio_scim::mapping::MappingPolicy;
 use personio_scim::personio::{ReadLimits, RetryPolicy};
-use personio_scim::scim::{ERROR_SCHEMA, ScopeDefinition};
+use personio_scim::scim::ERROR_SCHEMA;
 use personio_scim::simulator::{
     SimulatedEndpoint, SimulatedRateLimit, Simulator, SimulatorOptions, World,
 };
@@ -77,7 +77,7 @@ pub struct Setup {
     /// Settings of authentication. Without them, one client is configured, with [`TOKEN`].
     pub auth_settings: Option<AuthSettings>,
     /// Scopes of clients in `auth_settings`.
-    pub scopes: Vec<ScopeDefinition>,
+    pub scopes: Vec<ClientScope>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }

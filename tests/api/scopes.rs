@@ -1,16 +1,19 @@
 //! Tests of scopes: a client sees only the users and attributes of its scope, whatever it asks.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use personio_scim::auth::{AuthSettings, Client, ClientName, ScopeId, TokenHash};
+use personio_scim::config::{ClientScope, StateFileSettings};
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{
     AttributeSelection, ENTERPRISE_USER_SCHEMA, ListQuery, PERSONIO_USER_SCHEMA, PageRequest,
     Resource, ResourceSet, ResourceType, ScopeDefinition, SearchRequest,
 };
-use personio_scim::simulator::World;
+use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint, World};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -18,8 +21,11 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{
-    NOW, Setup, TOKEN, TestResponse, TestServer, auth_settings, encoded, send_request,
+    NOW, SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, auth_settings, encoded, send_request,
+    wait_until,
 };
+use crate::process;
+use crate::process::{Program, file, get, run};
 
 /// Client with a scope.
 struct ScopedClient {
@@ -91,6 +97,11 @@ impl ScopedClient {
                 Selection::AllBut(text) => AttributeSelection::AllBut(names(text)),
             },
         }
+    }
+
+    fn scope(&self) -> ClientScope {
+        let client = ClientName::parse(self.name).unwrap();
+        ClientScope { client, definition: self.definition() }
     }
 
     fn token(&self) -> String {
@@ -172,7 +183,7 @@ fn setup() -> Setup {
     let mut setup = Setup::of(world());
     setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
     setup.auth_settings = Some(settings());
-    setup.scopes = CLIENTS.iter().map(ScopedClient::definition).collect();
+    setup.scopes = CLIENTS.iter().map(ScopedClient::scope).collect();
     setup
 }
 
@@ -443,16 +454,28 @@ fn path() -> impl Strategy<Value = String> {
     prop::sample::select(PATHS.to_vec()).prop_map(expanded)
 }
 
+/// Parts of a comparison: path, operator and value.
+#[derive(Debug, Clone)]
+struct Comparison {
+    path: String,
+    test: String,
+}
+
+fn comparison(values: Vec<String>) -> impl Strategy<Value = Comparison> {
+    let operators = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
+    let values = prop::sample::select(values);
+    (path(), prop::sample::select(operators.to_vec()), values).prop_map(
+        |(path, operator, value)| Comparison { path, test: format!("{operator} {value}") },
+    )
+}
+
 /// Generates filters whose values are those of the users, visible and hidden.
 fn filter(values: Vec<String>) -> impl Strategy<Value = String> {
-    let operators = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
-    let compare = (path(), prop::sample::select(operators.to_vec()), prop::sample::select(values));
     let simple = prop_oneof![
-        5 => compare.clone().prop_map(|(path, operator, value)| format!("{path} {operator} {value}")),
+        5 => comparison(values.clone()).prop_map(|it| format!("{} {}", it.path, it.test)),
         1 => path().prop_map(|path| format!("{path} pr")),
-        1 => compare.prop_map(|(path, operator, value)| {
-            format!("{path}[value {operator} {value} or display pr]")
-        }),
+        1 => comparison(values)
+            .prop_map(|it| format!("{}[value {} or display pr]", it.path, it.test)),
     ];
     simple.prop_recursive(2, 4, 2, |inner| {
         prop_oneof![
@@ -560,4 +583,545 @@ async fn a_scope_is_a_server_with_only_the_visible_users_and_attributes() {
             }
         }
     }
+}
+
+/// Returns the client with this name.
+fn client(name: &str) -> &'static ScopedClient {
+    CLIENTS.iter().find(|client| client.name == name).unwrap()
+}
+
+/// Returns the ids of all users and groups that a client sees.
+async fn visible_ids(server: &TestServer, token: &str, path: &str) -> BTreeSet<String> {
+    let list = get_as(server, token, path).await.json();
+    all(&list).iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Status, headers and body of a response, without what differs between any two responses.
+fn comparable(response: &TestResponse) -> String {
+    let mut headers = response.headers.clone();
+    headers.remove("x-request-id");
+    headers.remove("date");
+    let headers: BTreeSet<String> =
+        headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+    format!("{} {headers:?} {}", response.status, response.text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_resources_are_like_unknown_ones() {
+    let server = setup().start();
+    server.ready().await;
+    for client in &CLIENTS {
+        let token = client.token();
+        for path in ["/Users", "/Groups"] {
+            let visible = visible_ids(&server, &token, path).await;
+            let unknown = get_as(&server, &token, &format!("{path}/999999")).await;
+            assert_eq!(unknown.status, 404);
+            for id in visible_ids(&server, TOKEN, path).await.difference(&visible) {
+                for query in ["", "?attributes=id", "?attributes=meta.version"] {
+                    let hidden = get_as(&server, &token, &format!("{path}/{id}{query}")).await;
+                    assert_eq!(comparable(&hidden), comparable(&unknown), "{path}/{id}{query}");
+                }
+                let head = server.http.head(format!("{}{path}/{id}", server.origin));
+                assert_eq!(send_request(head.bearer_auth(&token)).await.status, 404);
+            }
+            let search = json!({"schemas": [personio_scim::scim::SEARCH_REQUEST_SCHEMA]});
+            let url = format!("{}{path}/.search", server.origin);
+            let search = server.http.post(url).bearer_auth(&token).body(search.to_string());
+            let found = send_request(search).await.json();
+            assert_eq!(found["totalResults"], visible.len(), "{found}");
+            let count = get_as(&server, &token, &format!("{path}?count=0")).await.json();
+            assert_eq!(count["totalResults"], visible.len());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_person_without_a_name_is_nowhere() {
+    let server = setup().start();
+    server.ready().await;
+    for client in ["phonebook", "without_extension", "without_addresses"] {
+        let client = self::client(client);
+        let shows_addresses = client.shows("emails.value") || client.shows("userName");
+        for path in ["/Users", "/Groups", "/", "/Schemas", "/openapi.json", "/status"] {
+            let response = get_as(&server, &client.token(), path).await;
+            assert_eq!(response.status, 200, "{path}");
+            // The style of the status page has an `@`, too.
+            let text = response.text.split("</style>").last().unwrap();
+            assert!(shows_addresses || !text.contains('@'), "{path}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_and_errors_name_no_hidden_attribute() {
+    let server = setup().start();
+    server.ready().await;
+    let token = client("phonebook").token();
+    for path in ["/Schemas", "/ResourceTypes", "/openapi.json", "/status"] {
+        let text = get_as(&server, &token, path).await.text;
+        for hidden in ["hireDate", "managerEmail", "employeeNumber", "familyName", "personio:2.0"] {
+            assert!(!text.contains(hidden), "{path}: {hidden}");
+        }
+    }
+    let urn = format!("/Schemas/{PERSONIO_USER_SCHEMA}");
+    assert_eq!(get_as(&server, &token, &urn).await.status, 404);
+    for (parameter, wrong) in [
+        ("filter", "hireDat pr"),
+        ("filter", "managermail eq \"x\""),
+        ("filter", "employeeNumbr pr"),
+        ("filter", "emial eq \"x\""),
+        ("sortBy", "hireDat"),
+        ("sortBy", "urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate"),
+    ] {
+        let query = encoded(&[(parameter, wrong)]);
+        let response = get_as(&server, &token, &format!("/Users?{query}")).await;
+        let detail = response.scim_error(
+            400,
+            Some(match parameter {
+                "filter" => "invalidFilter",
+                _ => "invalidPath",
+            }),
+        );
+        let suggestion = detail.split("did you mean").nth(1).unwrap_or_default();
+        for hidden in ["hireDate", "managerEmail", "employeeNumber", "emails"] {
+            assert!(!suggestion.contains(hidden), "{detail}");
+        }
+    }
+}
+
+/// Entity tags and the cursor that a client gets.
+async fn tags(server: &TestServer, token: &str, user: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    for path in [
+        "/Users".to_owned(),
+        "/Groups".to_owned(),
+        "/".to_owned(),
+        "/Users?count=2".to_owned(),
+        format!("/Users/{user}"),
+    ] {
+        tags.push(get_as(server, token, &path).await.header("etag").to_owned());
+    }
+    let page = get_as(server, token, "/Users?cursor=&count=1").await.json();
+    tags.push(page["nextCursor"].as_str().unwrap().to_owned());
+    tags
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_and_cursors_move_with_visible_changes_only() {
+    let mut setup = setup();
+    setup.cache_ttl = SHORT_TTL;
+    let server = setup.start();
+    server.reloaded().await;
+    let phonebook = client("phonebook").token();
+    let internals = client("internals").token();
+    let visible = visible_ids(&server, &internals, "/Users").await;
+    let everybody = visible_ids(&server, TOKEN, "/Users").await;
+    let shown = visible.iter().next().unwrap().clone();
+    let hidden = everybody.difference(&visible).next().unwrap().clone();
+    type Change = fn(&mut personio_scim::simulator::SimulatedPerson);
+    let title: Change = |person| person.employments[0].position = Some("Changed".to_owned());
+    let start: Change =
+        |person| person.employments[0].employment_start_date = Some("2001-02-03".parse().unwrap());
+    let name: Change = |person| person.preferred_name = Some("Another Name".to_owned());
+    for (who, change, moves_phonebook, moves_internals) in [
+        (&hidden, title, false, false),
+        (&hidden, start, false, false),
+        (&hidden, name, true, false),
+        (&shown, title, false, true),
+        (&shown, name, true, true),
+    ] {
+        let before = [
+            tags(&server, &phonebook, &shown).await,
+            tags(&server, &internals, &shown).await,
+            tags(&server, TOKEN, &shown).await,
+        ];
+        server.simulator.with_world(|world| {
+            change(world.persons.iter_mut().find(|person| person.id == *who).unwrap());
+        });
+        server.reloaded().await;
+        let after = [
+            tags(&server, &phonebook, &shown).await,
+            tags(&server, &internals, &shown).await,
+            tags(&server, TOKEN, &shown).await,
+        ];
+        assert_eq!(before[0] != after[0], moves_phonebook, "{who} {:?} {:?}", before[0], after[0]);
+        assert_eq!(before[1] != after[1], moves_internals, "{who} {:?} {:?}", before[1], after[1]);
+        assert_ne!(before[2], after[2]);
+        // Every page moves with a visible change, and not only some.
+        if moves_phonebook {
+            assert_ne!(before[0][0], after[0][0]);
+        }
+    }
+    let tag = get_as(&server, TOKEN, &format!("/Users/{shown}")).await.header("etag").to_owned();
+    let request = server.http.get(format!("{}/Users/{shown}", server.origin));
+    let request = request.bearer_auth(&phonebook).header("If-None-Match", tag);
+    assert_eq!(send_request(request).await.status, 200, "a tag of another client is no tag");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_modified_is_the_time_of_a_visible_change() {
+    let mut setup = setup();
+    setup.cache_ttl = SHORT_TTL;
+    let server = setup.start();
+    server.reloaded().await;
+    let token = client("managers").token();
+    let internals = client("internals").token();
+    let read = async |token: &str, id: &str| {
+        let user = get_as(&server, token, &format!("/Users/{id}")).await.json();
+        user["meta"]["lastModified"].as_str().map(str::to_owned)
+    };
+    let visible = visible_ids(&server, &internals, "/Users").await;
+    // The manager of this user is not visible to the client, or there is none.
+    let mut without_manager = None;
+    for id in &visible {
+        let user = get_as(&server, &internals, &format!("/Users/{id}")).await.json();
+        if user[ENTERPRISE_USER_SCHEMA].get("manager").is_none() {
+            without_manager = Some(id.clone());
+            break;
+        }
+    }
+    let id = without_manager.unwrap();
+    assert_eq!(read(&token, &id).await, None, "it is a date, and was not named");
+    let before = read(&internals, &id).await.unwrap();
+    server.clock.pass(Duration::from_secs(60));
+    server.simulator.with_world(|world| {
+        for person in &mut world.persons {
+            if person.id == id {
+                person.employments[0].position = Some("Changed".to_owned());
+            }
+        }
+    });
+    server.reloaded().await;
+    let after = read(&internals, &id).await.unwrap();
+    assert!(after > before, "{before} {after}");
+    server.clock.pass(Duration::from_secs(60));
+    server.reloaded().await;
+    assert_eq!(read(&internals, &id).await.unwrap(), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_of_other_clients_and_scopes_are_refused() {
+    let server = setup().start();
+    server.ready().await;
+    let cursor = async |token: &str| {
+        let page = get_as(&server, token, "/Users?cursor=&count=3").await.json();
+        page["nextCursor"].as_str().unwrap().to_owned()
+    };
+    let (phonebook, internals) = (client("phonebook").token(), client("internals").token());
+    for (from, to) in [(TOKEN, &*phonebook), (&*phonebook, &*internals), (&*internals, TOKEN)] {
+        let stolen = format!("/Users?count=3&cursor={}", cursor(from).await);
+        get_as(&server, to, &stolen).await.scim_error(400, Some("invalidCursor"));
+    }
+    let own = format!("/Users?count=3&cursor={}", cursor(&phonebook).await);
+    assert_eq!(get_as(&server, &phonebook, &own).await.status, 200);
+    let filtered = format!("{own}&filter=id%20pr");
+    get_as(&server, &phonebook, &filtered).await.scim_error(400, Some("invalidCursor"));
+    // A cursor from before a narrower scope does not lead into the list of the wider one.
+    apply_scope(&server, "phonebook", Some("active eq true"));
+    get_as(&server, &phonebook, &own).await.scim_error(400, Some("invalidCursor"));
+}
+
+/// Gives a client another scope with this filter, without a restart.
+fn apply_scope(server: &TestServer, name: &str, filter: Option<&str>) {
+    let mut config = server.config.clone();
+    let attributes = AttributeSelection::Only(vec!["displayName".to_owned()]);
+    let definition = ScopeDefinition { filter: filter.map(str::to_owned), attributes };
+    for client in &mut config.scim.auth_settings.clients {
+        if client.name.as_str() == name {
+            client.scope = Some(ScopeId(definition.digest()));
+        }
+    }
+    for scope in &mut config.scim.scopes {
+        if scope.client.as_str() == name {
+            scope.definition = definition.clone();
+        }
+    }
+    server.live.apply(config).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paging_sessions_of_several_scopes_stay_apart() {
+    let mut setup = setup();
+    setup.cache_ttl = SHORT_TTL;
+    let server = setup.start();
+    server.reloaded().await;
+    let tokens = [TOKEN.to_owned(), client("internals").token(), client("phonebook").token()];
+    let mut expected = Vec::new();
+    for token in &tokens {
+        expected.push(visible_ids(&server, token, "/Users").await);
+    }
+    let mut found = vec![Vec::new(); tokens.len()];
+    for page in 0..30 {
+        // All clients send the same requests with the same `User-Agent`, in turns.
+        for (token, found) in tokens.iter().zip(&mut found) {
+            let path = format!("/Users?count=4&startIndex={}", page * 4 + 1);
+            let page = get_as(&server, token, &path).await.json();
+            for user in page["Resources"].as_array().into_iter().flatten() {
+                found.push(user["id"].as_str().unwrap().to_owned());
+            }
+        }
+        if page == 3 {
+            server.simulator.with_world(|world| {
+                world.persons.remove(0);
+                world.persons.remove(20);
+            });
+            server.reloaded().await;
+        }
+    }
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.len(), expected.len(), "each user once");
+        assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), *expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_response_cache_serves_no_page_of_another_scope() {
+    let server = setup().start();
+    server.ready().await;
+    let tokens: Vec<String> =
+        [TOKEN.to_owned()].into_iter().chain(CLIENTS.iter().map(ScopedClient::token)).collect();
+    let urls = ["/Users", "/Groups", "/Users?count=5", "/Users?filter=active%20eq%20true", "/"];
+    let fetch = async |token: &str, url: &str, coding: &str| {
+        let request = server.http.get(format!("{}{url}", server.origin));
+        let request = request.bearer_auth(token).header("Accept-Encoding", coding);
+        let response = request.send().await.unwrap();
+        response.bytes().await.unwrap().to_vec()
+    };
+    for coding in ["identity", "gzip", "br", "zstd"] {
+        for url in urls {
+            let mut first = Vec::new();
+            for token in &tokens {
+                first.push(fetch(token, url, coding).await);
+            }
+            for (token, first) in tokens.iter().zip(&first).rev() {
+                assert!(fetch(token, url, coding).await == *first, "{token} {url} {coding}");
+            }
+            let distinct: BTreeSet<&Vec<u8>> = first.iter().collect();
+            assert!(distinct.len() >= 5, "{url} {coding}: {}", distinct.len());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_without_and_with_a_token_show_nothing_of_hidden_users() {
+    let setup = Setup { has_metrics_address: true, max_change: 0.2, ..setup() };
+    let server = Setup { cache_ttl: SHORT_TTL, ..setup }.start();
+    server.reloaded().await;
+    let everybody = visible_ids(&server, TOKEN, "/Users").await.len();
+    let internals = client("internals");
+    let visible = visible_ids(&server, &internals.token(), "/Users").await.len();
+    let has_number = |text: &str, number: usize| {
+        text.split(|char: char| !char.is_ascii_digit()).any(|it| it == number.to_string())
+    };
+    let health = server.get("/health/ready").await;
+    assert_eq!(health.status, 200);
+    assert!(!has_number(&health.text, everybody), "{}", health.text);
+    assert!(health.json()["pid"].is_u64());
+    let full = format!("{}/health/ready", server.metrics_origin.as_ref().unwrap());
+    let full = send_request(server.http.get(full)).await;
+    assert!(has_number(&full.text, everybody), "{}", full.text);
+    let status = get_as(&server, &internals.token(), "/status").await.text;
+    let status = status.split("</style>").last().unwrap();
+    assert!(status.contains(&format!("<b>{visible}</b>users")), "{status}");
+    assert!(!has_number(status, everybody), "{status}");
+    for hidden in ["Loads from Personio", "Clients", "Settings", "phonebook"] {
+        assert!(!status.contains(hidden), "{hidden}: {status}");
+    }
+    // A held change is not visible either.
+    server.simulator.with_world(|world| world.persons.truncate(20));
+    server.reloaded().await;
+    assert!(server.directory().held_change().is_some());
+    let health = server.get("/health/ready").await;
+    assert!(!health.text.contains("held"), "{}", health.text);
+    assert!(!health.text.contains("would"), "{}", health.text);
+    let status = get_as(&server, &internals.token(), "/status").await.text;
+    let status = status.split("</style>").last().unwrap();
+    assert!(!status.contains("held"), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_first_snapshot_a_scope_shows_nothing() {
+    let setup = Setup { refresh_wait: Duration::from_millis(50), ..setup() };
+    let simulator = setup.simulator();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
+    let server = setup.start_with(simulator);
+    let token = client("internals").token();
+    let id = server.simulator.with_world(|world| world.persons[0].id.clone());
+    for path in ["/Users".to_owned(), format!("/Users/{id}"), "/Groups".to_owned()] {
+        let response = get_as(&server, &token, &path).await;
+        let detail = response.scim_error(503, None);
+        assert_eq!(detail, "the directory cannot be served yet; retry later");
+        assert!(!response.header("retry-after").is_empty());
+    }
+    assert_eq!(server.simulator.request_count(SimulatedEndpoint::Person), 0);
+    assert_eq!(get_as(&server, &token, "/Schemas").await.status, 200);
+    let hidden = get_as(&server, &client("phonebook").token(), "/Schemas").await.text;
+    assert!(!hidden.contains("hireDate"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_a_scope_at_once_and_no_response_mixes_two() {
+    let server = setup().start();
+    server.ready().await;
+    let token = client("phonebook").token();
+    let everybody = visible_ids(&server, &token, "/Users").await;
+    let narrow = "active eq true";
+    let mut expected = Vec::new();
+    for filter in [None, Some(narrow)] {
+        apply_scope(&server, "phonebook", filter);
+        expected.push(visible_ids(&server, &token, "/Users").await);
+    }
+    assert_eq!(expected[0], everybody);
+    assert!(expected[1].len() < everybody.len());
+    let mut requests = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let url = format!("{}/Users", server.origin);
+        let request = server.http.get(url).bearer_auth(&token);
+        requests.spawn(async move { send_request(request).await });
+        if number % 20 == 0 {
+            apply_scope(&server, "phonebook", if number % 40 == 0 { None } else { Some(narrow) });
+        }
+    }
+    while let Some(response) = requests.join_next().await {
+        let response = response.unwrap();
+        if response.status == 503 {
+            continue;
+        }
+        let page = response.json();
+        let found: BTreeSet<String> =
+            all(&page).iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+        assert!(expected.contains(&found), "{} users", found.len());
+        assert_eq!(page["totalResults"], found.len());
+    }
+    // A scope that is not in force shows nothing: its client never sees everything instead.
+    let mut config = server.config.clone();
+    config.scim.scopes.retain(|scope| scope.client.as_str() != "phonebook");
+    server.live.apply(config).unwrap();
+    get_as(&server, &token, "/Users").await.scim_error(503, None);
+    get_as(&server, &token, "/Schemas").await.scim_error(503, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_would_empty_a_scope_is_held_until_it_is_approved() {
+    let setup = Setup { max_change: 0.2, cache_ttl: SHORT_TTL, ..setup() };
+    let server = setup.start();
+    server.reloaded().await;
+    let token = client("internals").token();
+    let before = visible_ids(&server, &token, "/Users").await;
+    assert!(before.len() > 20);
+    // The right to read the type of employments is lost. No value that is compared changes.
+    server.simulator.with_world(|world| {
+        for person in &mut world.persons {
+            person.employments.iter_mut().for_each(|employment| employment.employment_type = None);
+        }
+    });
+    server.reloaded().await;
+    let held = server.directory().held_change().expect("the load is held");
+    let kinds: Vec<_> = held.losses.kinds().collect();
+    assert_eq!(kinds, [(personio_scim::directory::ChangeKind::OutOfScope, before.len())]);
+    assert_eq!(visible_ids(&server, &token, "/Users").await, before);
+    server.approve().await;
+    assert_eq!(visible_ids(&server, &token, "/Users").await.len(), 0);
+
+    // A few users may leave a scope at any time.
+    let (shared, few) = ("without_addresses", 2);
+    let token = client(shared).token();
+    let before = visible_ids(&server, &token, "/Users").await;
+    server.simulator.with_world(|world| {
+        let unit = world.org_units.iter().find(|unit| unit.name.starts_with('S')).unwrap().clone();
+        let mut moved = 0;
+        for person in &mut world.persons {
+            if before.contains(&person.id) && moved < few {
+                for employment in &mut person.employments {
+                    employment.org_units = vec![(unit.unit_type, unit.id.clone())];
+                }
+                moved += 1;
+            }
+        }
+    });
+    server.reloaded().await;
+    assert!(server.directory().held_change().is_none());
+    assert!(visible_ids(&server, &token, "/Users").await.len() < before.len());
+}
+
+const PHONEBOOK: &str = "a-token-of-the-phonebook-0123";
+
+/// Returns a configuration file with one client and these keys of its scope.
+fn phonebook_file(scope: &str) -> String {
+    format!("[[client]]\nname = \"phonebook\"\ntoken = \"{PHONEBOOK}\"\n{scope}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_in_the_file_is_checked_served_exported_and_read_again() {
+    let simulator = Setup::persons(30).simulator();
+    let upstream = simulator.base_url();
+    let config = file(&phonebook_file("filter = 'active eq true'\nattributes = ['displayName']"));
+    let path = config.path().to_str().unwrap();
+    let variables =
+        [process::settings(&upstream), vec![("SCIM_CONFIG", path), ("RUST_LOG", "info")]].concat();
+    let program = Program::start(&["serve"], &variables);
+    let base_url = program.base_url().await;
+    let users = async || get(&format!("{base_url}/Users"), PHONEBOOK).await.json();
+    let page = users().await;
+    let first = page["Resources"][0].as_object().unwrap();
+    assert_eq!(first.keys().collect::<Vec<_>>(), ["schemas", "id", "displayName", "meta"]);
+    let total = page["totalResults"].as_u64().unwrap();
+    assert!((1..30).contains(&total), "{total}");
+    assert!(program.logged("--metrics-listen") == 1, "a warning about the numbers in /metrics");
+
+    let exported = run(&["export", "--client", "phonebook"], &variables).await;
+    assert_eq!(exported.status.code(), Some(0), "{exported:?}");
+    let names = |users: &[Value]| -> Vec<String> {
+        users.iter().map(|user| user["displayName"].as_str().unwrap().to_owned()).collect()
+    };
+    let lines: Vec<Value> =
+        exported.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(names(&lines), names(&all(&page)));
+    assert!(lines.iter().all(|user| user.get("userName").is_none()));
+    let wrong = run(&["export", "--client", "phonbook"], &variables).await;
+    wrong.complains(64, "no client `phonbook`; did you mean `phonebook`?");
+
+    for (scope, mistake) in [
+        ("attributes = ['department']", "client `phonebook`: attributes: there is no attribute"),
+        ("filter = 'titel pr'", "client `phonebook`: filter, character 1: there is no attribute"),
+        ("filters = 'title pr'", "unknown field `filters`; did you mean `filter`?"),
+    ] {
+        fs::write(config.path(), phonebook_file(scope)).unwrap();
+        let refused = run(&["serve"], &variables).await;
+        refused.complains(64, mistake);
+        assert!(refused.err.contains(path), "{refused:?}");
+        let before = program.logged(mistake);
+        program.signal("HUP");
+        wait_until(mistake, async || program.logged(mistake) > before).await;
+        assert_eq!(users().await["totalResults"], total, "the old settings stay in force");
+    }
+    fs::write(config.path(), phonebook_file("excluded_attributes = ['emails']")).unwrap();
+    program.signal("HUP");
+    wait_until("a wider scope", async || users().await["totalResults"] == 30).await;
+    let page = users().await;
+    assert!(all(&page).iter().all(|user| user.get("emails").is_none()));
+    assert!(page["Resources"][0].get("userName").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_serves_scopes_from_the_state_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = || StateFileSettings {
+        path: folder.path().join("state"),
+        key: "the-key-of-this-state-file".to_owned().into(),
+    };
+    let public_url = Some("https://scim.example.com");
+    let first = Setup { state: Some(state()), public_url, ..setup() }.start();
+    first.ready().await;
+    let token = client("managers").token();
+    let before = get_as(&first, &token, "/Users").await.json();
+    wait_until("the state is written", async || state().path.exists()).await;
+    drop(first);
+    let setup = Setup { state: Some(state()), public_url, ..setup() };
+    let simulator = setup.simulator();
+    simulator.add_fault(InjectedFault::everywhere(FaultAction::Hang));
+    let second = setup.start_with(simulator);
+    let after = get_as(&second, &token, "/Users").await;
+    assert_eq!(after.status, 200, "{}", after.text);
+    assert_eq!(without_meta(after.json()), without_meta(before));
 }

@@ -275,6 +275,27 @@ pub(in crate::directory) struct AccountChanges {
     pub(super) groups_before: usize,
 }
 
+impl AccountChanges {
+    /// Adds the users who leave the scope of a client.
+    pub(super) fn add_scope_losses(&mut self, ids: &HashSet<Box<str>>) {
+        if ids.is_empty() {
+            return;
+        }
+        let mut added: HashSet<&str> = ids.iter().map(|id| &**id).collect();
+        for (id, kinds) in &mut self.users {
+            if added.remove(&**id) {
+                kinds.add(ChangeKind::OutOfScope);
+            }
+        }
+        for id in added {
+            let mut kinds = ChangeKinds::default();
+            kinds.add(ChangeKind::OutOfScope);
+            self.users.push((id.into(), kinds));
+        }
+        self.users.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    }
+}
+
 impl AccountStates {
     pub(super) fn of(loaded: &LoadedDirectory) -> Self {
         let mut groups = HashMap::with_capacity(loaded.groups.len());

@@ -40,11 +40,12 @@ pub enum ChangeKind {
     New,
     OtherEmail,
     MoreGroups,
+    OutOfScope,
 }
 
 impl ChangeKind {
     /// All kinds, in the order of reports.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Disappeared,
         Self::Deactivated,
         Self::Renamed,
@@ -70,10 +71,11 @@ impl ChangeKind {
         Self::New,
         Self::OtherEmail,
         Self::MoreGroups,
+        Self::OutOfScope,
     ];
     /// Kinds that depend on the mapping. A new mapping is a decision of the operator, so these
     /// changes do not count then.
-    const OF_MAPPING: [Self; 7] = [
+    const OF_MAPPING: [Self; 8] = [
         Self::WithoutEmployeeNumber,
         Self::OtherEmployeeNumber,
         Self::WithoutDivision,
@@ -81,6 +83,7 @@ impl ChangeKind {
         Self::FewerGroups,
         Self::RenamedGroup,
         Self::MoreGroups,
+        Self::OutOfScope,
     ];
     /// Kinds that give something.
     const GAINS: [Self; 3] = [Self::Activated, Self::New, Self::MoreGroups];
@@ -114,6 +117,7 @@ impl ChangeKind {
             Self::New => "new",
             Self::OtherEmail => "otherEmail",
             Self::MoreGroups => "moreGroups",
+            Self::OutOfScope => "outOfScope",
         }
     }
 
@@ -146,6 +150,7 @@ impl ChangeKind {
             Self::New => "would be new",
             Self::OtherEmail => "would have another e-mail address",
             Self::MoreGroups => "would join a group",
+            Self::OutOfScope => "would leave the scope of a client",
         }
     }
 }
@@ -232,6 +237,14 @@ impl MaxChange {
                 || (new > MAX_ALWAYS_ACCEPTED_NEW_USERS
                     && self.is_share_exceeded(new, smallest_total))
                 || self.is_many(groups.disappeared + groups.renamed, groups.total))
+    }
+
+    /// Reports whether a scope of `total` users loses too many of them.
+    pub(super) fn is_exceeded_in_scope(self, lost: usize, total: usize) -> bool {
+        let is_most = total >= MIN_USERS_FOR_MAJORITY_RULE
+            && lost * 2 > total
+            && self.is_share_exceeded(lost, total);
+        self.is_limited() && (is_most || self.is_many(lost, total))
     }
 
     /// Reports whether `count` is more than a few and more than the share of `total`.

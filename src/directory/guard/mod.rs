@@ -22,6 +22,7 @@ pub use crate::directory::guard::losses::{
     ChangeKind, ChangeKinds, GroupLosses, Losses, MaxChange,
 };
 use crate::directory::guard::window::LossWindow;
+use crate::directory::scopes::ScopeLosses;
 use crate::directory::store::Store;
 use crate::directory::{LoadedDirectory, lock};
 use crate::scim;
@@ -118,20 +119,32 @@ impl MassChangeGuard {
         self.max_change.is_limited()
     }
 
-    /// Compares a load with the current snapshot. While a change is held, no loss in the window
+    /// Compares a load with the current snapshot. `scope_losses` are the users of the load who leave
+    /// the scopes of clients. While a change is held, no loss in the window
     /// expires.
-    pub(super) fn compare(&self, loaded: &LoadedDirectory) -> Verdict {
+    pub(super) fn compare(&self, loaded: &LoadedDirectory, scope_losses: &ScopeLosses) -> Verdict {
         let accounts = AccountStates::of(loaded);
         let comparison = lock(&self.comparison);
-        let change = match &comparison.current {
+        let mut change = match &comparison.current {
             Some(served) => served.changes(&accounts, &comparison.window.approved),
             None => AccountChanges::default(),
         };
+        change.add_scope_losses(&scope_losses.users);
         let losses = comparison.window.losses(&change, self.now(), self.is_holding());
         // A change that takes nothing passes, whatever was lost before.
-        let exceeds_limit = change.counts() && self.max_change.is_exceeded_by(&losses);
+        let exceeds_limit = change.counts()
+            && (self.max_change.is_exceeded_by(&losses)
+                || self.exceeds_in_a_scope(&change, scope_losses));
         let id = ChangeId::of(&change, &accounts);
         Verdict { accounts, id, own_losses: change.losses(), change, losses, exceeds_limit }
+    }
+
+    /// Reports whether too many users leave the scope of a client. The client would take them for
+    /// deleted. With a new mapping the users of a scope are the decision of the operator.
+    fn exceeds_in_a_scope(&self, change: &AccountChanges, scope_losses: &ScopeLosses) -> bool {
+        let mut by_scope = scope_losses.by_scope.iter();
+        !change.has_new_mapping
+            && by_scope.any(|loss| self.max_change.is_exceeded_in_scope(loss.lost, loss.total))
     }
 
     /// Records that a load within the limit was published.

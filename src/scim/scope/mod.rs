@@ -23,7 +23,10 @@ use crate::scim::filter;
 use crate::scim::filter::{BoundFilter, Filter, FilterError, FilterLimits};
 use crate::scim::scope::cut::Rules;
 use crate::scim::scope::visibility::VisiblePaths;
-use crate::scim::{Digest, InvalidSchemaDocument, ResourceSet, SchemaRegistry, digest};
+use crate::scim::{
+    Digest, EncodedContent, InvalidSchemaDocument, ResourceContent, ResourceSet, SchemaRegistry,
+    User, digest,
+};
 
 /// Selection of the attributes of users.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,7 +75,7 @@ impl ScopeDefinition {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidScope {
     /// Filter that is malformed or names an attribute that users do not have.
-    #[error("filter: {0}")]
+    #[error(transparent)]
     Filter(#[from] FilterError),
     /// Name that no attribute has.
     #[error("{key}: there is no attribute `{name}`{suggestion}")]
@@ -205,6 +208,17 @@ impl BoundScope {
         groups: &'s ResourceSet,
     ) -> SelectedResources<'s> {
         SelectedResources::new(self, users, groups, self.visible_users(users))
+    }
+
+    /// Reports whether a user matches the filter. A user that cannot be encoded does.
+    #[must_use]
+    pub fn matches(&self, user: &User) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        let encoded = EncodedContent::new(&self.full.types.user, user);
+        match encoded.and_then(|content| content.into_resource(user.meta())) {
+            Ok(resource) => filter.holds(resource.value()),
+            Err(_) => true,
+        }
     }
 
     /// Returns the positions of the users that match the filter.

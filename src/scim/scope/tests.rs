@@ -239,7 +239,7 @@ fn mistakes_are_named() {
     let filter = |text: &str| ScopeDefinition { filter: Some(text.to_owned()), ..<_>::default() };
     let attributes = |attributes| ScopeDefinition { filter: None, attributes };
     for (definition, expected) in [
-        (filter("title eq"), "filter: filter, character 9: "),
+        (filter("title eq"), "filter, character 9: "),
         (filter("departmnt eq \"x\""), "there is no attribute `departmnt` in User; did you mean"),
         (attributes(only("department")), "attributes: there is no attribute `department`; did you"),
         (attributes(all_but("shoeSize")), "excluded_attributes: there is no attribute `shoeSize`"),

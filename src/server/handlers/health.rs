@@ -18,21 +18,40 @@ use crate::server::{State, response};
 /// the data of one person may be unreadable for a while.
 const MAX_INCOMPLETE_USERS: usize = 10;
 
+/// Detail of a part whose numbers are hidden.
+const HIDDEN_DETAIL: &str = "the details are at the address of the metrics";
+/// Member with the age of the snapshot.
+const AGE_MEMBER: &str = "ageSeconds";
+
 /// Returns 200: the process responds. The result does not depend on Personio, because a restart
 /// would not fix a failure there, and would lose the snapshot that is still served.
 pub(in crate::server) async fn live() -> HttpResponse {
     response::json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// Returns 200 once there is a snapshot to serve, with the health of each part.
+/// Returns 200 once there is a snapshot to serve, with the health of each part. If a client has a
+/// scope, the numbers of users are left out: the client can read this without a token.
 pub(in crate::server) async fn ready(state: web::Data<State>) -> HttpResponse {
+    let hides_numbers = state.authenticator.has_scopes();
+    ready_response(&state, hides_numbers).await
+}
+
+/// Returns the same at the address of the metrics, with all numbers.
+pub(in crate::server) async fn ready_with_numbers(state: web::Data<State>) -> HttpResponse {
+    ready_response(&state, false).await
+}
+
+async fn ready_response(state: &State, hides_numbers: bool) -> HttpResponse {
     // Health is polled even at times without other requests, when nothing else evicts.
     state.response_cache.evict_idle().await;
     if state.directory.state().snapshot.is_none() {
         // No client sends requests to a server that is not ready, so none starts a load.
         state.directory.start_first_load();
     }
-    let health = Health::of(&state.directory);
+    let mut health = Health::of(&state.directory);
+    if hides_numbers {
+        health.remove_numbers();
+    }
     let code = match health.status {
         HealthStatus::Down | HealthStatus::Loading => StatusCode::SERVICE_UNAVAILABLE,
         HealthStatus::Ok | HealthStatus::Degraded | HealthStatus::Unknown => StatusCode::OK,
@@ -94,6 +113,12 @@ impl HealthPart {
         self.members.insert(name.to_owned(), value.into());
     }
 
+    /// Removes everything from which a number of users, or a held change, can be read.
+    fn remove_numbers(&mut self) {
+        self.detail = HIDDEN_DETAIL.to_owned();
+        self.members.retain(|name, _| name == AGE_MEMBER);
+    }
+
     fn to_json(&self) -> Value {
         let mut json = Map::new();
         json.insert("status".to_owned(), self.status.as_str().into());
@@ -115,6 +140,11 @@ pub(in crate::server) struct Health {
 }
 
 impl Health {
+    /// Removes the numbers from all parts.
+    fn remove_numbers(&mut self) {
+        self.parts.iter_mut().for_each(HealthPart::remove_numbers);
+    }
+
     /// Returns the health of a directory.
     pub(in crate::server) fn of(directory: &Directory) -> Self {
         let state = directory.state();
@@ -241,7 +271,7 @@ fn snapshot_part(name: &'static str, snapshot: &Snapshot, age: Duration) -> Heal
     let detail = format!("{users} users, {} s old", age.as_secs());
     let mut part = HealthPart::new(name, HealthStatus::Ok, detail);
     part.insert("users", users);
-    part.insert("ageSeconds", age.as_secs());
+    part.insert(AGE_MEMBER, age.as_secs());
     let quality = snapshot.quality();
     part.insert("leftOutWithoutEmail", quality.skipped.without_email);
     part.insert("outdated", quality.outdated);

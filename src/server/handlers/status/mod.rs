@@ -19,15 +19,17 @@ use actix_web::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::auth::AuthenticatedClient;
 use crate::directory::{FinishedLoad, HeldChangeSummary, LoadStatus, NextLoad, Snapshot};
 use crate::scim::{DeadlineExceeded, ListQuery, PERSONIO_USER_SCHEMA, PageRequest, SearchRequest};
 use crate::server::handlers::health::Health;
 use crate::server::http_metrics::ClientActivity;
+use crate::server::middleware::authenticate;
 use crate::server::{Error, State};
 
 pub(in crate::server) use crate::server::handlers::status::error_page::replace_errors_for_browsers;
@@ -75,6 +77,11 @@ struct StatusReport {
     settings: Arc<Vec<DisplayedSetting>>,
 }
 
+/// Data of the page for a client with a scope.
+struct ScopedStatusReport {
+    snapshot: Option<SnapshotSummary>,
+}
+
 /// Past, current and next load.
 struct LoadReport {
     past: Vec<FinishedLoad>,
@@ -106,9 +113,20 @@ struct AttributeCoverage {
     users: usize,
 }
 
-/// Returns the page.
-pub(in crate::server) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let html = web::block(move || page::page(&StatusReport::of(&state)).into_string());
+/// Returns the page. A client with a scope gets the numbers of the users that it sees, and nothing
+/// about loads, other clients and settings.
+pub(in crate::server) async fn read(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
+    let client = authenticate::client(&request)?;
+    let html = web::block(move || {
+        let html = match client.scope {
+            Some(_) => page::scoped_page(&ScopedStatusReport::of(&state, &client)),
+            None => page::page(&StatusReport::of(&state)),
+        };
+        html.into_string()
+    });
     let html = html.await.map_err(|_| Error::Internal)?;
     Ok(html_response(&mut HttpResponse::Ok(), html))
 }
@@ -169,6 +187,17 @@ impl StatusReport {
     }
 }
 
+impl ScopedStatusReport {
+    fn of(state: &State, client: &AuthenticatedClient) -> Self {
+        let view = authenticate::view_of(state, client);
+        let snapshot = view.current_without_waiting().map(|snapshot| {
+            let age = snapshot.age(state.clock.monotonic());
+            SnapshotSummary::of(&snapshot, age, state)
+        });
+        Self { snapshot }
+    }
+}
+
 impl SnapshotSummary {
     fn of(snapshot: &Snapshot, age: Duration, state: &State) -> Self {
         let users = snapshot.users().all().len();
@@ -191,6 +220,10 @@ impl SnapshotSummary {
 /// Counts the users with each known employment status, and all others together.
 fn count_by_status(snapshot: &Snapshot, state: &State) -> Vec<(&'static str, usize)> {
     let mut counts = Vec::new();
+    let user_type = &snapshot.schema_registry().types.user;
+    if user_type.attribute(&format!("{PERSONIO_USER_SCHEMA}:employmentStatus")).is_none() {
+        return counts;
+    }
     let mut others = snapshot.users().all().len();
     for (label, status) in EMPLOYMENT_STATUSES {
         let filter = format!("{PERSONIO_USER_SCHEMA}:employmentStatus eq \"{status}\"");

@@ -7,7 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::directory::{FinishedLoad, HeldChangeSummary, LoadOutcome, NextLoad};
 use crate::server::handlers::health::{Health, HealthStatus};
 use crate::server::handlers::status::{
-    AttributeCoverage, DisplayedSetting, STYLE, ServerReport, SnapshotSummary, StatusReport,
+    AttributeCoverage, DisplayedSetting, STYLE, ScopedStatusReport, ServerReport, SnapshotSummary,
+    StatusReport,
 };
 use crate::server::http_metrics::ClientActivity;
 
@@ -23,6 +24,53 @@ const MIN_BAR_HEIGHT: f64 = 2.0;
 pub(super) fn page(report: &StatusReport) -> Markup {
     let title = title(&report.health);
     let is_first_load = report.snapshot.is_none() && report.loads.current.is_some();
+    let header = Header { title, class: css_class(report.health.status), reloads: is_first_load };
+    frame(
+        &header,
+        &html! {
+            @if let Some(held) = &report.held_change { (held_change(held)) }
+            (users(report))
+            (server(&report.server, report.loads.next))
+            (health_parts(&report.health))
+            (past_loads(&report.loads.past))
+            (clients(report))
+            @if let Some(snapshot) = &report.snapshot { (attributes(snapshot)) }
+            (settings(&report.settings))
+        },
+    )
+}
+
+/// Returns the page for a client with a scope.
+pub(super) fn scoped_page(report: &ScopedStatusReport) -> Markup {
+    let header = match report.snapshot {
+        Some(_) => Header { title: "ready", class: css_class(HealthStatus::Ok), reloads: false },
+        None => Header { title: "not ready", class: css_class(HealthStatus::Down), reloads: true },
+    };
+    frame(
+        &header,
+        &html! {
+            section {
+                h2 { "Users" }
+                p.soft { "This client sees a part of the users, and some of their attributes." }
+                @match &report.snapshot {
+                    Some(snapshot) => (snapshot_numbers(snapshot)),
+                    None => p.warn { "There is no snapshot that may be served." }
+                }
+            }
+            @if let Some(snapshot) = &report.snapshot { (attributes(snapshot)) }
+        },
+    )
+}
+
+/// Header of the page.
+struct Header {
+    title: &'static str,
+    class: &'static str,
+    /// Flag of a page that reloads itself.
+    reloads: bool,
+}
+
+fn frame(header: &Header, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,25 +79,18 @@ pub(super) fn page(report: &StatusReport) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 // The page reloads itself until the first load has ended.
-                @if is_first_load { meta http-equiv="refresh" content="5"; }
-                title { (title) " · personio-scim" }
+                @if header.reloads { meta http-equiv="refresh" content="5"; }
+                title { (header.title) " · personio-scim" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 main {
                     header {
                         h1 { "personio-scim" }
-                        span class={ "badge " (css_class(report.health.status)) } { (title) }
+                        span class={ "badge " (header.class) } { (header.title) }
                         span.soft { "version " (env!("CARGO_PKG_VERSION")) }
                     }
-                    @if let Some(held) = &report.held_change { (held_change(held)) }
-                    (users(report))
-                    (server(&report.server, report.loads.next))
-                    (health_parts(&report.health))
-                    (past_loads(&report.loads.past))
-                    (clients(report))
-                    @if let Some(snapshot) = &report.snapshot { (attributes(snapshot)) }
-                    (settings(&report.settings))
+                    (content)
                 }
             }
         }
