@@ -41,7 +41,7 @@ pub enum Command {
     /// and accepts the filters, attributes and sort orders that the server accepts. An export that
     /// fails writes nothing.
     #[command(after_help = examples::EXPORT)]
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
     /// Make a random token for a SCIM client, or hash one
     #[command(subcommand_required = true, after_help = examples::TOKEN)]
     Token(TokenArgs),
