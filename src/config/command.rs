@@ -34,7 +34,7 @@ pub enum Command {
     /// can be read from Personio, 1 if a server would serve nothing, and 64 if a setting is wrong.
     /// Warnings do not change it; one of them names the settings that `serve` still needs to start.
     #[command(after_help = examples::CHECK)]
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Read the whole directory once and write it to a file or standard output
     ///
     /// The command needs the same settings as `serve` for Personio and the mapping, opens no port,
