@@ -494,41 +494,6 @@ mod tests {
                 client("token = \"a secret of a client\""),
                 "client `okta`: token has characters that cannot be sent",
             ),
-            (client(&format!("{token}\nfilter = ''")), "client `okta`: filter, character 1"),
-            (
-                client(&format!("{token}\nfilter = 'title eq'")),
-                "client `okta`: filter, character 9",
-            ),
-            (
-                client(&format!("{token}\nfilter = 'departmnt eq \"x\"'")),
-                "client `okta`: filter, character 1: there is no attribute `departmnt`",
-            ),
-            (
-                client(&format!("{token}\nattributes = []")),
-                "client `okta`: attributes is empty; list one or remove the key",
-            ),
-            (
-                client(&format!("{token}\nexcluded_attributes = []")),
-                "client `okta`: excluded_attributes is empty",
-            ),
-            (
-                client(&format!(
-                    "{token}\nattributes = ['title']\nexcluded_attributes = ['title']"
-                )),
-                "client `okta`: give either attributes or excluded_attributes",
-            ),
-            (
-                client(&format!("{token}\nattributes = ['department']")),
-                "client `okta`: attributes: there is no attribute `department`; did you mean `urn:",
-            ),
-            (
-                client(&format!("{token}\nexcluded_attributes = ['id']")),
-                "client `okta`: excluded_attributes: `id` is always returned",
-            ),
-            (client(&format!("{token}\nattribute = ['id']")), "did you mean `attributes`?"),
-            (client(&format!("{token}\nfilter = 3")), "line 4: invalid type"),
-            ("filter = 'title pr'".to_owned(), "line 1: `filter` belongs below a [[client]]"),
-            (issuer("attributes = ['titel']"), "issuer `entra`: attributes: there is no attribute"),
             (client("token = 1234567890123456"), "client `okta`: token must be a text"),
             (client("token = [\"a-secret-of-a-client\"]"), "client `okta`: token must be a text"),
             (client("token = a-secret-of-a-client"), "line 3"),
@@ -583,6 +548,57 @@ mod tests {
             }
         }
         assert!(parse(&issuer("jwks_url = \"http://127.0.0.1:1/keys\"")).is_ok());
+    }
+
+    #[test]
+    fn errors_of_a_scope_name_client_and_key() {
+        let token = format!("token = \"{SECRET}\"");
+        let client = |lines: &str| format!("[[client]]\nname = \"okta\"\n{lines}\n");
+        let issuer = "[[issuer]]\nname = \"entra\"\nissuer = \"x\"\naudience = \"y\"\n\
+                      jwks_url = \"https://x.example/keys\"\nattributes = ['titel']\n";
+        for (text, part) in [
+            (client(&format!("{token}\nfilter = ''")), "client `okta`: filter, character 1"),
+            (
+                client(&format!("{token}\nfilter = 'title eq'")),
+                "client `okta`: filter, character 9",
+            ),
+            (
+                client(&format!("{token}\nfilter = 'departmnt eq \"x\"'")),
+                "client `okta`: filter, character 1: there is no attribute `departmnt`",
+            ),
+            (
+                client(&format!("{token}\nattributes = []")),
+                "client `okta`: attributes is empty; list one or remove the key",
+            ),
+            (
+                client(&format!("{token}\nexcluded_attributes = []")),
+                "client `okta`: excluded_attributes is empty",
+            ),
+            (
+                client(&format!(
+                    "{token}\nattributes = ['title']\nexcluded_attributes = ['title']"
+                )),
+                "client `okta`: give either attributes or excluded_attributes",
+            ),
+            (
+                client(&format!("{token}\nattributes = ['department']")),
+                "client `okta`: attributes: there is no attribute `department`; did you mean `urn:",
+            ),
+            (
+                client(&format!("{token}\nexcluded_attributes = ['id']")),
+                "client `okta`: excluded_attributes: `id` is always returned",
+            ),
+            (client(&format!("{token}\nattribute = ['id']")), "did you mean `attributes`?"),
+            (client(&format!("{token}\nfilter = 3")), "line 4: invalid type"),
+            ("filter = 'title pr'".to_owned(), "line 1: `filter` belongs below a [[client]]"),
+            (issuer.to_owned(), "issuer `entra`: attributes: there is no attribute `titel`"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let scoped = parse(&client(&format!("{token}\nfilter = 'title pr'"))).unwrap();
+        let [client] = &scoped.auth_settings.clients[..] else { panic!("{scoped:?}") };
+        assert_eq!(client.scope, Some(ScopeId(scoped.scopes[0].definition.digest())));
     }
 
     #[test]

@@ -342,7 +342,9 @@ fn cut(value: &Value, path: &str, shows: &dyn Fn(&str) -> bool) -> Value {
                     Value::Array(elements) => {
                         is_empty || (!elements[0].is_object() && !shows(&path))
                     }
-                    _ => !shows(&path),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                        !shows(&path)
+                    }
                 };
                 let hides_name = name == "name" && !NAME_PATHS.iter().any(|path| shows(path));
                 if !is_hidden && !hides_name {
@@ -359,7 +361,7 @@ fn cut(value: &Value, path: &str, shows: &dyn Fn(&str) -> bool) -> Value {
             let elements = elements.iter().map(|element| cut(element, path, shows));
             elements.filter(|element| *element != json!({})).collect()
         }
-        scalar => scalar.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
