@@ -188,6 +188,7 @@ fn only_structs_that_mirror_data_have_many_fields() {
         "ConfigFile",
         "Employment",
         "EncodedPersonFields",
+        "IssuerTable",
         "Person",
         "Quirks",
         "SimulatedEmployment",
