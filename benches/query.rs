@@ -190,11 +190,11 @@ impl Source for Made {
         _: &LoadProgress,
     ) -> Result<LoadResult<()>, SourceError> {
         let users = (0..self.0).map(user).collect();
-        let directory = LoadedDirectory { users, ..LoadedDirectory::empty(self.schema_registry()) };
-        Ok(LoadResult::Changed(Box::new(Loaded { directory, state: Arc::new(()) })))
+        let directory = LoadedDirectory::new(self.schema_registry(), users, Vec::new());
+        Ok(LoadResult::Changed(Box::new(Loaded { directory, state: Arc::new(()), base: None })))
     }
 
-    fn remap(&self, _: &Arc<()>) -> Result<Loaded<()>, SourceError> {
+    fn remap(&self, _: &Arc<()>, _: Option<&Arc<()>>) -> Result<Loaded<()>, SourceError> {
         Err(SourceError::internal("remembers nothing"))
     }
 

@@ -36,7 +36,7 @@ fn one(criterion: &mut Criterion) {
 }
 
 fn loaded(schema_registry: &Arc<SchemaRegistry>, users: &[User]) -> LoadedDirectory {
-    LoadedDirectory { users: users.to_vec(), ..LoadedDirectory::empty(Arc::clone(schema_registry)) }
+    LoadedDirectory::new(Arc::clone(schema_registry), users.to_vec(), Vec::new())
 }
 
 fn snapshot(load: LoadedDirectory, earlier: PreviousState<'_>, clock: &SystemClock) -> Snapshot {

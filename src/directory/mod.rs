@@ -47,6 +47,8 @@ pub use crate::directory::cool_down::LastFailure;
 pub use crate::directory::counters::{DirectoryMetrics, OutcomeCounter};
 pub use crate::directory::error::Error;
 pub use crate::directory::freshness::Freshness;
+#[cfg(test)]
+pub(crate) use crate::directory::guard::TestAccountStates;
 pub use crate::directory::guard::held_change::{AffectedUser, ApprovalOutcome, HeldChangeSummary};
 pub use crate::directory::guard::{
     ChangeId, ChangeKind, ChangeKinds, GroupLosses, Losses, MaxChange,
@@ -59,8 +61,9 @@ pub use crate::directory::persistence::WriteStatus;
 pub use crate::directory::progress::{LoadProgress, RemainingTime};
 pub use crate::directory::snapshot::{PreviousState, Snapshot};
 pub use crate::directory::source::{
-    Defects, InvalidState, LoadQuality, LoadResult, Loaded, LoadedDirectory, MalformedWebhook,
-    SkippedCounts, Source, SourceAccess, SourceError, SourceLogin, SyncState, WebhookEffect,
+    Defects, InvalidState, LoadQuality, LoadResult, Loaded, LoadedContent, LoadedDirectory,
+    MalformedWebhook, SkippedCounts, Source, SourceAccess, SourceError, SourceLogin, SyncState,
+    WebhookEffect,
 };
 pub use crate::directory::status::{DirectoryState, LoadStatus, NextLoad};
 pub use crate::directory::view::DirectoryView;

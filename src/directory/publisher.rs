@@ -180,7 +180,7 @@ impl<S: Source> Publisher<S> {
         }
         // The load found the same data as before, but the day has changed since, or the current
         // snapshot has been replaced.
-        let remapped = block_in_place(|| self.source.remap(&state))?;
+        let remapped = self.map_again(&state)?;
         self.guard_and_publish(remapped, started, held).await
     }
 
@@ -213,8 +213,7 @@ impl<S: Source> Publisher<S> {
             self.single_users.clear().await;
             return Err(error);
         }
-        // The day may have changed since the users were mapped.
-        self.remap_if_outdated(&mut loaded);
+        self.remap_if_outdated(&mut loaded)?;
         let verdict = self.compare(&loaded);
         if verdict.exceeds_limit {
             self.guard.hold(verdict);
@@ -260,7 +259,7 @@ impl<S: Source> Publisher<S> {
             Some(previous) => PreviousState::Snapshot(previous),
             None => PreviousState::Unknown,
         };
-        let Loaded { directory, state } = loaded;
+        let Loaded { directory, state, .. } = loaded;
         let clock = &*self.store.clock;
         let scopes = &self.store.scopes;
         let snapshot = block_in_place(|| {
@@ -308,11 +307,14 @@ impl<S: Source> Publisher<S> {
         let mut held = self.held.lock().await;
         let Some(snapshot) = self.store.awaiting_rollover() else { return };
         let served = self.served.load_full();
-        if let Some(state) = &served.state
-            && let Some(remapped) = self.remap(state)
-        {
-            self.publish_remapped(remapped, &snapshot, &mut held).await;
-            self.reassess(&mut held);
+        if let Some(state) = &served.state {
+            match self.map_again(state) {
+                Ok(remapped) => {
+                    self.publish_remapped(remapped, &snapshot, &mut held).await;
+                    self.reassess(&mut held);
+                }
+                Err(error) => log_failed_remapping(&error),
+            }
         }
         // The rollover is tried once for a snapshot, whatever the outcome: the next load includes
         // it. The mark is set last, so that requests wait until then.
@@ -348,27 +350,21 @@ impl<S: Source> Publisher<S> {
         }
     }
 
-    /// Maps the users of a sync state again for today, without a request to the source.
-    fn remap(&self, state: &Arc<S::State>) -> Option<Loaded<S::State>> {
-        match block_in_place(|| self.source.remap(state)) {
-            Ok(remapped) => Some(remapped),
-            Err(error) => {
-                tracing::error!(
-                    "the stored records cannot be mapped to users; the users that are served stay \
-                     until a load succeeds: {error}"
-                );
-                None
-            }
-        }
+    /// Maps the users of a sync state again for today, without a request to the source. Unchanged
+    /// users are those of the current snapshot.
+    fn map_again(&self, state: &Arc<S::State>) -> Result<Loaded<S::State>, SourceError> {
+        let served = self.served.load_full();
+        block_in_place(|| self.source.remap(state, served.state.as_ref()))
     }
 
-    /// Maps a load again, if the day has changed since it was mapped.
-    fn remap_if_outdated(&self, loaded: &mut Loaded<S::State>) {
-        if !loaded.directory.is_valid_at(self.store.clock.now())
-            && let Some(remapped) = self.remap(&loaded.state)
-        {
-            *loaded = remapped;
+    /// Maps a load again, if the day has changed since it was mapped, or if its unchanged users are
+    /// those of a snapshot that is no longer the current one.
+    fn remap_if_outdated(&self, loaded: &mut Loaded<S::State>) -> Result<(), SourceError> {
+        let is_valid = loaded.directory.is_valid_at(self.store.clock.now());
+        if !is_valid || !loaded.is_based_on(self.served.load().state.as_ref()) {
+            *loaded = self.map_again(&loaded.state)?;
         }
+        Ok(())
     }
 }
 
@@ -377,8 +373,10 @@ impl<S: Source> Publisher<S> {
     /// Compares the held load, as of today, with the current snapshot again.
     fn reassess(&self, held: &mut Option<HeldLoad<S::State>>) {
         let Some(HeldLoad { loaded, .. }) = held else { return };
-        self.remap_if_outdated(loaded);
-        self.guard.hold(self.compare(loaded));
+        match self.remap_if_outdated(loaded) {
+            Ok(()) => self.guard.hold(self.compare(loaded)),
+            Err(error) => log_failed_remapping(&error),
+        }
     }
 
     async fn publish_held(&self, id: Option<&str>) -> ApprovalOutcome {
@@ -394,7 +392,11 @@ impl<S: Source> Publisher<S> {
         }
         let id = id.unwrap_or(&reported_id);
         let HeldLoad { mut loaded, started } = load;
-        self.remap_if_outdated(&mut loaded);
+        if let Err(error) = self.remap_if_outdated(&mut loaded) {
+            log_failed_remapping(&error);
+            *held = Some(HeldLoad { loaded, started });
+            return ApprovalOutcome::Failed(error.to_string());
+        }
         let verdict = self.compare(&loaded);
         if verdict.id.to_string() != id {
             let another = verdict.id;
@@ -431,7 +433,7 @@ impl<S: Source> Publisher<S> {
     /// the snapshot.
     fn decode(&self, content: &[u8]) -> Result<Snapshot, InvalidState> {
         let decoded = DecodedState::from_bytes(content)?;
-        let Loaded { directory, state } = self.source.decode_state(decoded.sync_state)?;
+        let Loaded { directory, state, .. } = self.source.decode_state(decoded.sync_state)?;
         let clock = &*self.store.clock;
         let elapsed = decoded.elapsed(clock);
         self.guard.restore(&directory, decoded.window, elapsed).ok_or_else(other_version)?;
@@ -474,6 +476,14 @@ impl<S: Source> Publisher<S> {
         let state: Arc<dyn SyncState> = state;
         persistence.schedule_write(PendingState::new(snapshot, state, window, clock));
     }
+}
+
+/// Logs that the records of a load could not be mapped again.
+fn log_failed_remapping(error: &SourceError) {
+    tracing::error!(
+        "the stored records cannot be mapped to users; the users that are served stay until a load \
+         succeeds: {error}"
+    );
 }
 
 /// Logs a snapshot that has just become the current one.

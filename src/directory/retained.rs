@@ -105,10 +105,7 @@ mod tests {
             members: Vec::new(),
             meta,
         };
-        let load = LoadedDirectory {
-            groups: vec![group],
-            ..LoadedDirectory::empty(Arc::new(schema_registry))
-        };
+        let load = LoadedDirectory::new(Arc::new(schema_registry), Vec::new(), vec![group]);
         Arc::new(
             Snapshot::new(load, PreviousState::Unknown, SignedDuration::ZERO, &SystemClock::new())
                 .unwrap(),

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::clock::Clock;
 use crate::directory::snapshot::PreviousState;
-use crate::directory::{LoadedDirectory, Snapshot, SourceError, lock};
+use crate::directory::{LoadedContent, LoadedDirectory, Snapshot, SourceError, lock};
 use crate::scim::{BoundScope, Digest, InvalidScope, SchemaRegistry, Scope};
 
 /// Scopes in force, by the digests of their definitions.
@@ -125,6 +125,8 @@ impl Scopes {
             let Ok(bound) = scope.bind(&loaded.schema_registry) else { continue };
             let mut lost = 0;
             for user in &loaded.users {
+                // An unchanged user stays in the scope.
+                let LoadedContent::Mapped(user) = user else { continue };
                 if shown.users().position(&user.id).is_some() && !bound.matches(user) {
                     lost += 1;
                     losses.users.insert(user.id.as_str().into());

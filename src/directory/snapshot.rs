@@ -12,7 +12,9 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::clock::Clock;
 use crate::directory::scopes::ScopedSnapshots;
-use crate::directory::{LoadQuality, LoadedDirectory, MaxChange, SourceError, parallel};
+use crate::directory::{
+    LoadQuality, LoadedContent, LoadedDirectory, MaxChange, SourceError, parallel,
+};
 use crate::scim;
 use crate::scim::{
     BoundScope, CutResource, Digest, EncodedContent, Resource, ResourceContent, ResourceMeta,
@@ -95,9 +97,7 @@ impl Snapshot {
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let types = &load.schema_registry.types;
-        let mut users = load.users;
-        users.sort_by_cached_key(scim::User::list_key);
-        let users = encode_all(&types.user, users, earlier.users(), clock)?;
+        let users = encode_all(&types.user, load.users, earlier.users(), clock)?;
         let groups = encode_all(&types.group, load.groups, earlier.groups(), clock)?;
         // The time is read after the long work above: a change must not be dated to before clients
         // can see it.
@@ -340,31 +340,44 @@ struct UndatedResource<'t> {
 /// Encodes all resources of one type, and takes over the earlier ones that have not changed.
 fn encode_all<'t, C: ResourceContent + Send>(
     resource_type: &'t Arc<ResourceType>,
-    contents: Vec<C>,
+    contents: Vec<LoadedContent<C>>,
     previous: PreviousResources<'_>,
     clock: &dyn Clock,
 ) -> Result<Vec<LoadedResource<'t>>, SourceError> {
     if let PreviousResources::Served(_) = previous {
         // Requests are served meanwhile, so they have the other processors.
-        return Ok(parallel::map_all(contents, false, |content| {
-            let mut encoded = encode_or_reuse(resource_type, content, previous)?;
+        return parallel::map_all(contents, false, |content| {
+            let mut encoded = take_or_encode(resource_type, content, previous)?;
             if let LoadedResource::Undated(undated) = &mut encoded {
                 undated.content.shrink_to_fit();
             }
-            Ok::<_, SerializationError>(encoded)
-        })?);
+            Ok(encoded)
+        });
     }
     // Before the first snapshot no client sees anything. The dates need not be later than the
     // encoding, and resources are completed one by one, which needs less memory.
     let now = round_up_to_millisecond(clock.now());
-    Ok(parallel::map_all(contents, true, |content| {
-        let encoded = encode_or_reuse(resource_type, content, previous)?;
-        encoded.complete(now).map(LoadedResource::Complete)
-    })?)
+    parallel::map_all(contents, true, |content| {
+        let encoded = take_or_encode(resource_type, content, previous)?;
+        Ok(LoadedResource::Complete(encoded.complete(now)?))
+    })
 }
 
-/// Returns the earlier resource if no attribute that a client sees has changed, or the encoded
-/// content.
+/// Returns the earlier resource if the load reports that it is unchanged, or if no attribute that a
+/// client sees has changed. Otherwise returns the encoded content.
+fn take_or_encode<'t, C: ResourceContent>(
+    resource_type: &'t Arc<ResourceType>,
+    content: LoadedContent<C>,
+    previous: PreviousResources<'_>,
+) -> Result<LoadedResource<'t>, SourceError> {
+    match content {
+        LoadedContent::Unchanged(id) => previous.unchanged(&id),
+        LoadedContent::Mapped(content) => Ok(encode_or_reuse(resource_type, *content, previous)?),
+    }
+}
+
+/// Returns the earlier resource if no attribute that a client sees has changed, and the encoded
+/// content otherwise.
 fn encode_or_reuse<'t, C: ResourceContent>(
     resource_type: &'t Arc<ResourceType>,
     content: C,
@@ -391,6 +404,20 @@ fn encode_or_reuse<'t, C: ResourceContent>(
         earlier,
         is_first_load: matches!(previous, PreviousResources::Unknown),
     })))
+}
+
+impl PreviousResources<'_> {
+    /// Returns the resource with this id, of which the load reports that it is unchanged.
+    fn unchanged<'t>(self, id: &str) -> Result<LoadedResource<'t>, SourceError> {
+        let resource = match self {
+            Self::Served(previous) => previous.find(id),
+            Self::Unknown | Self::Stamped(_) => None,
+        };
+        match resource {
+            Some(resource) => Ok(LoadedResource::Complete(Arc::clone(resource))),
+            None => Err(SourceError::internal("an unchanged resource is not in the snapshot")),
+        }
+    }
 }
 
 impl LoadedResource<'_> {
@@ -550,11 +577,7 @@ mod tests {
         groups: Vec<Group>,
         earlier: PreviousState<'_>,
     ) -> Snapshot {
-        let load = LoadedDirectory {
-            users,
-            groups,
-            ..LoadedDirectory::empty(Arc::clone(schema_registry))
-        };
+        let load = LoadedDirectory::new(Arc::clone(schema_registry), users, groups);
         Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
     }
 

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::ptr;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::LoadProgress;
-use crate::scim::{Group, SchemaRegistry, SerializationError, User};
+use crate::scim::{Group, ResourceContent, SchemaRegistry, SerializationError, User};
 
 /// Source of users, as the parts use it that serve requests and reports, apart from loads.
 pub trait SourceAccess: Send + Sync + 'static {
@@ -45,11 +46,17 @@ pub trait Source: SourceAccess {
         served: Option<Arc<Self::State>>,
         progress: &LoadProgress,
     ) -> impl Future<Output = Result<LoadResult<Self::State>, SourceError>> + Send;
-    /// Maps the users of a sync state again for today, without a request to the source.
+    /// Maps the users of a sync state again for today, without a request to the source. `served`
+    /// is the sync state of the current snapshot, and users that are the same there need not be
+    /// mapped.
     ///
     /// # Errors
     /// Returns an error when the sync state cannot be decoded.
-    fn remap(&self, state: &Arc<Self::State>) -> Result<Loaded<Self::State>, SourceError>;
+    fn remap(
+        &self,
+        state: &Arc<Self::State>,
+        served: Option<&Arc<Self::State>>,
+    ) -> Result<Loaded<Self::State>, SourceError>;
     /// Notes that the last load, which ended with the sync state `loaded`, is not served. The next
     /// load continues from `served`, the sync state of the current snapshot, and reads again what
     /// was different.
@@ -140,6 +147,40 @@ pub struct Loaded<T> {
     pub directory: LoadedDirectory,
     /// Sync state.
     pub state: Arc<T>,
+    /// Sync state of the snapshot in which the unchanged users and groups are the same. Without
+    /// it no user and no group is unchanged.
+    pub base: Option<Weak<T>>,
+}
+
+impl<T> Loaded<T> {
+    /// Reports whether a snapshot with the sync state `served` has the unchanged users and groups.
+    pub(super) fn is_based_on(&self, served: Option<&Arc<T>>) -> bool {
+        match (&self.base, served) {
+            (None, _) => true,
+            (Some(base), Some(served)) => ptr::eq(base.as_ptr(), Arc::as_ptr(served)),
+            (Some(_), None) => false,
+        }
+    }
+}
+
+/// User or group of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadedContent<C> {
+    /// Resource with this id in the current snapshot, which is the same.
+    Unchanged(Box<str>),
+    /// New resource, or one that may have changed.
+    Mapped(Box<C>),
+}
+
+impl<C: ResourceContent> LoadedContent<C> {
+    /// Returns the id of the resource.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Unchanged(id) => id,
+            Self::Mapped(content) => content.id(),
+        }
+    }
 }
 
 /// Users and groups of one load, with their circumstances.
@@ -147,10 +188,10 @@ pub struct Loaded<T> {
 pub struct LoadedDirectory {
     /// Schema registry of the users and groups.
     pub schema_registry: Arc<SchemaRegistry>,
-    /// All users, in any order.
-    pub users: Vec<User>,
+    /// All users, in the order of the list.
+    pub users: Vec<LoadedContent<User>>,
     /// All groups, in the order of the list.
-    pub groups: Vec<Group>,
+    pub groups: Vec<LoadedContent<Group>>,
     /// Numbers of what the load lacks.
     pub quality: LoadQuality,
     /// Reason not to serve this load as the first snapshot: the completeness check found that data
@@ -165,10 +206,21 @@ impl LoadedDirectory {
     /// Creates a load without users and groups.
     #[must_use]
     pub fn empty(schema_registry: Arc<SchemaRegistry>) -> Self {
+        Self::new(schema_registry, Vec::new(), Vec::new())
+    }
+
+    /// Creates a load of these users, in any order, and these groups, in the order of the list.
+    #[must_use]
+    pub fn new(
+        schema_registry: Arc<SchemaRegistry>,
+        mut users: Vec<User>,
+        groups: Vec<Group>,
+    ) -> Self {
+        users.sort_by_cached_key(User::list_key);
         Self {
             schema_registry,
-            users: Vec::new(),
-            groups: Vec::new(),
+            users: all_mapped(users),
+            groups: all_mapped(groups),
             quality: LoadQuality::default(),
             completeness_error: None,
             valid_during: None,
@@ -179,6 +231,15 @@ impl LoadedDirectory {
     pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
         self.valid_during.as_ref().is_none_or(|period| period.contains(&now))
     }
+}
+
+/// Returns the contents as those of new resources.
+fn all_mapped<C>(contents: Vec<C>) -> Vec<LoadedContent<C>> {
+    let mut mapped = Vec::with_capacity(contents.len());
+    for content in contents {
+        mapped.push(LoadedContent::Mapped(Box::new(content)));
+    }
+    mapped
 }
 
 /// Persons and values that a load left out, could not read, or could not read again.

@@ -1,13 +1,15 @@
 //! Groups that a company configured: one for each department, team, legal entity or office with at
 //! least one user. The primary employment decides the membership. Inactive users remain members.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::mapping::context::MappingContext;
 use crate::mapping::employment::{compare_ids, legal_entity, office};
-use crate::personio::LookupKind;
+use crate::mapping::person_header::PersonHeader;
 use crate::personio::model::{Employment, OrgUnitType};
-use crate::scim::{Group, GroupMember, GroupMembership, ResourceMeta, ResourceUrls, User};
+use crate::personio::{LookupKind, LookupNames};
+use crate::scim::{Group, GroupMember, GroupMembership, ResourceMeta, ResourceUrls};
 
 /// Kind of organisational unit that can become a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,38 +98,54 @@ fn membership(kind: GroupKind, unit: &str, context: &MappingContext<'_>) -> Grou
     GroupMembership { reference: context.urls.group(&value), display, value, kind: "direct" }
 }
 
-/// Returns the groups of all users, ordered by kind and id. The members have the order of `users`.
-pub(crate) fn build_groups(users: &[User], urls: &ResourceUrls) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut indexes: HashMap<&str, usize> = HashMap::new();
-    for user in users {
-        for membership in &user.groups {
-            let index = *indexes.entry(&membership.value).or_insert_with(|| {
-                groups.push(Group {
-                    id: membership.value.clone(),
-                    external_id: split_group_id(&membership.value).1.to_owned(),
-                    display_name: membership.display.clone(),
-                    members: Vec::new(),
-                    meta: ResourceMeta::of_group(urls.group(&membership.value)),
-                });
-                groups.len() - 1
-            });
-            if let Some(group) = groups.get_mut(index) {
-                group.members.push(GroupMember {
-                    value: user.id.clone(),
-                    reference: user.meta.location.clone(),
-                    kind: "User",
-                    display: user.display_name.clone(),
-                });
-            }
+/// Members of groups, from which the groups are made.
+#[derive(Default)]
+pub(crate) struct GroupMembers(HashMap<Box<str>, Vec<GroupMember>>);
+
+impl GroupMembers {
+    /// Adds a user to the group with this id. The members keep the order in which they are added.
+    pub(crate) fn add(
+        &mut self,
+        group: &str,
+        person: &PersonHeader<'_>,
+        user_name: &str,
+        urls: &ResourceUrls,
+    ) {
+        let member = GroupMember {
+            value: person.id.to_owned(),
+            reference: urls.user(person.id),
+            kind: "User",
+            display: person.display_name(user_name).text.into_owned(),
+        };
+        match self.0.get_mut(group) {
+            Some(members) => members.push(member),
+            None => drop(self.0.insert(group.into(), vec![member])),
         }
     }
-    groups.sort_by(|one, other| {
-        let (one_kind, one_unit) = split_group_id(&one.id);
-        let (other_kind, other_unit) = split_group_id(&other.id);
-        one_kind.cmp(&other_kind).then_with(|| compare_ids(one_unit, other_unit))
-    });
-    groups
+
+    /// Returns the groups in any order.
+    pub(crate) fn into_groups(self, names: &LookupNames, urls: &ResourceUrls) -> Vec<Group> {
+        let mut groups = Vec::with_capacity(self.0.len());
+        for (id, members) in self.0 {
+            let (kind, unit) = split_group_id(&id);
+            let name = kind.and_then(|kind| names.get(kind.lookup_kind(), unit));
+            groups.push(Group {
+                external_id: unit.to_owned(),
+                display_name: name.unwrap_or(&id).to_owned(),
+                members,
+                meta: ResourceMeta::of_group(urls.group(&id)),
+                id: id.into_string(),
+            });
+        }
+        groups
+    }
+}
+
+/// Compares groups by kind and id of the unit, the order of the list.
+pub(crate) fn compare_group_ids(one: &str, other: &str) -> Ordering {
+    let (one_kind, one_unit) = split_group_id(one);
+    let (other_kind, other_unit) = split_group_id(other);
+    one_kind.cmp(&other_kind).then_with(|| compare_ids(one_unit, other_unit))
 }
 
 /// Splits the id of a group into the kind and the id of the unit.

@@ -27,6 +27,20 @@ impl ValidityPeriod {
         }
     }
 
+    /// Reports whether `day` is in the period.
+    pub(crate) fn contains(&self, day: Date) -> bool {
+        self.since.is_none_or(|since| since <= day) && self.until.is_none_or(|until| day < until)
+    }
+
+    /// Limits the period to the days of `other`, another period that contains the same day.
+    pub(crate) fn limit_to(&mut self, other: &Self) {
+        self.since = self.since.max(other.since);
+        self.until = match (self.until, other.until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
     /// Returns the period from midnight to midnight in `zone`, or `None` if it is unlimited.
     pub(crate) fn time_range(&self, zone: &TimeZone) -> Option<Range<Timestamp>> {
         if *self == Self::default() {

@@ -20,16 +20,14 @@ pub(crate) struct CompletenessCheck {
 impl CompletenessCheck {
     /// Counts one person.
     pub(crate) fn count_person(&mut self, record: &DecodedRecord, rules: &DateRules<'_>) {
-        let employment = match &record.employments {
-            Some(employments) => rules.primary_employment(employments),
-            None => None,
-        };
-        let status = employment
-            .and_then(|employment| employment.status.as_ref())
-            .or(record.person.status.as_ref());
+        self.count(record.person.email.is_none(), lacks_status(record, rules));
+    }
+
+    /// Counts one person who may lack an e-mail address or a status.
+    pub(crate) fn count(&mut self, lacks_email: bool, lacks_status: bool) {
         self.persons += 1;
-        self.without_email += usize::from(record.person.email.is_none());
-        self.without_status += usize::from(status.is_none());
+        self.without_email += usize::from(lacks_email);
+        self.without_status += usize::from(lacks_status);
     }
 
     /// Returns an error if most persons lack an attribute. The error names the attribute and the
@@ -44,6 +42,16 @@ impl CompletenessCheck {
             None
         }
     }
+}
+
+/// Reports whether neither the primary employment nor the person has a status.
+pub(crate) fn lacks_status(record: &DecodedRecord, rules: &DateRules<'_>) -> bool {
+    let employment = match &record.employments {
+        Some(employments) => rules.primary_employment(employments),
+        None => None,
+    };
+    let status = employment.and_then(|employment| employment.status.as_ref());
+    status.or(record.person.status.as_ref()).is_none()
 }
 
 /// Reports whether `count` of `all` persons are too many to lack an attribute.

@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod failure_budget;
 pub(crate) mod lookup_ids;
 pub(crate) mod record_codec;
+mod record_mapping;
 pub(crate) mod records;
 pub(crate) mod refresh;
 pub(crate) mod refresh_plan;

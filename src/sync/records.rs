@@ -4,6 +4,7 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
+use std::ptr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -73,8 +74,12 @@ impl PersonRecord {
         })
     }
 
-    /// Reports whether both records give the same user and the same defects.
-    fn gives_same_user_as(&self, other: &Self) -> bool {
+    /// Reports whether both records give the same user and the same defects, if everything else
+    /// is the same. Read times are ignored.
+    pub(crate) fn gives_same_user_as(&self, other: &Self) -> bool {
+        if ptr::eq(self, other) {
+            return true;
+        }
         self.encoded == other.encoded
             && self.read_failed == other.read_failed
             && self.is_unverified == other.is_unverified
@@ -284,7 +289,7 @@ impl Records {
     /// Reports whether these records contain one that gives the same user as `record`.
     fn has_same(&self, record: &Arc<PersonRecord>) -> bool {
         let Some(own) = self.by_id.get(&record.id) else { return false };
-        Arc::ptr_eq(own, record) || own.gives_same_user_as(record)
+        own.gives_same_user_as(record)
     }
 
     /// Returns the numbers of data that could not be read, or not exactly, and a few examples.

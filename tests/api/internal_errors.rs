@@ -52,14 +52,14 @@ impl Source for FailingSource {
             Load::Hangs => pending().await,
             Load::FailsAfterASuccess if !self.has_loaded.swap(true, SeqCst) => {
                 let directory = LoadedDirectory::empty(self.schema_registry());
-                let loaded = Loaded { directory, state: Arc::new(()) };
+                let loaded = Loaded { directory, state: Arc::new(()), base: None };
                 Ok(LoadResult::Changed(Box::new(loaded)))
             }
             Load::Fails | Load::FailsAfterASuccess => Err(self.error.clone()),
         }
     }
 
-    fn remap(&self, _: &Arc<()>) -> Result<Loaded<()>, SourceError> {
+    fn remap(&self, _: &Arc<()>, _: Option<&Arc<()>>) -> Result<Loaded<()>, SourceError> {
         Err(self.error.clone())
     }
 

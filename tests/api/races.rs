@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, Freshness, InvalidState, LoadProgress, LoadResult, Loaded, LoadedDirectory,
-    MalformedWebhook, MaxChange, Source, SourceAccess, SourceError, SourceLogin, WebhookEffect,
+    Directory, Freshness, InvalidState, LoadProgress, LoadResult, Loaded, LoadedContent,
+    LoadedDirectory, MalformedWebhook, MaxChange, Source, SourceAccess, SourceError, SourceLogin,
+    WebhookEffect,
 };
 use personio_scim::scim::{Group, ResourceMeta, ResourceUrls, SchemaRegistry, User};
 use tokio::sync::Notify;
@@ -37,6 +38,8 @@ struct BlockableSource {
     made_again: AtomicUsize,
     /// True if loads report no changes.
     is_same: AtomicBool,
+    /// True if loads report the group of the current snapshot as unchanged.
+    is_based: AtomicBool,
 }
 
 impl BlockableSource {
@@ -55,11 +58,10 @@ impl BlockableSource {
             meta: ResourceMeta::of_group(String::new()),
         };
         let directory = LoadedDirectory {
-            groups: vec![group],
             valid_during: Some(day),
-            ..LoadedDirectory::empty(self.schema_registry())
+            ..LoadedDirectory::new(self.schema_registry(), Vec::new(), vec![group])
         };
-        Loaded { directory, state: Arc::new(()) }
+        Loaded { directory, state: Arc::new(()), base: None }
     }
 }
 
@@ -72,7 +74,14 @@ impl Source for BlockableSource {
         _: &LoadProgress,
     ) -> Result<LoadResult<()>, SourceError> {
         let is_same = served.is_some() && self.is_same.load(SeqCst);
-        let loaded = self.today();
+        let mut loaded = self.today();
+        if let Some(served) = &served
+            && self.is_based.load(SeqCst)
+        {
+            loaded.base = Some(Arc::downgrade(served));
+            loaded.directory.groups = vec![LoadedContent::Unchanged("yesterday".into())];
+            loaded.directory.valid_during = None;
+        }
         if self.loads.fetch_add(1, SeqCst) > 0 {
             self.load.notified().await;
         }
@@ -82,7 +91,7 @@ impl Source for BlockableSource {
         Ok(LoadResult::Changed(Box::new(loaded)))
     }
 
-    fn remap(&self, _: &Arc<()>) -> Result<Loaded<()>, SourceError> {
+    fn remap(&self, _: &Arc<()>, _: Option<&Arc<()>>) -> Result<Loaded<()>, SourceError> {
         self.begun_again.fetch_add(1, SeqCst);
         let _held = self.again.lock().unwrap();
         self.made_again.fetch_add(1, SeqCst);
@@ -133,6 +142,7 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<BlockableSource>) {
         begun_again: AtomicUsize::new(0),
         made_again,
         is_same,
+        is_based: AtomicBool::new(false),
     });
     let freshness = Freshness {
         cache_ttl: Duration::from_secs(3600),
@@ -246,6 +256,26 @@ async fn an_unchanged_load_across_midnight_is_remapped() {
         let (snapshot, _) = directory.state().snapshot.unwrap();
         assert!(snapshot.groups().find("today").is_some(), "asked: {is_asked}");
         assert_eq!(source.made_again.load(SeqCst), 1 + usize::from(is_asked));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_based_on_a_replaced_snapshot_is_mapped_again() {
+    for (is_replaced, group) in [(false, "yesterday"), (true, "today")] {
+        let (directory, source) = start(None);
+        assert!(!is_of_today(&directory).await);
+        source.is_based.store(true, SeqCst);
+        report_change(&directory, &source);
+        wait_until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+        if is_replaced {
+            source.clock.set(MIDNIGHT);
+            assert!(is_of_today(&directory).await);
+        }
+        source.load.notify_one();
+        wait_until("it lands", async || directory.metrics().loads.ended.succeeded() == 2).await;
+        let (snapshot, _) = directory.state().snapshot.unwrap();
+        assert!(snapshot.groups().find(group).is_some(), "{group}");
+        assert_eq!(source.made_again.load(SeqCst), 2 * usize::from(is_replaced));
     }
 }
 

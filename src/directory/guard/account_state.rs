@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use crate::directory::LoadedDirectory;
 use crate::directory::guard::losses::{ChangeKind, ChangeKinds};
+use crate::directory::{LoadedContent, LoadedDirectory};
 use crate::scim::{SchemaRegistry, User};
 
 /// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
@@ -149,7 +149,7 @@ impl Account<'_> {
 /// Account states of all users of a load, by id. They stay in memory as long as the load is served,
 /// so each user takes only about 60 bytes: all ids are one text, and users in the same groups share
 /// them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct UserAccountStates {
     /// All ids in ascending order, one after the other.
     ids: String,
@@ -164,11 +164,13 @@ struct UserAccountStates {
 }
 
 impl UserAccountStates {
-    fn of(users: &[User]) -> Self {
-        let mut sorted: Vec<&User> = users.iter().collect();
-        sorted.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    /// Returns the account states of users. A user who is reported as unchanged has the state of
+    /// `current`. One who is not there is left out, so that the guard counts the loss.
+    fn of(users: &[LoadedContent<User>], current: Option<&Self>) -> Self {
+        let mut sorted: Vec<&LoadedContent<User>> = users.iter().collect();
+        sorted.sort_unstable_by(|one, other| one.id().cmp(other.id()));
         let mut all = Self {
-            ids: String::with_capacity(users.iter().map(|user| user.id.len()).sum()),
+            ids: String::with_capacity(users.iter().map(|user| user.id().len()).sum()),
             ends: Vec::with_capacity(users.len()),
             states: Vec::with_capacity(users.len()),
             memberships: Vec::with_capacity(users.len()),
@@ -176,20 +178,44 @@ impl UserAccountStates {
         };
         let mut known: HashMap<Box<[ValueHash]>, u32> = HashMap::new();
         for user in sorted {
-            all.ids.push_str(&user.id);
-            all.ends.push(all.ids.len());
-            all.states.push(AccountState::of(user));
-            let groups: Box<[ValueHash]> =
-                user.groups.iter().map(|group| hash(&group.value)).collect();
-            // The number of sets is at most the number of users, which is far below 2³².
-            let next = u32::try_from(all.group_sets.len()).unwrap_or(u32::MAX);
-            let index = *known.entry(groups).or_insert_with_key(|groups| {
-                all.group_sets.push(groups.clone());
-                next
-            });
-            all.memberships.push(index);
+            match user {
+                LoadedContent::Mapped(user) => {
+                    let groups: Vec<ValueHash> =
+                        user.groups.iter().map(|group| hash(&group.value)).collect();
+                    all.push(&user.id, AccountState::of(user), &groups, &mut known);
+                }
+                LoadedContent::Unchanged(id) => {
+                    if let Some(account) = current.and_then(|current| current.find(id)) {
+                        all.push(id, account.state.clone(), account.groups, &mut known);
+                    }
+                }
+            }
         }
         all
+    }
+
+    /// Adds the state of the user with the next id. `known` has the index of each set of groups.
+    fn push(
+        &mut self,
+        id: &str,
+        state: AccountState,
+        groups: &[ValueHash],
+        known: &mut HashMap<Box<[ValueHash]>, u32>,
+    ) {
+        self.ids.push_str(id);
+        self.ends.push(self.ids.len());
+        self.states.push(state);
+        let index = match known.get(groups) {
+            Some(index) => *index,
+            None => {
+                // The number of sets is at most the number of users, which is far below 2³².
+                let next = u32::try_from(self.group_sets.len()).unwrap_or(u32::MAX);
+                self.group_sets.push(groups.into());
+                known.insert(groups.into(), next);
+                next
+            }
+        };
+        self.memberships.push(index);
     }
 
     fn len(&self) -> usize {
@@ -297,13 +323,19 @@ impl AccountChanges {
 }
 
 impl AccountStates {
-    pub(super) fn of(loaded: &LoadedDirectory) -> Self {
+    /// Returns the account states of a load. Those of unchanged users and groups are copied from
+    /// `current`, the states of the current snapshot.
+    pub(super) fn of(loaded: &LoadedDirectory, current: Option<&Self>) -> Self {
         let mut groups = HashMap::with_capacity(loaded.groups.len());
         for group in &loaded.groups {
-            groups.insert(group.id.as_str().into(), hash(&group.display_name));
+            let name = match group {
+                LoadedContent::Mapped(group) => hash(&group.display_name),
+                LoadedContent::Unchanged(id) => current.map_or(ABSENT, |it| it.group_hash(id)),
+            };
+            groups.insert(group.id().into(), name);
         }
         Self {
-            users: UserAccountStates::of(&loaded.users),
+            users: UserAccountStates::of(&loaded.users, current.map(|current| &current.users)),
             groups,
             unverified: loaded.quality.unverified.clone(),
             schema_registry: Arc::clone(&loaded.schema_registry),
@@ -392,6 +424,23 @@ impl AccountStates {
     }
 }
 
+/// Account states for the tests of other modules.
+#[cfg(test)]
+pub(crate) struct TestAccountStates(AccountStates);
+
+#[cfg(test)]
+impl TestAccountStates {
+    /// Returns the account states of a load that follows `current`.
+    pub(crate) fn of(loaded: &LoadedDirectory, current: Option<&Self>) -> Self {
+        Self(AccountStates::of(loaded, current.map(|Self(current)| current)))
+    }
+
+    pub(crate) fn is_same(&self, Self(other): &Self) -> bool {
+        let Self(AccountStates { users, groups, unverified, .. }) = self;
+        *users == other.users && *groups == other.groups && *unverified == other.unverified
+    }
+}
+
 /// Returns the hash of a value. It is never [`ABSENT`].
 fn hash(text: &str) -> ValueHash {
     // Lower half of the 64 bits.
@@ -473,7 +522,7 @@ mod tests {
         }
     }
 
-    fn user(id: &str, groups: &[&str]) -> User {
+    fn user(id: &str, groups: &[&str]) -> LoadedContent<User> {
         let urls = ResourceUrls::new("https://scim.example.com/scim/v2");
         let group = |value: &&str| GroupMembership {
             value: (*value).to_owned(),
@@ -481,7 +530,7 @@ mod tests {
             display: (*value).to_owned(),
             kind: "direct",
         };
-        User {
+        LoadedContent::Mapped(Box::new(User {
             id: id.to_owned(),
             external_id: id.to_owned(),
             user_name: id.to_owned(),
@@ -494,15 +543,15 @@ mod tests {
             enterprise: EnterpriseUser::default(),
             extension: AttributeValues::default(),
             meta: ResourceMeta::of_user(urls.user(id), None, None),
-        }
+        }))
     }
 
     #[test]
     fn a_user_takes_less_than_100_bytes() {
-        let all: Vec<User> =
+        let all: Vec<_> =
             (0..10_000).map(|id| user(&(1_000_000 + id).to_string(), &["a", "b"])).collect();
         let UserAccountStates { ids, ends, states, memberships, group_sets } =
-            UserAccountStates::of(&all);
+            UserAccountStates::of(&all, None);
         let bytes = ids.capacity()
             + ends.capacity() * size_of::<usize>()
             + states.capacity() * size_of::<AccountState>()
@@ -513,12 +562,21 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_ids_with_their_groups() {
-        let users = UserAccountStates::of(&[
-            user("20", &["a", "b"]),
-            user("3", &[]),
-            user("100", &["a", "b"]),
-            user("9", &["b"]),
-        ]);
+        let first = UserAccountStates::of(
+            &[user("20", &["a", "b"]), user("3", &[]), user("100", &["other"]), user("9", &["b"])],
+            None,
+        );
+        let unchanged = |id: &str| LoadedContent::Unchanged(id.into());
+        let users = UserAccountStates::of(
+            &[
+                unchanged("20"),
+                unchanged("3"),
+                user("100", &["a", "b"]),
+                unchanged("9"),
+                unchanged("missing"),
+            ],
+            Some(&first),
+        );
         assert_eq!(users.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["100", "20", "3", "9"]);
         assert_eq!(users.group_sets.len(), 3, "the same groups are kept once");
         for (id, groups) in

@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwapOption;
 use jiff::SignedDuration;
 
+#[cfg(test)]
+pub(crate) use crate::directory::guard::account_state::TestAccountStates;
 use crate::directory::guard::account_state::{AccountChanges, AccountStates};
 use crate::directory::guard::held_change::HeldChange;
 pub use crate::directory::guard::losses::{
@@ -123,8 +125,8 @@ impl MassChangeGuard {
     /// the scopes of clients. While a change is held, no loss in the window
     /// expires.
     pub(super) fn compare(&self, loaded: &LoadedDirectory, scope_losses: &ScopeLosses) -> Verdict {
-        let accounts = AccountStates::of(loaded);
         let comparison = lock(&self.comparison);
+        let accounts = AccountStates::of(loaded, comparison.current.as_ref());
         let mut change = match &comparison.current {
             Some(served) => served.changes(&accounts, &comparison.window.approved),
             None => AccountChanges::default(),
@@ -174,7 +176,7 @@ impl MassChangeGuard {
         elapsed: SignedDuration,
     ) -> Option<()> {
         let window = LossWindow::from_bytes(window, self.now(), elapsed)?;
-        let current = Some(AccountStates::of(loaded));
+        let current = Some(AccountStates::of(loaded, None));
         *lock(&self.comparison) = Comparison { current, window };
         Some(())
     }

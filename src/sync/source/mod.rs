@@ -3,7 +3,6 @@
 
 mod single;
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,29 +17,23 @@ use tokio::task::block_in_place;
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::{
-    Defects, InvalidState, LoadProgress, LoadQuality, LoadResult, Loaded, LoadedDirectory,
-    MalformedWebhook, SkippedCounts, Source, SourceAccess, SourceError, WebhookEffect,
+    Defects, InvalidState, LoadProgress, LoadResult, Loaded, LoadedDirectory, MalformedWebhook,
+    Source, SourceAccess, SourceError, WebhookEffect,
 };
-use crate::mapping::context::{ManagerCard, MappingContext};
-use crate::mapping::person_header::PersonHeader;
-use crate::mapping::primary_employment::DateRules;
-use crate::mapping::user;
-use crate::mapping::user_name::{AddressClaim, UserNames};
-use crate::mapping::validity::ValidityPeriod;
-use crate::mapping::{MappingPolicy, groups, user_name};
+use crate::mapping::MappingPolicy;
 use crate::personio;
 use crate::personio::model::Person;
 use crate::personio::webhook;
 use crate::personio::webhook::WebhookEvent;
-use crate::personio::{LookupNames, ParsedEntry, PersonioClient, UnreadableEntry};
-use crate::scim::{ResourceUrls, SchemaRegistry, User, compare_list_keys};
+use crate::personio::{ParsedEntry, PersonioClient, UnreadableEntry};
+use crate::scim::{ResourceUrls, SchemaRegistry, User};
 use crate::sync::active_mapping::ActiveMapping;
-use crate::sync::completeness_check::CompletenessCheck;
 use crate::sync::dirty_set::DirtySet;
 use crate::sync::employment_owners::EmploymentOwners;
 use crate::sync::error::{LoadError, upstream_error};
-use crate::sync::lookup_ids::{LookupIds, lacks_name};
-use crate::sync::record_codec::{CodecError, DecodedRecord, ListedPerson};
+use crate::sync::lookup_ids::LookupIds;
+use crate::sync::record_codec::{CodecError, ListedPerson};
+use crate::sync::record_mapping::{MappedLoad, RecordMapper};
 use crate::sync::records::{
     PersonRecord, Records, RecordsById, UnreadableData, unreadable_records,
 };
@@ -48,7 +41,7 @@ use crate::sync::refresh::{
     DeletionChecks, PartialLoad, RecordReader, check_record_bytes, earlier_employments,
 };
 use crate::sync::refresh_plan::{KnownRecords, RecheckSchedule, RefreshPlan, missing_persons};
-use crate::sync::sync_state::MappedRecords;
+use crate::sync::sync_state::{MappedRecords, UnmappedRecords};
 
 /// Lifetimes of employments that a load has read.
 #[derive(Debug, Clone, Copy)]
@@ -113,43 +106,6 @@ impl ListingNotes {
         self.bytes += listed.size();
         check_record_bytes(self.bytes, self.max_bytes)?;
         Ok(listed)
-    }
-}
-
-/// Users of a load, and what is found out about them during the mapping.
-#[derive(Default)]
-struct MappedUsers {
-    users: Vec<User>,
-    completeness: CompletenessCheck,
-    validity: ValidityPeriod,
-    quality: LoadQuality,
-}
-
-impl MappedUsers {
-    fn with_capacity(users: usize) -> Self {
-        Self { users: Vec::with_capacity(users), ..Self::default() }
-    }
-
-    /// Maps one person and adds the user.
-    fn add(
-        &mut self,
-        record: &PersonRecord,
-        decoded: DecodedRecord,
-        user_name: String,
-        context: &MappingContext<'_>,
-    ) {
-        let DecodedRecord { person, employments } = decoded;
-        let employments = employments.unwrap_or_default();
-        let rules = context.date_rules();
-        rules.limit_validity(&person, &employments, &mut self.validity);
-        let primary = rules.primary_employment(&employments);
-        let lacks_name = lacks_name(primary, context.lookup_names);
-        self.quality.without_lookup_name += usize::from(lacks_name);
-        self.users.push(user::map_user(&person, user_name, &employments, context));
-        self.quality.outdated += usize::from(record.is_outdated());
-        if record.is_unverified {
-            self.quality.unverified.insert(record.id.clone());
-        }
     }
 }
 
@@ -232,8 +188,8 @@ impl PersonioSource {
     /// # Errors
     /// Returns the reason when the load fails.
     pub async fn load_once(&self, progress: &LoadProgress) -> Result<LoadedDirectory, SourceError> {
-        let state = Arc::new(self.load_records(None, progress).await?);
-        Ok(block_in_place(|| self.map_records(&state))?)
+        let records = self.load_records(None, progress).await?;
+        Ok(block_in_place(|| self.map_records(records, None))?.directory)
     }
 
     /// Loads the records of all persons. The dirty ids stay in the dirty set if the load fails.
@@ -241,7 +197,7 @@ impl PersonioSource {
         &self,
         served: Option<&MappedRecords>,
         progress: &LoadProgress,
-    ) -> Result<MappedRecords, LoadError> {
+    ) -> Result<UnmappedRecords, LoadError> {
         let dirty_ids = self.dirty_set.take();
         let before = self.client.metrics().requests();
         let refreshed = self.refresh_records(served, dirty_ids.ids(), progress).await;
@@ -264,7 +220,7 @@ impl PersonioSource {
         served: Option<&MappedRecords>,
         dirty_ids: &HashSet<String>,
         progress: &LoadProgress,
-    ) -> Result<MappedRecords, LoadError> {
+    ) -> Result<UnmappedRecords, LoadError> {
         let now = self.clock.now();
         let mapping = self.mapping.load_full();
         // The look-ups are read at once, so that requests for a single user find them in the cache.
@@ -278,7 +234,7 @@ impl PersonioSource {
         self.report_defects(&records.defects());
         let partial = PartialLoad { records: RecordsById::default(), lookup_ids };
         *self.unserved() = UnservedReads { partial, last_load: Some(now) };
-        Ok(MappedRecords { records, mapping })
+        Ok(UnmappedRecords { records, mapping })
     }
 
     async fn read_records(
@@ -403,128 +359,29 @@ impl PersonioSource {
         );
     }
 
-    /// Maps all records to users.
-    fn map_records(&self, state: &MappedRecords) -> Result<LoadedDirectory, CodecError> {
-        let MappedRecords { records, mapping } = state;
-        let now = self.clock.now();
-        let listed = records_in_list_order(&records.by_id)?;
-        let mut headers = Vec::with_capacity(listed.len());
-        for (header, _) in &listed {
-            if mapping.serves(header) {
-                headers.push(*header);
-            }
-        }
-        let rules = mapping.date_rules(now);
-        let UserNames { names, fallback_count } =
-            user_name::assign_user_names(&headers, |header| {
-                user_name_claim(records, header.id, rules)
-            })?;
-        let skipped = SkippedCounts { without_email: listed.len() - headers.len() };
-        log_skipped_and_fallbacks(skipped, fallback_count);
-        let manager_cards = manager_cards(&headers, &names);
-        let context = self.mapping_context(mapping, &records.names, manager_cards, now);
-        let mut mapped = MappedUsers::with_capacity(headers.len());
-        let mut user_names = names.into_iter();
-        for (header, record) in &listed {
-            let decoded = record.encoded.decode()?;
-            mapped.completeness.count_person(&decoded, &rules);
-            if !mapping.serves(header) {
-                continue;
-            }
-            let Some(user_name) = user_names.next() else { break };
-            mapped.add(record, decoded, user_name.into_owned(), &context);
-        }
-        let MappedUsers { users, completeness, validity, quality } = mapped;
-        Ok(LoadedDirectory {
-            schema_registry: Arc::clone(&mapping.schema_registry),
-            groups: groups::build_groups(&users, &self.urls),
-            users,
-            quality: LoadQuality { skipped, defects: records.defects(), ..quality },
-            completeness_error: completeness.error(),
-            valid_during: validity.time_range(&mapping.policy.time_zone),
-        })
+    /// Maps records to users. Those that are the same as the users of `served` are not mapped again.
+    fn map_records(
+        &self,
+        unmapped: UnmappedRecords,
+        served: Option<&Arc<MappedRecords>>,
+    ) -> Result<Loaded<MappedRecords>, CodecError> {
+        let base = served.filter(|served| unmapped.is_comparable_with(served));
+        let UnmappedRecords { records, mapping } = unmapped;
+        let mapper = RecordMapper {
+            mapping: &mapping,
+            urls: &self.urls,
+            records: &records,
+            now: self.clock.now(),
+        };
+        let MappedLoad { directory, persons } = mapper.map(base.map(|base| &*base.persons))?;
+        let state = Arc::new(MappedRecords { records, mapping, persons });
+        Ok(Loaded { directory, state, base: base.map(Arc::downgrade) })
     }
 
     /// Returns the newest record of a person while there is no snapshot.
     fn unserved_record(&self, id: &str) -> Option<Arc<PersonRecord>> {
         self.unserved().partial.records.get(id).cloned()
     }
-
-    fn mapping_context<'a>(
-        &'a self,
-        mapping: &'a ActiveMapping,
-        names: &'a LookupNames,
-        managers: HashMap<&'a str, ManagerCard<'a>>,
-        now: Timestamp,
-    ) -> MappingContext<'a> {
-        let DateRules { policy, today } = mapping.date_rules(now);
-        MappingContext {
-            policy,
-            attribute_mapper: &mapping.attributes,
-            urls: &self.urls,
-            lookup_names: names,
-            managers,
-            today,
-        }
-    }
-}
-
-/// Returns all persons with a complete record, in list order.
-fn records_in_list_order(
-    records: &RecordsById,
-) -> Result<Vec<(PersonHeader<'_>, &PersonRecord)>, CodecError> {
-    let mut listed = Vec::with_capacity(records.iter().len());
-    for record in records.iter() {
-        if record.is_complete() {
-            listed.push((record.encoded.decode_header()?, &**record));
-        }
-    }
-    listed.sort_by(|(one, _), (other, _)| {
-        compare_list_keys((one.created_at, one.id), (other.created_at, other.id))
-    });
-    Ok(listed)
-}
-
-/// Returns the cards of the users for manager references, by person id.
-fn manager_cards<'a>(
-    headers: &[PersonHeader<'a>],
-    user_names: &[Cow<'a, str>],
-) -> HashMap<&'a str, ManagerCard<'a>> {
-    let mut manager_cards = HashMap::with_capacity(headers.len());
-    for (header, user_name) in headers.iter().zip(user_names) {
-        manager_cards
-            .insert(header.id, ManagerCard { header: *header, user_name: user_name.clone() });
-    }
-    manager_cards
-}
-
-/// Logs the persons that are left out, and those whose user name is not their e-mail address.
-fn log_skipped_and_fallbacks(skipped: SkippedCounts, fallback_count: usize) {
-    let SkippedCounts { without_email } = skipped;
-    if without_email > 0 {
-        tracing::info!(
-            without_email,
-            "{without_email} persons without an e-mail address are left out, as configured"
-        );
-    }
-    if fallback_count > 0 {
-        tracing::warn!(
-            shared = fallback_count,
-            "{fallback_count} persons have an e-mail address that another person has, or that has \
-             the form of a userName made of an id; their userName is made of their id"
-        );
-    }
-}
-
-/// Returns the claim of a person to an e-mail address that another person has as well.
-fn user_name_claim(
-    records: &Records,
-    id: &str,
-    rules: DateRules<'_>,
-) -> Result<AddressClaim, CodecError> {
-    let Some(record) = records.by_id.get(id) else { return Err(CodecError::INVALID) };
-    let DecodedRecord { person, employments } = record.encoded.decode()?;
-    Ok(AddressClaim::from_primary(&rules.evaluate(&person, &employments.unwrap_or_default())))
 }
 
 impl Source for PersonioSource {
@@ -535,17 +392,23 @@ impl Source for PersonioSource {
         served: Option<Arc<MappedRecords>>,
         progress: &LoadProgress,
     ) -> Result<LoadResult<MappedRecords>, SourceError> {
-        let state = Arc::new(self.load_records(served.as_deref(), progress).await?);
-        if let Some(served) = served
-            && block_in_place(|| state.gives_same_users_as(&served))
-        {
-            return Ok(LoadResult::Unchanged(state));
-        }
-        Ok(LoadResult::Changed(Box::new(block_in_place(|| self.remap(&state))?)))
+        let loaded = self.load_records(served.as_deref(), progress).await?;
+        block_in_place(|| {
+            if let Some(served) = &served
+                && let Some(state) = loaded.mapped_like(served)
+            {
+                return Ok(LoadResult::Unchanged(Arc::new(state)));
+            }
+            Ok(LoadResult::Changed(Box::new(self.map_records(loaded, served.as_ref())?)))
+        })
     }
 
-    fn remap(&self, state: &Arc<MappedRecords>) -> Result<Loaded<MappedRecords>, SourceError> {
-        Ok(Loaded { directory: self.map_records(state)?, state: Arc::clone(state) })
+    fn remap(
+        &self,
+        state: &Arc<MappedRecords>,
+        served: Option<&Arc<MappedRecords>>,
+    ) -> Result<Loaded<MappedRecords>, SourceError> {
+        Ok(self.map_records(state.unmapped(), served)?)
     }
 
     fn discard(&self, loaded: &MappedRecords, served: Option<&MappedRecords>) {
@@ -590,11 +453,8 @@ impl Source for PersonioSource {
         let partial = PartialLoad { records: RecordsById::default(), lookup_ids };
         *self.unserved() = UnservedReads { partial, last_load };
         let mapping = self.mapping.load_full();
-        let state = Arc::new(MappedRecords { records: Arc::new(records), mapping });
-        match self.map_records(&state) {
-            Ok(directory) => Ok(Loaded { directory, state }),
-            Err(_) => Err(unreadable_records()),
-        }
+        let unmapped = UnmappedRecords { records: Arc::new(records), mapping };
+        self.map_records(unmapped, None).map_err(|_| unreadable_records())
     }
 }
 

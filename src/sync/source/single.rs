@@ -49,7 +49,7 @@ impl PersonioSource {
                 ManagerCard { header: PersonHeader::from_person(manager), user_name },
             );
         }
-        let context = self.mapping_context(&mapping, &names, cards, now);
+        let context = mapping.context(&self.urls, &names, cards, now);
         Ok(Some(user::map_user(&person, email.to_owned(), &employments, &context)))
     }
 
