@@ -39,6 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use jiff::SignedDuration;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
@@ -267,12 +268,12 @@ impl Directory {
     fn remaining_wait(&self, running: &RunningLoad, requested_at: Instant) -> Duration {
         let store = &self.0.store;
         let wait = store.limits.refresh_wait.saturating_sub(requested_at.elapsed());
-        if store.servable().is_none() {
-            return wait;
-        }
+        let Some(snapshot) = store.servable() else { return wait };
         // A snapshot restored from the state file is served at once, until the first load has
-        // succeeded.
-        if store.metrics.loads.ended.succeeded() == 0 {
+        // succeeded. One that this load has just published is served when the load has ended, so
+        // that a request never sees a load without its outcome.
+        let started = SignedDuration::try_from(running.started).unwrap_or_default();
+        if store.metrics.loads.ended.succeeded() == 0 && snapshot.load_started() != started {
             return Duration::ZERO;
         }
         wait.saturating_sub(store.clock.monotonic().saturating_sub(running.started))

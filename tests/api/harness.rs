@@ -431,15 +431,17 @@ impl TestServer {
         wait_until("a load has failed", async || {
             let part = &self.health().await.1["parts"]["personio"];
             detail = part["detail"].as_str().unwrap().to_owned();
-            part["status"] == "down"
+            part["status"] == "down" && self.directory.state().loading.is_none()
         })
         .await;
         detail
     }
 
-    /// Waits until the first load has succeeded.
+    /// Waits until there is a snapshot and the load that published it has ended.
     pub async fn ready(&self) {
         wait_until("there is a snapshot", async || self.health().await.0 == 200).await;
+        let has_ended = async || self.directory.state().loading.is_none();
+        wait_until("the load has ended", has_ended).await;
     }
 }
 
