@@ -12,7 +12,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::SignedDuration;
 use personio_scim::clock::SystemClock;
-use personio_scim::directory::{LoadedDirectory, PreviousState, Snapshot};
+use personio_scim::directory::{LoadedContent, LoadedDirectory, PreviousState, Snapshot};
 use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{
     EncodedContent, ListQuery, PageRequest, ResourceSet, SchemaRegistry, SearchRequest, User,
@@ -35,8 +35,23 @@ fn one(criterion: &mut Criterion) {
     });
 }
 
-fn loaded(schema_registry: &Arc<SchemaRegistry>, users: &[User]) -> LoadedDirectory {
+/// Returns a load that mapped all users again.
+fn all_mapped(schema_registry: &Arc<SchemaRegistry>, users: &[User]) -> LoadedDirectory {
     LoadedDirectory::new(Arc::clone(schema_registry), users.to_vec(), Vec::new())
+}
+
+/// Returns a load in which one of `every` users has changed.
+fn changed(schema_registry: &Arc<SchemaRegistry>, users: &[User], every: usize) -> LoadedDirectory {
+    let mut load = LoadedDirectory::new(Arc::clone(schema_registry), Vec::new(), Vec::new());
+    for (index, user) in users.iter().enumerate() {
+        load.users.push(if index % every == 0 {
+            let changed = User { active: !user.active, ..user.clone() };
+            LoadedContent::Mapped(Box::new(changed))
+        } else {
+            LoadedContent::Unchanged(user.id.as_str().into())
+        });
+    }
+    load
 }
 
 fn snapshot(load: LoadedDirectory, earlier: PreviousState<'_>, clock: &SystemClock) -> Snapshot {
@@ -50,20 +65,24 @@ fn refresh(criterion: &mut Criterion) {
     group.sample_size(10);
     for size in SIZES {
         let users: Vec<User> = (0..size).map(user).collect();
-        let mut changed = users.clone();
-        for user in changed.iter_mut().step_by(100) {
-            user.active = !user.active;
-        }
-        let earlier = snapshot(loaded(&schema_registry, &users), PreviousState::Unknown, &clock);
-        for (name, users, earlier) in [
-            ("first", &users, PreviousState::Unknown),
-            ("no change", &users, PreviousState::Snapshot(&earlier)),
-            ("1 % changed", &changed, PreviousState::Snapshot(&earlier)),
+        let first = snapshot(all_mapped(&schema_registry, &users), PreviousState::Unknown, &clock);
+        for (name, earlier) in [
+            ("first", PreviousState::Unknown),
+            ("no change, all mapped", PreviousState::Snapshot(&first)),
         ] {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_batched(
-                    || loaded(&schema_registry, users),
+                    || all_mapped(&schema_registry, &users),
                     |load| snapshot(load, earlier, &clock),
+                    BatchSize::PerIteration,
+                );
+            });
+        }
+        for (name, every) in [("1 % changed", 100), ("1 changed", size)] {
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                bencher.iter_batched(
+                    || changed(&schema_registry, &users, every),
+                    |load| snapshot(load, PreviousState::Snapshot(&first), &clock),
                     BatchSize::PerIteration,
                 );
             });
