@@ -455,8 +455,7 @@ impl UndatedResource<'_> {
     }
 }
 
-/// Returns the set of resources of one type. If no resource has changed, it is the earlier set,
-/// with its indexes. Otherwise the indexes that clients used are built in advance.
+/// Returns the set of resources of one type. If no resource has changed, it is the earlier set.
 fn resource_set(
     resource_type: &Arc<ResourceType>,
     loaded: Vec<LoadedResource<'_>>,
@@ -472,9 +471,7 @@ fn resource_set(
             Ok(Arc::clone(previous))
         }
         PreviousResources::Served(previous) => {
-            let resources = ResourceSet::new(resource_type, all);
-            resources.prebuild_from(previous);
-            Ok(Arc::new(resources))
+            Ok(Arc::new(ResourceSet::following(previous, resource_type, all)))
         }
         PreviousResources::Unknown | PreviousResources::Stamped(_) => {
             Ok(Arc::new(ResourceSet::new(resource_type, all)))

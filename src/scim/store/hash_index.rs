@@ -52,12 +52,12 @@ impl HashIndex {
     /// memory takes the most time.
     pub(in crate::scim) fn build_all(
         resource_type: &ResourceType,
-        ids: impl Iterator<Item = AttributeId>,
+        ids: &[AttributeId],
         resources: &[Arc<Resource>],
     ) -> Vec<Self> {
         let mut builders = Vec::new();
         for id in ids {
-            builders.push(HashIndexBuilder::new(resource_type, id, resources));
+            builders.push(HashIndexBuilder::new(resource_type, *id, resources));
         }
         for position in (0..resources.len()).rev() {
             for builder in &mut builders {
@@ -69,6 +69,29 @@ impl HashIndex {
 
     pub(in crate::scim) fn attribute(&self) -> AttributeId {
         self.values.id
+    }
+
+    /// Reports whether `after` has the same entries in this index as `before`, in the same
+    /// position. `path` leads to the attribute of the index.
+    pub(in crate::scim) fn has_same_entries(
+        &self,
+        path: &[AttributeId],
+        before: &Resource,
+        after: &Resource,
+    ) -> bool {
+        if self.values.references.is_none() {
+            let values = [before, after].map(|resource| resource.single_value_on_path(path));
+            let [Ok(before), Ok(after)] = values else { return false };
+            return self.values.is_same(before, after);
+        }
+        let [mut before_values, mut after_values] = [Vec::new(), Vec::new()];
+        collect_values(before.value(), path, &mut before_values);
+        collect_values(after.value(), path, &mut after_values);
+        before_values.len() == after_values.len()
+            && before_values.into_iter().zip(after_values).all(|(before, after)| {
+                before.node_index() == after.node_index()
+                    && self.values.is_same(Some(before), Some(after))
+            })
     }
 
     /// Returns the position of the first resource that has this value.
@@ -215,6 +238,12 @@ impl IndexedValues {
         }
         value.boolean()?;
         Some(Cow::Borrowed(value.json()))
+    }
+
+    /// Reports whether two values are found by the same text.
+    fn is_same(&self, one: Option<ResourceValue<'_>>, other: Option<ResourceValue<'_>>) -> bool {
+        let [one, other] = [one, other].map(|value| value.and_then(|value| self.text(value)));
+        one == other
     }
 
     fn hash(&self, hasher: &RandomState, text: &str) -> u64 {
@@ -378,27 +407,75 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
         #[test]
-        fn index_agrees_with_a_scan(users in prop::collection::vec(user(), 0..12)) {
-            let resources = resources(&users);
-            for text in TEXTS {
-                let with_id = scan(&bind(&format!("id eq {}", Json::from(text))), &resources);
-                let first = with_id.first().map(|position| &resources.all()[*position as usize]);
-                if !text.is_empty() {
-                    let found = resources.find(text);
-                    prop_assert_eq!(found.map(Arc::as_ptr), first.map(Arc::as_ptr), "{}", text);
-                }
-                for filter in equality_filters(text) {
-                    let condition = bind(&filter);
-                    let expected = scan(&condition, &resources);
-                    let candidates = candidates(&condition, &resources).unwrap();
-                    prop_assert!(candidates.is_sorted());
-                    for position in &expected {
-                        prop_assert!(candidates.contains(position), "{}", filter);
-                    }
-                    prop_assert_eq!(evaluate(&condition, &resources), expected, "{}", filter);
+        fn index_agrees_with_a_scan(
+            users in prop::collection::vec(user(), 0..12),
+            replaced in prop::collection::vec((0..12_usize, user()), 0..3),
+            later_length in 0..14_usize,
+        ) {
+            let first = resources(&users);
+            check_against_scan(&first)?;
+
+            let mut later = first.all().to_vec();
+            for (position, user) in replaced {
+                if let Some(resource) = later.get_mut(position) {
+                    *resource = Arc::new(Resource::new(&USER_TYPE, &user).unwrap());
                 }
             }
+            later.truncate(later_length);
+            check_against_scan(&ResourceSet::following(&first, &USER_TYPE, later))?;
         }
+    }
+
+    fn check_against_scan(resources: &ResourceSet) -> Result<(), TestCaseError> {
+        for text in TEXTS {
+            let with_id = scan(&bind(&format!("id eq {}", Json::from(text))), resources);
+            let first = with_id.first().map(|position| &resources.all()[*position as usize]);
+            if !text.is_empty() {
+                let found = resources.find(text);
+                prop_assert_eq!(found.map(Arc::as_ptr), first.map(Arc::as_ptr), "{}", text);
+            }
+            for filter in equality_filters(text) {
+                let condition = bind(&filter);
+                let expected = scan(&condition, resources);
+                let candidates = candidates(&condition, resources).unwrap();
+                prop_assert!(candidates.is_sorted());
+                for position in &expected {
+                    prop_assert!(candidates.contains(position), "{}", filter);
+                }
+                prop_assert_eq!(evaluate(&condition, resources), expected, "{}", filter);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_indexes_whose_values_change_are_built_again() {
+        let users = |title: &str, department: &str| {
+            let of = |id: &str, title: &str, department: &str| {
+                json!({
+                    "id": id,
+                    "title": title,
+                    "emails": [{"value": format!("{id}@example.com")}],
+                    ENTERPRISE_USER_SCHEMA: {"department": department},
+                })
+            };
+            resources(&[of("1", "a", "A"), of("2", title, department)])
+        };
+        let first = users("a", "A");
+        let [id, emails, department] =
+            ["id", "emails.value", &format!("{ENTERPRISE_USER_SCHEMA}:department")]
+                .map(|path| USER_TYPE.attribute(path).unwrap());
+        for (later, changed) in [(users("b", "A"), [].as_slice()), (users("a", "B"), &[department])]
+        {
+            let later = ResourceSet::following(&first, &USER_TYPE, later.all().to_vec());
+            for attribute in [id, emails, department] {
+                let is_same = first.shares_index(&later, attribute);
+                assert_eq!(is_same, !changed.contains(&attribute), "{attribute:?}");
+            }
+        }
+        let twice = [first.all(), first.all()].concat();
+        let longer = ResourceSet::following(&first, &USER_TYPE, twice);
+        assert!(!first.shares_index(&longer, id));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct ResourceSet {
     resource_type: Arc<ResourceType>,
     /// Resources in list order.
     all: Vec<Arc<Resource>>,
-    indexes: Vec<HashIndex>,
+    indexes: Vec<Arc<HashIndex>>,
     /// Sort index of each attribute.
     sort_indexes: Box<[OnDemand<SortIndex>]>,
     columns: ColumnSet,
@@ -42,8 +42,43 @@ impl ResourceSet {
     /// Builds the set of these resources, all of the type `resource_type` and in list order.
     #[must_use]
     pub fn new(resource_type: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
-        let indexed = INDEXED_ATTRIBUTES.iter().filter_map(|path| resource_type.attribute(path));
-        let indexes = HashIndex::build_all(resource_type, indexed, &all);
+        Self::with_indexes(resource_type, all, Vec::new())
+    }
+
+    /// Builds the set that follows `earlier`. It takes over the indexes whose values are the same,
+    /// and builds the sort indexes and columns that recent queries needed, so that the next query
+    /// does not wait for them. An earlier set of another resource type has no effect.
+    #[must_use]
+    pub fn following(
+        earlier: &Self,
+        resource_type: &Arc<ResourceType>,
+        all: Vec<Arc<Resource>>,
+    ) -> Self {
+        if !Arc::ptr_eq(resource_type, &earlier.resource_type) {
+            return Self::new(resource_type, all);
+        }
+        let unchanged = earlier.unchanged_indexes(&all);
+        let set = Self::with_indexes(resource_type, all, unchanged);
+        set.prebuild_from(earlier);
+        set
+    }
+
+    /// Builds the set with these indexes and those that are missing.
+    fn with_indexes(
+        resource_type: &Arc<ResourceType>,
+        all: Vec<Arc<Resource>>,
+        mut indexes: Vec<Arc<HashIndex>>,
+    ) -> Self {
+        let mut missing = Vec::new();
+        for path in INDEXED_ATTRIBUTES {
+            let Some(id) = resource_type.attribute(path) else { continue };
+            if !indexes.iter().any(|index| index.attribute() == id) {
+                missing.push(id);
+            }
+        }
+        for index in HashIndex::build_all(resource_type, &missing, &all) {
+            indexes.push(Arc::new(index));
+        }
         Self {
             resource_type: Arc::clone(resource_type),
             all,
@@ -51,6 +86,30 @@ impl ResourceSet {
             sort_indexes: resource_type.ids().map(|_| OnDemand::new()).collect(),
             columns: ColumnSet::new(resource_type),
         }
+    }
+
+    /// Returns the indexes that are right for `all` as well, resources of the same type: an index
+    /// stores positions and no values, so only the values in the same positions must be the same.
+    fn unchanged_indexes(&self, all: &[Arc<Resource>]) -> Vec<Arc<HashIndex>> {
+        let mut unchanged = Vec::new();
+        if self.all.len() != all.len() {
+            return unchanged;
+        }
+        let mut replaced = Vec::new();
+        for (before, after) in self.all.iter().zip(all) {
+            if !Arc::ptr_eq(before, after) {
+                replaced.push([before, after]);
+            }
+        }
+        for index in &self.indexes {
+            let path = self.resource_type.path_ids(index.attribute());
+            let has_same_entries =
+                replaced.iter().all(|[before, after]| index.has_same_entries(&path, before, after));
+            if has_same_entries {
+                unchanged.push(Arc::clone(index));
+            }
+        }
+        unchanged
     }
 
     /// Reports whether the set consists of the same objects in the same order, compared by pointer.
@@ -61,14 +120,10 @@ impl ResourceSet {
             && self.all.iter().zip(all).all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
-    /// Builds the sort indexes and columns that recent queries needed of the `earlier` set, so that
-    /// the next query does not wait for them. An earlier set of another resource type has no
-    /// effect.
-    pub fn prebuild_from(&self, earlier: &Self) {
+    /// Builds the sort indexes and columns that recent queries needed of `earlier`, a set of the
+    /// same resource type.
+    fn prebuild_from(&self, earlier: &Self) {
         let resource_type = &self.resource_type;
-        if !Arc::ptr_eq(resource_type, &earlier.resource_type) {
-            return;
-        }
         let sort_indexes = self.sort_indexes.iter().zip(&earlier.sort_indexes);
         for (id, (sort_index, earlier)) in resource_type.ids().zip(sort_indexes) {
             sort_index.prebuild_from(earlier, || SortIndex::new(resource_type, id, &self.all));
@@ -113,7 +168,14 @@ impl ResourceSet {
     }
 
     fn index(&self, id: AttributeId) -> Option<&HashIndex> {
-        self.indexes.iter().find(|index| index.attribute() == id)
+        Some(self.indexes.iter().find(|index| index.attribute() == id)?)
+    }
+
+    /// Reports whether both sets have the same index of this attribute.
+    #[cfg(test)]
+    pub(super) fn shares_index(&self, other: &Self, id: AttributeId) -> bool {
+        let index = |set: &Self| set.index(id).map(std::ptr::from_ref);
+        index(self) == index(other)
     }
 
     /// Returns the column of an attribute. The result is `None` if only the resources can be
@@ -183,11 +245,11 @@ mod tests {
         assert_eq!(built_sort_indexes(&first), [title]);
 
         let next = set_of_one_user(&user_type);
-        next.prebuild_from(&first);
+        let next = ResourceSet::following(&first, &user_type, next.all);
         assert_eq!(built_columns(&next), used);
         assert_eq!(built_sort_indexes(&next), [title]);
-        let of_other_type = set_of_one_user(&self::user_type());
-        of_other_type.prebuild_from(&first);
+        let other = set_of_one_user(&self::user_type());
+        let of_other_type = ResourceSet::following(&first, &other.resource_type, other.all);
         assert_eq!(built_columns(&of_other_type), []);
         assert_eq!(built_sort_indexes(&of_other_type), []);
     }

@@ -169,11 +169,10 @@ proptest! {
             all.push(Arc::new(Resource::new(user_type, user).unwrap()));
         }
         let resources = ResourceSet::new(user_type, all.clone());
-        let later = ResourceSet::new(user_type, all);
         for text in FILTERS {
             let filter = bind(text, user_type);
             let matches = matches_by_plan(&filter, &resources);
-            later.prebuild_from(&resources);
+            let later = ResourceSet::following(&resources, user_type, all.clone());
             prop_assert_eq!(&matches_by_plan(&filter, &later), &matches);
             for (index, resource) in resources.all().iter().enumerate() {
                 let expected = filter.holds(resource.value());
