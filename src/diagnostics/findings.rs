@@ -175,6 +175,9 @@ pub(crate) fn lookup_finding(look_up: &LookupReport, in_use: LookupUsage) -> Fin
     let names_of = LookUpNames::of(look_up.kind);
     match &look_up.list_result {
         Ok(listed) => listed_look_up(&names_of, *listed, look_up.failure.as_ref(), in_use),
+        Err(error) if look_up.kind.is_optional() && in_use.persons == 0 => {
+            unneeded_look_up(&names_of, error)
+        }
         Err(error) => unlisted_look_up(&names_of, error, in_use),
     }
 }
@@ -200,6 +203,7 @@ impl LookUpNames {
             LookupKind::LegalEntity => "legal entities",
             LookupKind::Workplace => "workplaces",
             LookupKind::CostCenter => "cost centres",
+            LookupKind::Job => "jobs",
         };
         Self { step, unit: readable_objects(kind), served: names.join(" and ") }
     }
@@ -234,6 +238,16 @@ fn listed_look_up(
         _ => format!("{} can be read", format_name_count(listed)),
     };
     Finding::pass(step, description)
+}
+
+/// Returns the finding about a look-up whose list cannot be read, which is optional, and to which no
+/// person refers.
+fn unneeded_look_up(names_of: &LookUpNames, error: &Error) -> Finding {
+    let description = format!(
+        "their names cannot be read, and none of the persons looked at has one: {}",
+        cause_without_advice(error)
+    );
+    Finding::pass(names_of.step, description)
 }
 
 /// Returns the finding about a look-up whose list cannot be read.

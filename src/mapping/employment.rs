@@ -65,6 +65,11 @@ pub(crate) fn legal_entity(employment: &Employment) -> Option<&str> {
     employment.legal_entity.as_ref()?.id.as_deref()
 }
 
+/// Returns the id of the job.
+pub(crate) fn job_id(employment: &Employment) -> Option<&str> {
+    employment.job.as_ref()?.id.as_deref()
+}
+
 /// Returns the job title.
 pub(crate) fn title(employment: &Employment) -> Option<&str> {
     employment.position.as_ref()?.title.as_deref()

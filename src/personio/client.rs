@@ -376,6 +376,7 @@ impl PersonioClient {
             LookupKind::LegalEntity => (Endpoint::LegalEntities, "legal-entities"),
             LookupKind::Workplace => (Endpoint::Workplaces, "workplaces"),
             LookupKind::CostCenter => (Endpoint::CostCenters, "cost-centers"),
+            LookupKind::Job => (Endpoint::Jobs, "jobs"),
         };
         let request = ListingRequest {
             target: RequestTarget { endpoint, is_beta },

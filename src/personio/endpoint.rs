@@ -24,6 +24,8 @@ pub enum Endpoint {
     Workplaces,
     /// `GET /v2/cost-centers`
     CostCenters,
+    /// `GET /v2/jobs`
+    Jobs,
 }
 
 impl Endpoint {
@@ -40,6 +42,7 @@ impl Endpoint {
             Self::LegalEntities => "/v2/legal-entities",
             Self::Workplaces => "/v2/workplaces",
             Self::CostCenters => "/v2/cost-centers",
+            Self::Jobs => "/v2/jobs",
         }
     }
 }

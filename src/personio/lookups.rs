@@ -1,4 +1,4 @@
-//! Look-ups: the names of departments, teams, legal entities, workplaces and cost centres. An
+//! Look-ups: the names of departments, teams, legal entities, workplaces, cost centres and jobs. An
 //! employment contains only their ids.
 //!
 //! Names are read as whole lists, once a day. A list can be incomplete or missing (404) although
@@ -26,6 +26,8 @@ use crate::personio::{Endpoint, Error, PersonioClient, RetryPolicy};
 const NAME_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Pause of all requests of a kind after a failure.
 const COOL_DOWN: Duration = Duration::from_secs(60);
+/// Pause after a refused list whose right is optional. A credential may lack the right for ever.
+const COOL_DOWN_WITHOUT_RIGHT: Duration = Duration::from_secs(3600);
 /// Pause after a retryable failure while no name of the kind is known. It is short, so that the
 /// next load tries again.
 const COOL_DOWN_WITHOUT_NAMES: Duration = Duration::from_secs(10);
@@ -43,12 +45,32 @@ pub enum LookupKind {
     Workplace,
     /// `/v2/cost-centers`
     CostCenter,
+    /// `/v2/jobs`
+    Job,
 }
 
 impl LookupKind {
     /// All kinds, in the order of definition.
-    pub const ALL: [Self; 5] =
-        [Self::Department, Self::Team, Self::LegalEntity, Self::Workplace, Self::CostCenter];
+    pub const ALL: [Self; 6] = [
+        Self::Department,
+        Self::Team,
+        Self::LegalEntity,
+        Self::Workplace,
+        Self::CostCenter,
+        Self::Job,
+    ];
+
+    /// Reports whether the right to read these names is optional: users without them are complete.
+    pub(crate) fn is_optional(self) -> bool {
+        match self {
+            Self::Job => true,
+            Self::Department
+            | Self::Team
+            | Self::LegalEntity
+            | Self::Workplace
+            | Self::CostCenter => false,
+        }
+    }
 
     /// Returns the value of the parameter `type` for kinds whose units can be requested one by one.
     /// Personio documents no such endpoint for the other kinds.
@@ -56,7 +78,7 @@ impl LookupKind {
         match self {
             Self::Department => Some("department"),
             Self::Team => Some("team"),
-            Self::LegalEntity | Self::Workplace | Self::CostCenter => None,
+            Self::LegalEntity | Self::Workplace | Self::CostCenter | Self::Job => None,
         }
     }
 }
@@ -69,6 +91,7 @@ impl fmt::Display for LookupKind {
             Self::LegalEntity => "legal entities",
             Self::Workplace => "workplaces",
             Self::CostCenter => "cost centres",
+            Self::Job => "jobs",
         })
     }
 }
@@ -92,14 +115,15 @@ impl LookupNames {
     /// Reports whether a unit may have a name that could not be read.
     ///
     /// A unit without a name in Personio's response has none. This does not count while no unit of
-    /// the kind has a name: the credential may lack the access right to read names.
+    /// the kind has a name: the credential may lack the access right to read names. If this right is
+    /// optional, the names that it protects count as absent.
     #[must_use]
     pub fn is_name_unread(&self, kind: LookupKind, id: &str) -> bool {
         let Some(names) = self.by_kind.get(&kind) else { return true };
         match names.get(id) {
             None => true,
             Some(Some(_)) => false,
-            Some(None) => !names.values().any(Option::is_some),
+            Some(None) => !kind.is_optional() && !names.values().any(Option::is_some),
         }
     }
 }
@@ -202,7 +226,7 @@ impl CachedLookup {
 
     /// Reports whether the list must be read again to find the names of these ids.
     fn is_list_due(&self, kind: LookupKind, used_ids: &HashSet<String>, now: Duration) -> bool {
-        if self.is_list_paused(now) {
+        if self.is_list_paused(kind, now) {
             return self.may_retry_at_once();
         }
         let Some(read_at) = self.list.read_at else { return true };
@@ -215,10 +239,16 @@ impl CachedLookup {
     }
 
     /// Reports whether the cool-down after a failure blocks reading the list.
-    fn is_list_paused(&self, now: Duration) -> bool {
+    fn is_list_paused(&self, kind: LookupKind, now: Duration) -> bool {
         let Some(LookupFailure { failed_at, error }) = &self.list.failure else { return false };
         let is_short = self.has_no_name() && error.is_retryable();
-        let pause = if is_short { COOL_DOWN_WITHOUT_NAMES } else { COOL_DOWN };
+        let pause = if is_short {
+            COOL_DOWN_WITHOUT_NAMES
+        } else if kind.is_optional() && is_refused(error) {
+            COOL_DOWN_WITHOUT_RIGHT
+        } else {
+            COOL_DOWN
+        };
         is_within(*failed_at, pause, now)
     }
 
@@ -312,10 +342,14 @@ impl CachedLookup {
     }
 
     /// Marks ids that are missing from the list as nameless. This is for kinds whose units cannot
-    /// be requested one by one.
-    fn mark_unlisted(&mut self, used_ids: &HashSet<String>) {
-        let is_read = self.list.read_at.is_some() && self.list.failure.is_none();
-        if is_read && used_ids.iter().any(|id| !self.names.contains_key(id)) {
+    /// be requested one by one. Without the right to read a list that is optional, all its units
+    /// are nameless.
+    fn mark_unlisted(&mut self, kind: LookupKind, used_ids: &HashSet<String>) {
+        let is_final = match &self.list.failure {
+            None => self.list.read_at.is_some(),
+            Some(LookupFailure { error, .. }) => kind.is_optional() && is_refused(error),
+        };
+        if is_final && used_ids.iter().any(|id| !self.names.contains_key(id)) {
             let names = Arc::make_mut(&mut self.names);
             for id in used_ids {
                 names.entry(id.clone()).or_default();
@@ -341,17 +375,33 @@ impl CachedLookup {
             self.is_reported = false;
             return;
         };
-        let lacking = used_ids.iter().filter(|id| !self.names.contains_key(*id)).count();
-        if self.is_reported || error.blocks_every_request() {
+        let lacking = used_ids.iter().filter(|id| self.lacks_name(kind, id)).count();
+        if kind.is_optional() && is_refused(error) && !self.is_reported {
+            tracing::info!(
+                %kind,
+                lacking,
+                "names of {kind} cannot be read, and the right to read them is optional: {error}"
+            );
+        } else if self.is_reported || error.blocks_every_request() {
             tracing::debug!(%kind, lacking, "names of {kind} still cannot be read: {error}");
             return;
+        } else {
+            tracing::warn!(
+                %kind,
+                lacking,
+                "names of {kind} cannot be read, so {lacking} units are served without a name: \
+                 {error}"
+            );
         }
-        tracing::warn!(
-            %kind,
-            lacking,
-            "names of {kind} cannot be read, so {lacking} units are served without a name: {error}"
-        );
         self.is_reported = true;
+    }
+
+    /// Reports whether a unit is served without a name that Personio may have.
+    fn lacks_name(&self, kind: LookupKind, id: &str) -> bool {
+        match self.names.get(id) {
+            None => true,
+            Some(name) => kind.is_optional() && name.is_none(),
+        }
     }
 }
 
@@ -371,6 +421,16 @@ impl UnitState {
 /// Reports whether less than `span` has passed between `moment` and `now`.
 fn is_within(moment: Duration, span: Duration, now: Duration) -> bool {
     now.saturating_sub(moment) < span
+}
+
+/// Reports whether Personio refused to return a list: the credential lacks the right, or the
+/// company lacks the endpoint.
+fn is_refused(error: &Error) -> bool {
+    let lacks_right = matches!(
+        error,
+        Error::Unauthorized { .. } | Error::Forbidden { .. } | Error::Rejected { .. }
+    );
+    lacks_right || is_not_found(error)
 }
 
 /// Reports whether the response was a 404, of a unit or of a route.
@@ -479,7 +539,7 @@ impl PersonioClient {
         self.update_list(kind, lookup, used_ids).await;
         match kind.org_unit_type() {
             Some(_) => self.update_units(kind, lookup, used_ids).await,
-            None => lookup.mark_unlisted(used_ids),
+            None => lookup.mark_unlisted(kind, used_ids),
         }
         lookup.log_failure(kind, used_ids);
     }
@@ -496,7 +556,7 @@ impl PersonioClient {
         if !lookup.is_list_due(kind, used_ids, now) {
             return;
         }
-        if !lookup.is_list_paused(now) {
+        if !lookup.is_list_paused(kind, now) {
             lookup.list.consecutive_failures = 0;
         }
         let retry = if lookup.has_no_name() { self.settings.retry } else { self.one_retry() };

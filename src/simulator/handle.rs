@@ -233,7 +233,7 @@ impl AdmittedRequest<'_> {
             SimulatedRoute::CostCenters => {
                 lookups::list(&view, &world.cost_centers, MAX_LOOKUP_PAGE_SIZE)
             }
-            SimulatedRoute::Jobs => lookups::list(&view, &index.jobs, MAX_LOOKUP_PAGE_SIZE),
+            SimulatedRoute::Jobs => lookups::list(&view, &world.jobs, MAX_LOOKUP_PAGE_SIZE),
             SimulatedRoute::Token | SimulatedRoute::Unknown => {
                 Err(PersonioProblem::no_route(view.path))
             }

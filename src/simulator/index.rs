@@ -3,10 +3,10 @@
 //! Persons are listed in the order of a hash of their ids. The order is fixed, but it follows
 //! neither ids nor dates, so that no client can rely on it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::simulator::random::stable_hash;
-use crate::simulator::world::{SimulatedLookupEntry, SimulatedPerson, World};
+use crate::simulator::world::{SimulatedPerson, World};
 
 #[derive(Debug, Default)]
 pub(super) struct WorldIndex {
@@ -14,8 +14,6 @@ pub(super) struct WorldIndex {
     order: Vec<usize>,
     /// Index into `order` by person id.
     position_by_id: HashMap<String, usize>,
-    /// Jobs, one for each title of a position, because the world has no jobs of its own.
-    pub(super) jobs: Vec<SimulatedLookupEntry>,
 }
 
 impl WorldIndex {
@@ -33,7 +31,7 @@ impl WorldIndex {
                 position_by_id.insert(person.id.clone(), position);
             }
         }
-        Self { order, position_by_id, jobs: jobs(world) }
+        Self { order, position_by_id }
     }
 
     /// Returns the number of positions in the listing of persons.
@@ -62,26 +60,4 @@ impl WorldIndex {
     ) -> Option<&'w SimulatedPerson> {
         self.person_at(world, self.position(id)?)
     }
-}
-
-/// Returns one job for each title of a position.
-fn jobs(world: &World) -> Vec<SimulatedLookupEntry> {
-    let mut titles: BTreeSet<&str> = BTreeSet::new();
-    for person in &world.persons {
-        for employment in &person.employments {
-            if let Some(title) = &employment.position {
-                titles.insert(title);
-            }
-        }
-    }
-    let mut jobs = Vec::with_capacity(titles.len());
-    for title in titles {
-        jobs.push(SimulatedLookupEntry { id: job_id(title), name: title.to_owned() });
-    }
-    jobs
-}
-
-/// Returns the id of the job with this title.
-pub(super) fn job_id(title: &str) -> String {
-    (stable_hash(title) % 10_000_000).to_string()
 }

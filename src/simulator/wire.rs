@@ -7,7 +7,6 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::index::job_id;
 use crate::simulator::options::Quirks;
 use crate::simulator::world::{
     SimulatedCustomAttribute, SimulatedEmployment, SimulatedLookupEntry, SimulatedOrgUnit,
@@ -80,7 +79,7 @@ impl JsonWriter<'_> {
         object.put_optional("type", self.enum_value(employment.employment_type.as_deref()));
         let title = employment.position.as_deref();
         object.put_optional("position", title.map(|title| json!({ "title": title })));
-        object.put_optional("job", title.map(|title| self.reference(&job_id(title))));
+        object.put_optional("job", self.optional_reference(employment.job.as_deref()));
         object
             .put_optional("supervisor", self.optional_reference(employment.supervisor.as_deref()));
         object.put_optional("office", self.optional_reference(employment.office.as_deref()));
@@ -113,15 +112,27 @@ impl JsonWriter<'_> {
         );
         object.text("created_at", employment.created_at);
         object.text("updated_at", employment.updated_at);
+        object.put_everywhere(&employment.extra);
         object.finish_without(&self.quirks.hidden_attributes)
     }
 
     pub(super) fn lookup_entry(&self, entry: &SimulatedLookupEntry) -> Value {
-        json!({ "id": self.id(&entry.id), "name": entry.name })
+        let mut object = self.object();
+        object.put("id", self.id(&entry.id));
+        object.put("name", entry.name.as_str());
+        object.put_everywhere(&entry.extra);
+        Value::Object(object.fields)
     }
 
     pub(super) fn org_unit(&self, unit: &SimulatedOrgUnit) -> Value {
-        json!({ "id": self.id(&unit.id), "name": unit.name, "type": unit.unit_type.as_str() })
+        let mut object = self.object();
+        object.put("id", self.id(&unit.id));
+        object.put("name", unit.name.as_str());
+        object.put("type", unit.unit_type.as_str());
+        // Personio returns null for a unit at the top.
+        object.put("parent_id", unit.parent.as_deref().map(|id| self.id(id)));
+        object.put_everywhere(&unit.extra);
+        Value::Object(object.fields)
     }
 
     fn termination(&self, termination: &SimulatedTermination) -> Value {
@@ -199,9 +210,36 @@ impl ObjectBuilder {
         self.put_optional(key, value.map(|value| value.to_string()));
     }
 
+    /// Adds members to the object and to all objects in it, without replacing any.
+    fn put_everywhere(&mut self, members: &Map<String, Value>) {
+        if !members.is_empty() {
+            add_members(&mut self.fields, members);
+        }
+    }
+
     /// Returns the finished object without the hidden keys.
     fn finish_without(mut self, hidden: &[String]) -> Value {
         self.fields.retain(|key, _| !hidden.contains(key));
         Value::Object(self.fields)
+    }
+}
+
+/// Adds members to an object and to all objects in it, without replacing any.
+fn add_members(object: &mut Map<String, Value>, members: &Map<String, Value>) {
+    for value in object.values_mut() {
+        match value {
+            Value::Object(inner) => add_members(inner, members),
+            Value::Array(values) => {
+                for value in values {
+                    if let Value::Object(inner) = value {
+                        add_members(inner, members);
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    for (name, value) in members {
+        object.entry(name.as_str()).or_insert_with(|| value.clone());
     }
 }

@@ -16,6 +16,10 @@ pub(super) struct NameOrigin {
 #[derive(Debug)]
 pub(super) struct DepartmentTemplate {
     pub(super) name: &'static str,
+    /// Index of the department to which this one belongs.
+    pub(super) parent: Option<usize>,
+    /// Name of the job of the members.
+    pub(super) job: &'static str,
     /// Job title of the head of the department.
     pub(super) head_title: &'static str,
     pub(super) teams: &'static [&'static str],
@@ -25,6 +29,13 @@ pub(super) struct DepartmentTemplate {
 
 /// Job title of the person without a supervisor.
 pub(super) const CHIEF_TITLE: &str = "Chief Executive Officer";
+
+/// Jobs of those who lead. Each department has another job for its members.
+pub(super) const LEADING_JOBS: &[&str] = &["Executive", "Head of Department", "Team Lead"];
+/// Indexes in [`LEADING_JOBS`].
+pub(super) const CHIEF_JOB: usize = 0;
+pub(super) const HEAD_JOB: usize = 1;
+pub(super) const LEAD_JOB: usize = 2;
 
 pub(super) const LEGAL_ENTITIES: &[&str] =
     &["Beispiel GmbH", "Beispiel Österreich GmbH", "Beispiel UK Ltd."];
@@ -43,6 +54,8 @@ pub(super) const COST_CENTERS: &[&str] = &[
 pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     DepartmentTemplate {
         name: "Engineering",
+        parent: None,
+        job: "Engineering",
         head_title: "Chief Technology Officer",
         teams: &["Platform", "Mobile", "Data", "Quality", "Infrastructure"],
         member_titles: &[
@@ -56,6 +69,8 @@ pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     },
     DepartmentTemplate {
         name: "People",
+        parent: Some(5),
+        job: "People and Payroll",
         head_title: "Chief People Officer",
         teams: &["Recruiting", "People Operations"],
         member_titles: &[
@@ -67,6 +82,8 @@ pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     },
     DepartmentTemplate {
         name: "Sales",
+        parent: None,
+        job: "Sales",
         head_title: "Chief Revenue Officer",
         teams: &["DACH", "Nordics", "Key Accounts", "Sales Development"],
         member_titles: &[
@@ -78,12 +95,16 @@ pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     },
     DepartmentTemplate {
         name: "Finance",
+        parent: None,
+        job: "Accounting and Controlling",
         head_title: "Chief Financial Officer",
         teams: &["Accounting", "Controlling"],
         member_titles: &["Accountant", "Controller", "Treasury Analyst", "Lohnbuchhalter:in"],
     },
     DepartmentTemplate {
         name: "Marketing",
+        parent: None,
+        job: "Marketing Communication",
         head_title: "VP Marketing",
         teams: &["Brand", "Content", "Events"],
         member_titles: &[
@@ -95,6 +116,8 @@ pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     },
     DepartmentTemplate {
         name: "Operations",
+        parent: None,
+        job: "Operations",
         head_title: "Chief Operating Officer",
         teams: &["Facilities", "Corporate IT", "Logistics"],
         member_titles: &[
@@ -106,6 +129,8 @@ pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     },
     DepartmentTemplate {
         name: "Customer Care",
+        parent: Some(2),
+        job: "Customer Support",
         head_title: "VP Customer Care",
         teams: &["First Level", "Second Level", "Onboarding"],
         member_titles: &[
@@ -117,6 +142,8 @@ pub(super) const DEPARTMENTS: &[DepartmentTemplate] = &[
     },
     DepartmentTemplate {
         name: "Legal",
+        parent: Some(3),
+        job: "Legal Affairs",
         head_title: "General Counsel",
         teams: &["Contracts & Compliance", "Data Protection"],
         member_titles: &["Legal Counsel", "Paralegal", "Data Protection Officer"],

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde_json::{Map, Value};
 
 /// Complete data of one simulated Personio account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +20,8 @@ pub struct World {
     pub workplaces: Vec<SimulatedLookupEntry>,
     /// Cost centres (`/v2/cost-centers`).
     pub cost_centers: Vec<SimulatedLookupEntry>,
+    /// Jobs (`/v2/jobs`).
+    pub jobs: Vec<SimulatedLookupEntry>,
 }
 
 impl World {
@@ -36,10 +39,20 @@ pub struct SimulatedLookupEntry {
     pub id: String,
     /// Display name.
     pub name: String,
+    /// Further members of the JSON, which a client must not pass on.
+    pub extra: Map<String, Value>,
+}
+
+impl SimulatedLookupEntry {
+    /// Creates an entry with this id and name.
+    #[must_use]
+    pub fn new(id: &str, name: &str) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), extra: Map::new() }
+    }
 }
 
 /// Department or team.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SimulatedOrgUnit {
     /// Id that employments refer to.
     pub id: String,
@@ -47,12 +60,31 @@ pub struct SimulatedOrgUnit {
     pub name: String,
     /// Type, which decides the list that contains the unit.
     pub unit_type: SimulatedOrgUnitType,
+    /// Id of the unit of the same type to which this one belongs (`parent_id` in the JSON).
+    pub parent: Option<String>,
+    /// Further members of the JSON, which a client must not pass on.
+    pub extra: Map<String, Value>,
+}
+
+impl SimulatedOrgUnit {
+    /// Creates a unit at the top.
+    #[must_use]
+    pub fn new(id: &str, name: &str, unit_type: SimulatedOrgUnitType) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            unit_type,
+            parent: None,
+            extra: Map::new(),
+        }
+    }
 }
 
 /// Type of an organisational unit. Ids are unique only among units of the same type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum SimulatedOrgUnitType {
     /// Department, `department` in the JSON.
+    #[default]
     Department,
     /// Team, `team` in the JSON.
     Team,
@@ -125,6 +157,8 @@ pub struct SimulatedEmployment {
     pub employment_type: Option<String>,
     /// Title of the position.
     pub position: Option<String>,
+    /// Id of the job. It is independent of the title.
+    pub job: Option<String>,
     /// Person id of the supervisor. The person need not exist.
     pub supervisor: Option<String>,
     /// Id of the workplace.
@@ -151,6 +185,9 @@ pub struct SimulatedEmployment {
     pub created_at: Option<Timestamp>,
     /// Time of the last change.
     pub updated_at: Option<Timestamp>,
+    /// Further members of the JSON, of the employment and of each object in it. A client must not
+    /// pass them on.
+    pub extra: Map<String, Value>,
 }
 
 /// Termination of an employment.

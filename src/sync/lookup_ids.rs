@@ -99,6 +99,7 @@ fn lookups_of(employment: &Employment) -> Vec<(LookupKind, &str)> {
     let others = [
         (LookupKind::LegalEntity, employment::legal_entity(employment)),
         (LookupKind::Workplace, employment::office(employment)),
+        (LookupKind::Job, employment::job_id(employment)),
     ];
     for (kind, id) in others {
         if let Some(id) = id {

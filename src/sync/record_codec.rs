@@ -295,7 +295,7 @@ mod tests {
                         "termination": {
                             "termination_date": dates[4], "last_working_day": dates[5], "last_working_date": dates[6],
                         },
-                        "updated_at": updated_at,
+                        "updated_at": updated_at, "job": supervisor,
                     }))
                     .ok()
                 },

@@ -17,8 +17,11 @@ use crate::personio::{LookupNames, MalformedNames, UnreadableEntry, is_loggable}
 use crate::sync::lookup_ids::LookupIds;
 use crate::sync::record_codec::{CodecError, DecodedRecord, EncodedRecord, ListedPerson};
 
-/// Version of the encoded form. Bytes of another version are rejected.
-const RECORDS_VERSION: u32 = 3;
+/// Version of the encoded form that is written.
+const RECORDS_VERSION: u32 = 4;
+/// Oldest version that is read. Version 3 lacks the jobs of employments, which the next reads of
+/// the employments bring. Bytes of any other version are rejected.
+const OLDEST_READABLE_VERSION: u32 = 3;
 /// Approximate number of bytes of an encoded record in addition to the encoded person and
 /// employments.
 const RECORD_OVERHEAD_BYTES: usize = 80;
@@ -335,7 +338,7 @@ impl Records {
         else {
             return Err(unreadable_records());
         };
-        if version != RECORDS_VERSION {
+        if !(OLDEST_READABLE_VERSION..=RECORDS_VERSION).contains(&version) {
             let reason = format!("holds records of version {version} instead of {RECORDS_VERSION}");
             return Err(InvalidState::new(reason));
         }
@@ -410,12 +413,72 @@ mod tests {
         let mut newer = bytes.clone();
         newer[1] += 1;
         let reason = Records::from_bytes(&newer).unwrap_err().to_string();
-        assert!(reason.contains("of version 4 instead of 3"), "{reason}");
+        assert!(reason.contains("of version 5 instead of 4"), "{reason}");
         let cut = (0..bytes.len()).map(|length| &bytes[..length]);
         for broken in cut.chain([&bytes[1..], b"{}", b"[]"]) {
             let reason = Records::from_bytes(broken).unwrap_err().to_string();
             assert!(!reason.contains("example.com"), "{reason}");
         }
+    }
+
+    /// Bytes that a program wrote whose version was 3, in hexadecimal.
+    const RECORDS_OF_VERSION_3: &[&str] = &[
+        "93039181a45465616d81a132a7526f636b6574739198a13792c5012e9aa137ad61406578616d706c",
+        "652e636f6da3416e6ea34c6565a5416e6e6965a6414354495645b4323032302d30312d3031543030",
+        "3a30303a30305ab6323032362d30312d30315430303a30303a30302e355a9194a964796e616d6963",
+        "5f31c0a5426164676592a178019291a16591a166929fa165a6414354495645a8494e5445524e414c",
+        "91a550696c6f7491a13891a1349292a132a45445414d92a131aa4445504152544d454e5491a13392",
+        "92a135cb404e00000000000092a136c0aa323032302d30322d3239aa323032372d30312d3031aa32",
+        "3032302d30382d3031aa323032382d30312d303193aa323032372d30312d3031aa323032362d3132",
+        "2d3031c0b4323032362d30322d30315430303a30303a30305a9fa166a8494e414354495645c0c0c0",
+        "c090c090c0c0c0c0c0c070b6323032362d30312d30315430303a30303a30302e355ac3b432303236",
+        "2d30312d30325430303a30303a30305ac3a5656d61696c9291aa637265617465645f617491ae706f",
+        "736974696f6e2e7469746c65",
+    ];
+
+    #[test]
+    fn records_of_version_3_are_read() {
+        let digits = RECORDS_OF_VERSION_3.concat();
+        let mut bytes = Vec::with_capacity(digits.len() / 2);
+        for index in (0..digits.len()).step_by(2) {
+            bytes.push(u8::from_str_radix(&digits[index..index + 2], 16).unwrap());
+        }
+        let (records, _) = Records::from_bytes(&bytes).unwrap();
+        assert_eq!(records.names.get(LookupKind::Team, "2"), Some("Rockets"));
+        let person = json!({
+            "id": "7", "email": "a@example.com", "first_name": "Ann", "last_name": "Lee",
+            "preferred_name": "Annie", "status": "ACTIVE", "created_at": "2020-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00.5Z",
+            "custom_attributes": [{"id": "dynamic_1", "label": "Badge", "value": ["x", 1]}],
+            "employments": [{"id": "e"}, {"id": "f"}],
+        });
+        let employments = json!([
+            {
+                "id": "e", "status": "ACTIVE", "type": "INTERNAL", "position": {"title": "Pilot"},
+                "supervisor": {"id": "8"}, "office": {"id": "4"}, "legal_entity": {"id": "3"},
+                "org_units": [{"id": "2", "type": "team"}, {"id": "1", "type": "department"}],
+                "cost_centers": [{"id": "5", "weight": 60}, {"id": "6"}],
+                "employment_start_date": "2020-02-29", "employment_end_date": "2027-01-01",
+                "probation_end_date": "2020-08-01", "contract_end_date": "2028-01-01",
+                "termination": {
+                    "termination_date": "2027-01-01", "last_working_day": "2026-12-01",
+                },
+                "updated_at": "2026-02-01T00:00:00Z",
+            },
+            {"id": "f", "status": "INACTIVE"},
+        ]);
+        let record = records.by_id.get("7").unwrap();
+        let expected = DecodedRecord {
+            person: serde_json::from_value(person).unwrap(),
+            employments: serde_json::from_value(employments).unwrap(),
+        };
+        assert_eq!(record.encoded.decode().unwrap(), expected);
+        assert_eq!(record.read_at, "2026-01-01T00:00:00.5Z".parse().unwrap());
+        assert_eq!(record.unreadable_attribute.as_deref(), Some("email"));
+        assert!(record.read_failed && record.is_unverified);
+        // The records are written as version 4.
+        let (again, _) = Records::from_bytes(&records.to_bytes().unwrap()).unwrap();
+        assert!(again.gives_same_users_as(&records));
     }
 
     #[test]

@@ -325,7 +325,8 @@ impl Campaign {
 
     fn fail(&mut self) {
         use SimulatedEndpoint::{
-            CostCenters, Employments, LegalEntities, OrgUnits, Person, Persons, Token, Workplaces,
+            CostCenters, Employments, Jobs, LegalEntities, OrgUnits, Person, Persons, Token,
+            Workplaces,
         };
         let endpoints = [
             Some(Persons),
@@ -342,6 +343,7 @@ impl Campaign {
             Some(LegalEntities),
             Some(Workplaces),
             Some(CostCenters),
+            Some(Jobs),
             None,
         ];
         let mut fault = InjectedFault {
@@ -379,10 +381,10 @@ impl Campaign {
 
     /// Makes a look-up fail, or return other names for most ids, when it is read again after a day.
     fn mistake_names(&mut self) {
-        use SimulatedEndpoint::{CostCenters, LegalEntities, OrgUnit, OrgUnits, Workplaces};
+        use SimulatedEndpoint::{CostCenters, Jobs, LegalEntities, OrgUnit, OrgUnits, Workplaces};
         self.heal();
         let endpoint =
-            self.random.pick(&[OrgUnits, OrgUnits, LegalEntities, CostCenters, Workplaces]);
+            self.random.pick(&[OrgUnits, OrgUnits, LegalEntities, CostCenters, Workplaces, Jobs]);
         let action = self.random.pick(&[
             FaultAction::OtherNames,
             FaultAction::OtherNames,

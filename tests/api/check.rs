@@ -308,6 +308,14 @@ async fn each_problem_is_reported_with_its_fix() {
             "`costCenter`",
             allow("read cost centres"),
         ),
+        (
+            SimulatedEndpoint::Jobs,
+            Status(403),
+            "jobs",
+            "warn",
+            "(right missing), and `job` will be missing",
+            allow("read jobs"),
+        ),
     ];
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
@@ -336,6 +344,18 @@ async fn each_problem_is_reported_with_its_fix() {
             );
         }
     }
+    // The right for jobs is needed only by a company that has jobs.
+    simulator.clear_faults();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Jobs, FaultAction::Status(403)));
+    simulator.with_world(|world| {
+        for person in &mut world.persons {
+            person.employments.iter_mut().for_each(|it| it.job = None);
+        }
+    });
+    let found = finding(&report(&simulator, 0, &[]).await, "jobs").clone();
+    assert_eq!(found["outcome"], "ok");
+    let what = "their names cannot be read, and none of the persons looked at has one";
+    assert!(found["what"].as_str().unwrap().starts_with(what), "{found}");
     simulator.clear_faults();
     simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
     let ended = check(&simulator, &[]).await;

@@ -278,10 +278,8 @@ async fn units_sort_numerically() {
     let mut world = World::generate(6, 1, NOW.parse().unwrap());
     let units = ["100", "9", "10"];
     world.org_units = ["9", "10", "100"]
-        .map(|id| SimulatedOrgUnit {
-            id: id.to_owned(),
-            name: format!("Unit {id}"),
-            unit_type: SimulatedOrgUnitType::Department,
+        .map(|id| {
+            SimulatedOrgUnit::new(id, &format!("Unit {id}"), SimulatedOrgUnitType::Department)
         })
         .to_vec();
     for (person, unit) in world.persons.iter_mut().zip(units.into_iter().cycle()) {

@@ -40,15 +40,11 @@ async fn guarded(persons: usize) -> (TestServer, Vec<Value>) {
 fn company(persons: usize) -> World {
     let mut world = World::generate(persons, 1, NOW.parse().unwrap());
     let boss = world.persons[0].id.clone();
-    let named =
-        |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
+    let named = SimulatedLookupEntry::new;
     let kinds = [SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team];
     let unit = |kind: SimulatedOrgUnitType| {
         let name = format!("{} one", kind.as_str());
-        [
-            SimulatedOrgUnit { id: "u1".to_owned(), name, unit_type: kind },
-            SimulatedOrgUnit { id: "u2".to_owned(), name: "Two".to_owned(), unit_type: kind },
-        ]
+        [SimulatedOrgUnit::new("u1", &name, kind), SimulatedOrgUnit::new("u2", "Two", kind)]
     };
     world.org_units = kinds.into_iter().flat_map(unit).collect();
     world.cost_centers = vec![named("c1", "Costs one"), named("c2", "Costs two")];
@@ -396,17 +392,11 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
 fn company_of_departments() -> World {
     let mut world = company(200);
     let kind = SimulatedOrgUnitType::Department;
-    let small = (0..40).map(|number| SimulatedOrgUnit {
-        id: format!("s{number}"),
-        name: format!("Small {number}"),
-        unit_type: kind,
+    let small = (0..40).map(|number| {
+        SimulatedOrgUnit::new(&format!("s{number}"), &format!("Small {number}"), kind)
     });
     world.org_units = small.collect();
-    world.org_units.push(SimulatedOrgUnit {
-        id: "u1".to_owned(),
-        name: "One".to_owned(),
-        unit_type: kind,
-    });
+    world.org_units.push(SimulatedOrgUnit::new("u1", "One", kind));
     for (number, person) in world.persons.iter_mut().enumerate() {
         let id = if number < 40 { format!("s{number}") } else { "u1".to_owned() };
         person.employments.iter_mut().for_each(|it| it.org_units = vec![(kind, id.clone())]);

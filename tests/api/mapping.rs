@@ -120,19 +120,14 @@ async fn day_rollover_of_a_running_server_updates_last_modified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_team_is_the_division_only_if_configured() {
-    let unit = |kind, name: &str| SimulatedOrgUnit {
-        id: "7".to_owned(),
-        name: name.to_owned(),
-        unit_type: kind,
-    };
+    let unit = |kind, name: &str| SimulatedOrgUnit::new("7", name, kind);
     let mut world = starting("ACTIVE", None);
     world.persons[0].employments[0].org_units = vec![(SimulatedOrgUnitType::Team, "7".to_owned())];
     world.org_units = vec![
         unit(SimulatedOrgUnitType::Department, "Research"),
         unit(SimulatedOrgUnitType::Team, "Rockets"),
     ];
-    world.legal_entities =
-        vec![SimulatedLookupEntry { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
+    world.legal_entities = vec![SimulatedLookupEntry::new("7", "Beispiel GmbH")];
     for (team_is_division, division) in [(false, None), (true, Some(&json!("Rockets")))] {
         let mut setup = Setup::of(world.clone());
         setup.policy.team_is_division = team_is_division;
@@ -336,11 +331,7 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
         ..attribute("dynamic_10", value)
     };
     let mut world = starting("ONBOARDING", Some("2090-01-01"));
-    world.org_units = vec![SimulatedOrgUnit {
-        id: "7".to_owned(),
-        name: "Rockets".to_owned(),
-        unit_type: SimulatedOrgUnitType::Team,
-    }];
+    world.org_units = vec![SimulatedOrgUnit::new("7", "Rockets", SimulatedOrgUnitType::Team)];
     world.persons[0].employments[0].org_units = vec![(SimulatedOrgUnitType::Team, "7".to_owned())];
     world.persons[0].custom_attributes = vec![
         born("Geburtsdatum"),

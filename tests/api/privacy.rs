@@ -19,7 +19,7 @@ use personio_scim::simulator::{
     SimulatedRateLimit, SimulatedTermination, Simulator, SimulatorOptions, World,
 };
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::harness::{NOW, Setup, TOKEN, TestResponse, http, send_request, wait_until};
 use crate::process::wait_for_log;
@@ -66,15 +66,44 @@ pub fn mark(person: &mut SimulatedPerson) {
     }
     for employment in &mut person.employments {
         employment.weekly_working_hours = Some(PRIVATE_HOURS);
+        employment.extra = private_members();
         let termination = employment.termination.get_or_insert_with(SimulatedTermination::default);
         termination.termination_type = Some(PRIVATE_MARKER.to_owned());
         termination.reason = Some(format!("Because {PRIVATE_MARKER}."));
     }
 }
 
+/// Marks all persons and names of a company.
+pub fn mark_world(world: &mut World) {
+    world.persons.iter_mut().for_each(mark);
+    for unit in &mut world.org_units {
+        unit.extra = private_members();
+    }
+    for list in
+        [&mut world.legal_entities, &mut world.workplaces, &mut world.cost_centers, &mut world.jobs]
+    {
+        for entry in list {
+            entry.extra = private_members();
+        }
+    }
+}
+
+/// Returns members that Personio does not have today, in each form.
+fn private_members() -> Map<String, Value> {
+    let members = json!({
+        "salary_band": PRIVATE_MARKER,
+        "label": PRIVATE_MARKER,
+        "description": {"text": PRIVATE_MARKER},
+        "responsible": [{"name": PRIVATE_MARKER}, PRIVATE_MARKER],
+        "name": PRIVATE_MARKER,
+        "title": PRIVATE_MARKER,
+    });
+    members.as_object().unwrap().clone()
+}
+
 fn setup() -> Setup {
     let mut world = World::generate(120, 7, NOW.parse().unwrap());
-    world.persons.iter_mut().for_each(mark);
+    mark_world(&mut world);
     // Two persons share an address. The warning about it must not contain the address.
     let shared = world.persons[0].email.clone();
     world.persons[1].email = shared;

@@ -307,6 +307,7 @@ async fn a_used_name_survives_a_list_without_it() {
         SimulatedEndpoint::LegalEntities,
         SimulatedEndpoint::Workplaces,
         SimulatedEndpoint::CostCenters,
+        SimulatedEndpoint::Jobs,
     ] {
         bridge.simulator.add_fault(InjectedFault::on(endpoint, FaultAction::EmptyListing));
     }

@@ -24,7 +24,7 @@ use crate::harness::{
     NOW, SHORT_TTL, Setup, TOKEN, TestClock, TestServer, by_id, format_timestamp, metric,
     wait_until,
 };
-use crate::privacy::{PRIVATE_HOURS, PRIVATE_MARKER, mark};
+use crate::privacy::{PRIVATE_HOURS, PRIVATE_MARKER, mark_world};
 use crate::process::{Program, get, run, settings};
 
 const KEY: &str = "the-key-of-state-files-in-these-tests";
@@ -163,11 +163,12 @@ async fn the_first_load_after_a_restart_reads_only_possible_changes() {
         SimulatedEndpoint::LegalEntities,
         SimulatedEndpoint::Workplaces,
         SimulatedEndpoint::CostCenters,
+        SimulatedEndpoint::Jobs,
         SimulatedEndpoint::OrgUnits,
     ];
     assert_eq!(
         names.map(asked),
-        [1, 1, 1, 2],
+        [1, 1, 1, 1, 2],
         "names are read anew, since some may be others by now"
     );
     assert_eq!(bridge.all_users().await, users);
@@ -455,7 +456,7 @@ fn attribute(id: &str, value: Value) -> SimulatedCustomAttribute {
 async fn the_state_file_is_encrypted_and_contains_no_private_data() {
     let folder = StateFolder::new();
     let mut company = world(60);
-    company.persons.iter_mut().for_each(mark);
+    mark_world(&mut company);
     let mut setup = folder.setup(company.clone());
     let ids = ["dynamic_900", "dynamic_901"];
     setup.policy.custom_attributes = ids

@@ -278,6 +278,8 @@ fn ours(
         ("officeId", text(&current.office)),
         ("legalEntityId", text(&current.legal_entity)),
         ("costCenterId", heaviest),
+        ("jobId", text(&current.job)),
+        ("job", named(&world.jobs, current.job.as_deref())),
         ("costCenters", shares),
         ("originalHireDate", day(first_day(person))),
         ("nextHireDate", day(next_day(person))),
@@ -404,6 +406,8 @@ fn assert_table_covers_attributes(table: &[Value]) {
         &format!("/{PERSONIO}/officeId"),
         &format!("/{PERSONIO}/legalEntityId"),
         &format!("/{PERSONIO}/costCenterId"),
+        &format!("/{PERSONIO}/jobId"),
+        &format!("/{PERSONIO}/job"),
         &format!("/{PERSONIO}/costCenters/1/weight"),
         &format!("/{PERSONIO}/originalHireDate"),
         &format!("/{PERSONIO}/nextHireDate"),
@@ -446,13 +450,8 @@ fn employment(id: &str, status: Option<&str>, start: Option<&str>) -> SimulatedE
 
 /// Returns a company of these persons, with one entry of each kind of look-up.
 fn company(persons: Vec<SimulatedPerson>) -> World {
-    let named =
-        |id: &str, name: &str| SimulatedLookupEntry { id: id.to_owned(), name: name.to_owned() };
-    let unit = |id: &str, name: &str, kind| SimulatedOrgUnit {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        unit_type: kind,
-    };
+    let named = SimulatedLookupEntry::new;
+    let unit = SimulatedOrgUnit::new;
     World {
         persons,
         org_units: vec![
@@ -463,6 +462,7 @@ fn company(persons: Vec<SimulatedPerson>) -> World {
         legal_entities: vec![named("20", "Beispiel GmbH")],
         workplaces: vec![named("30", "Łódź")],
         cost_centers: vec![named("40", "Light"), named("41", "Heavy"), named("42", "  ")],
+        jobs: vec![named("50", "Engineering"), named("51", " ")],
     }
 }
 
@@ -859,6 +859,7 @@ async fn units_and_dates_follow_the_table() {
                     own.org_units = units(&[(team, "10"), (department, "10")]);
                     (own.office, own.legal_entity) = (Some("30".to_owned()), Some("20".to_owned()));
                     own.position = Some("Engineer".to_owned());
+                    own.job = Some("50".to_owned());
                 },
                 &[
                     ("enterprise:department", json!("Research")),
@@ -871,6 +872,8 @@ async fn units_and_dates_follow_the_table() {
                     ("personio:teamId", json!("10")),
                     ("personio:officeId", json!("30")),
                     ("personio:legalEntityId", json!("20")),
+                    ("personio:jobId", json!("50")),
+                    ("personio:job", json!("Engineering")),
                     (
                         "personio:orgUnits",
                         json!([
@@ -887,6 +890,7 @@ async fn units_and_dates_follow_the_table() {
                     own.org_units = units(&[(department, "99"), (team, "11")]);
                     (own.office, own.legal_entity) = (Some("99".to_owned()), Some("99".to_owned()));
                     own.position = Some(" ".to_owned());
+                    own.job = Some("51".to_owned());
                 },
                 &[
                     ("enterprise:department", Value::Null),
@@ -898,6 +902,8 @@ async fn units_and_dates_follow_the_table() {
                     ("personio:teamId", json!("11")),
                     ("personio:officeId", json!("99")),
                     ("personio:legalEntityId", json!("99")),
+                    ("personio:jobId", json!("51")),
+                    ("personio:job", Value::Null),
                     (
                         "personio:orgUnits",
                         json!([{"value": "99", "type": "department"}, {"value": "11", "type": "team"}]),

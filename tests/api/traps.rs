@@ -284,6 +284,9 @@ const VISIBLE: &[(&str, &str, &str)] = &[
     ("org_units", PERSONIO, "/orgUnits"),
     ("legal_entity", ENTERPRISE, "/organization"),
     ("cost_centers", ENTERPRISE, "/costCenter"),
+    ("cost_centers", PERSONIO, "/costCenters"),
+    ("job", PERSONIO, "/jobId"),
+    ("job", PERSONIO, "/job"),
     ("employment_start_date", PERSONIO, "/hireDate"),
     ("employment_end_date", PERSONIO, "/endDate"),
     ("probation_end_date", PERSONIO, "/probationEndDate"),
@@ -307,15 +310,8 @@ async fn each_attribute_may_be_hidden_alone_and_all_together() {
         assert_eq!((seen.len(), having(&seen, schema, pointer)), (120, 0), "{key}");
         assert_eq!(bridge.health().await.1["status"], "ok", "{key}");
     }
-    let further = [
-        "preferred_name",
-        "updated_at",
-        "employments",
-        "custom_attributes",
-        "_meta",
-        "person",
-        "job",
-    ];
+    let further =
+        ["preferred_name", "updated_at", "employments", "custom_attributes", "_meta", "person"];
     let all = VISIBLE.iter().map(|(key, _, _)| *key).chain(further).map(str::to_owned).collect();
     bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = all);
     for user in bridge.reloaded().await {

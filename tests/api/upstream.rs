@@ -12,12 +12,13 @@ use serde_json::Value;
 
 use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, TestServer, by_id};
 
-const LOOK_UPS: [SimulatedEndpoint; 5] = [
+const LOOK_UPS: [SimulatedEndpoint; 6] = [
     SimulatedEndpoint::OrgUnits,
     SimulatedEndpoint::OrgUnit,
     SimulatedEndpoint::LegalEntities,
     SimulatedEndpoint::Workplaces,
     SimulatedEndpoint::CostCenters,
+    SimulatedEndpoint::Jobs,
 ];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -53,9 +54,10 @@ async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
             (
                 count(SimulatedEndpoint::LegalEntities),
                 count(SimulatedEndpoint::Workplaces),
-                count(SimulatedEndpoint::CostCenters)
+                count(SimulatedEndpoint::CostCenters),
+                count(SimulatedEndpoint::Jobs)
             ),
-            (1, 1, 1)
+            (1, 1, 1, 1)
         );
         assert_eq!(count(SimulatedEndpoint::OrgUnits), 2, "departments, teams");
         for request in bridge.simulator.received_requests() {
@@ -344,11 +346,11 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
     let (bridge, users) = start_always_loading(12).await;
     let id = users[0]["id"].as_str().unwrap();
     bridge.simulator.with_world(|world| {
-        world.org_units.push(SimulatedOrgUnit {
-            id: "9999".into(),
-            name: "Skunkworks".into(),
-            unit_type: SimulatedOrgUnitType::Department,
-        });
+        world.org_units.push(SimulatedOrgUnit::new(
+            "9999",
+            "Skunkworks",
+            SimulatedOrgUnitType::Department,
+        ));
         let person = world.persons.iter_mut().find(|person| person.id == id).unwrap();
         person.employments[0].org_units = vec![
             (SimulatedOrgUnitType::Department, "9999".to_owned()),
@@ -493,6 +495,61 @@ async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
             "{action:?}: the header is tried once a day, and so are units"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_optional_right_for_jobs_users_are_complete_and_lack_their_names() {
+    let usual = small().start().all_users().await;
+    for (action, requests) in [
+        (FaultAction::Status(403), 1),
+        (FaultAction::Status(412), 1),
+        (FaultAction::NotFoundRoute, 2),
+    ] {
+        let setup = Setup { cache_ttl: SHORT_TTL, ..small() };
+        let simulator = setup.simulator();
+        simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Jobs, action.clone()));
+        let bridge = setup.start_with(simulator);
+        let users = bridge.all_users().await;
+        let jobs = || bridge.simulator.request_count(SimulatedEndpoint::Jobs);
+        let mut with_job = 0;
+        for (user, usual) in users.iter().zip(&usual) {
+            let (own, usual) = (&user[PERSONIO], &usual[PERSONIO]);
+            assert_eq!((own.get("job"), own.get("jobId")), (None, usual.get("jobId")));
+            with_job += usize::from(usual["job"].is_string());
+        }
+        assert!(with_job > 0);
+        let health = bridge.health().await.1;
+        assert_eq!(health["status"], "ok", "{action:?}: {health}");
+        // The first load asks before and after the persons are known. Then there is an hour's pause.
+        let asked = jobs();
+        assert_eq!(asked, requests, "{action:?}");
+        bridge.clock.pass(Duration::from_secs(3500));
+        bridge.reloaded().await;
+        assert_eq!(jobs(), asked, "{action:?}");
+        bridge.simulator.clear_faults();
+        bridge.clock.pass(Duration::from_secs(101));
+        assert_eq!(bridge.reloaded().await.len(), usual.len());
+        assert_eq!(jobs(), asked + 1, "{action:?}");
+        let named = bridge.all_users().await;
+        let names = named.iter().filter(|user| user[PERSONIO]["job"].is_string()).count();
+        assert_eq!(names, with_job, "{action:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_to_read_jobs_is_no_missing_right() {
+    let usual = small().start().all_users().await;
+    let setup = small();
+    let simulator = setup.simulator();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Jobs, FaultAction::Status(500)));
+    let bridge = setup.start_with(simulator);
+    let users = bridge.all_users().await;
+    assert_eq!(bridge.health().await.1["status"], "degraded");
+    bridge.simulator.clear_faults();
+    bridge.clock.pass(Duration::from_secs(61));
+    assert_ne!(users, usual);
+    assert_eq!(bridge.reloaded().await, usual);
+    assert_eq!(bridge.health().await.1["status"], "ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //! them the credential may read, and the coverage counts them.
 
 use crate::mapping::employment::{
-    cost_center_id, legal_entity, office, supervisor, title, unit_id,
+    cost_center_id, job_id, legal_entity, office, supervisor, title, unit_id,
 };
 use crate::personio::LookupKind;
 use crate::personio::model::{Employment, OrgUnitType, Person};
@@ -27,7 +27,7 @@ pub(crate) enum Presence {
 }
 
 /// All fields, in the order of Personio's settings.
-pub(crate) const FIELDS: [PersonioField; 19] = [
+pub(crate) const FIELDS: [PersonioField; 20] = [
     EMAIL,
     STATUS,
     FIRST_NAME,
@@ -36,6 +36,7 @@ pub(crate) const FIELDS: [PersonioField; 19] = [
     EMPLOYMENT_STATUS,
     EMPLOYMENT_TYPE,
     POSITION,
+    JOB,
     SUPERVISOR,
     DEPARTMENT,
     TEAM,
@@ -67,6 +68,8 @@ pub(crate) const EMPLOYMENT_TYPE: PersonioField =
     usual("Employment type", Presence::Employment(|it| it.employment_type.is_some()));
 pub(crate) const POSITION: PersonioField =
     usual("Position", Presence::Employment(|it| title(it).is_some()));
+pub(crate) const JOB: PersonioField =
+    optional("Job", Presence::Employment(|it| job_id(it).is_some()));
 pub(crate) const SUPERVISOR: PersonioField =
     usual("Supervisor", Presence::Employment(|it| supervisor(it).is_some()));
 pub(crate) const DEPARTMENT: PersonioField =
@@ -106,5 +109,6 @@ pub(crate) const fn readable_objects(kind: LookupKind) -> &'static str {
         LookupKind::LegalEntity => "legal entities",
         LookupKind::Workplace => "workplaces",
         LookupKind::CostCenter => "cost centres",
+        LookupKind::Job => "jobs",
     }
 }

@@ -14,8 +14,8 @@ use crate::mapping::attributes::{
     Attribute, Content, Extraction, Leaf, Sensitivity, Source, SubAttribute,
 };
 use crate::mapping::employment::{
-    compare_ids, cost_center_id, cost_centers_by_weight, last_working_day, legal_entity, office,
-    termination_date, title, unit_id,
+    compare_ids, cost_center_id, cost_centers_by_weight, job_id, last_working_day, legal_entity,
+    office, termination_date, title, unit_id,
 };
 use crate::mapping::groups;
 use crate::mapping::person_header::DisplayNameSource;
@@ -326,6 +326,18 @@ pub(crate) const EXTENSION: &[Attribute] = &[
         Extraction::Text(|it| cost_center_id(it.employment()?)),
     )
     .needs(&[fields::COST_CENTER]),
+    Attribute::simple(
+        "jobId",
+        "employment.job.id",
+        Extraction::Text(|it| job_id(it.employment()?)),
+    )
+    .needs(&[fields::JOB]),
+    Attribute::simple(
+        "job",
+        "the name of employment.job",
+        Extraction::NameOf(LookupKind::Job, |it| job_id(it.employment()?)),
+    )
+    .needs(&[fields::JOB]),
     Attribute::list("costCenters", COST_CENTER_SHARE, map_cost_centers)
         .needs(&[fields::COST_CENTER])
         .with_names_of(&[LookupKind::CostCenter]),
@@ -669,7 +681,7 @@ mod tests {
                 {"id": "2", "type": "team"}, {"id": "1", "type": "department"},
                 {"id": "2", "type": "team"}, {"id": "9", "type": "guild"}, {"id": "6"},
             ],
-            "cost_centers": [{"id": "5", "weight": 100}],
+            "cost_centers": [{"id": "5", "weight": 100}], "job": {"id": "6"},
             "employment_start_date": "2020-02-29", "employment_end_date": "2027-01-01",
             "probation_end_date": "2020-08-01", "contract_end_date": "2028-01-01",
             "termination": {
@@ -699,6 +711,7 @@ mod tests {
             (LookupKind::LegalEntity, "3", "Example Ltd"),
             (LookupKind::CostCenter, "5", "Fuel"),
             (LookupKind::Workplace, "4", "Berlin"),
+            (LookupKind::Job, "6", "Aviation"),
         ]
         .map(|(kind, id, name)| (kind, id.to_owned(), name.to_owned()))
         .into_iter()

@@ -105,6 +105,9 @@ pub struct Employment {
     pub termination: Option<Termination>,
     /// Time of the last change.
     pub updated_at: Option<Timestamp>,
+    /// Job, which is independent of the title of the position. Records of version 3 lack it.
+    #[serde(default)]
+    pub job: Option<Reference>,
 }
 
 /// Status of an employment, or of a person (derived from the latest employment). Documented in
@@ -391,6 +394,7 @@ impl FromObject for ListedEmployment {
             contract_end_date: object.date("contract_end_date", reader),
             termination,
             updated_at: object.timestamp("updated_at", reader),
+            job: object.object("job", reader),
         };
         let person = person.and_then(|person| person.id);
         Ok(Self { employment, person, has_malformed_dates: !malformed_dates.is_empty() })
@@ -549,7 +553,7 @@ mod tests {
             "id": "e", "position": "CEO", "supervisor": 7, "office": [],
             "org_units": [{"id": null}, {"id": 3, "type": "team"}],
             "cost_centers": [{"id": "1", "weight": "50"}, {"id": "2", "weight": "half"}],
-            "legal_entity": {"id": {}},
+            "legal_entity": {"id": {}}, "job": "Pilot",
             "employment_start_date": "someday", "termination": "yes",
         }))
         .unwrap();
@@ -558,7 +562,7 @@ mod tests {
         assert_eq!(employment.org_units.len(), 1);
         let weights: Vec<_> = employment.cost_centers.iter().map(|center| center.weight).collect();
         assert_eq!(weights, [Some(50.0), None]);
-        assert_eq!(employment.employment_start_date, None);
+        assert_eq!((employment.employment_start_date, employment.job), (None, None));
     }
 
     #[test]
@@ -599,7 +603,7 @@ mod tests {
             "employment_end_date": "2027-01-01", "probation_end_date": "2020-08-01",
             "contract_end_date": "2028-01-01",
             "termination": {"termination_date": "2027-01-01", "last_working_date": "2026-12-01"},
-            "updated_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z", "job": {"id": 6},
         });
         let employment: Employment = serde_json::from_value(employment).unwrap();
         let serialised = serde_json::to_vec(&employment).unwrap();

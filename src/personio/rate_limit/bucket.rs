@@ -96,7 +96,8 @@ impl Bucket {
             | Endpoint::OrgUnit
             | Endpoint::LegalEntities
             | Endpoint::Workplaces
-            | Endpoint::CostCenters => (INITIAL_LIMIT, f64::INFINITY, SLOW_START_INCREASE),
+            | Endpoint::CostCenters
+            | Endpoint::Jobs => (INITIAL_LIMIT, f64::INFINITY, SLOW_START_INCREASE),
         };
         Self {
             rate: RefillRate { current: limit.per_second, max, increase },

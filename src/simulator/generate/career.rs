@@ -5,9 +5,10 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+use serde_json::Map;
 
-use crate::simulator::generate::tree::{OrgChartPosition, department_id, team_id};
-use crate::simulator::random::Random;
+use crate::simulator::generate::tree::{OrgChartPosition, department_id, job_id, team_id};
+use crate::simulator::random::{Random, stable_hash};
 use crate::simulator::word_lists::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPLACES};
 use crate::simulator::world::{SimulatedEmployment, SimulatedOrgUnitType, SimulatedTermination};
 
@@ -151,11 +152,14 @@ fn employment(
         org_units.push((SimulatedOrgUnitType::Team, team_id(team)));
     }
     let external = !seat.is_fixed_leader && random.chance(5);
+    let id = random.uuid();
+    let job = job_of(&id, seat);
     SimulatedEmployment {
-        id: random.uuid(),
+        id,
         status: Some("ACTIVE".to_owned()),
         employment_type: Some(if external { "EXTERNAL" } else { "INTERNAL" }.to_owned()),
         position: Some(seat.title.clone()),
+        job,
         supervisor,
         office: Some((401 + random.below(WORKPLACES.len())).to_string()),
         org_units,
@@ -169,7 +173,13 @@ fn employment(
         termination: None,
         created_at: Some(created_at),
         updated_at: Some(calendar.time_since(created_at, random)),
+        extra: Map::new(),
     }
+}
+
+/// Returns the id of the job of this employment. One employment in eight has no job.
+fn job_of(id: &str, seat: &OrgChartPosition) -> Option<String> {
+    (stable_hash(id) % 8 != 0).then(|| job_id(seat.job))
 }
 
 /// Terminates an employment on a day, which may lie in the future.

@@ -19,7 +19,7 @@ use crate::simulator::generate::career::{Calendar, Career};
 use crate::simulator::generate::tree::{OrgChart, teams};
 use crate::simulator::random::Random;
 use crate::simulator::word_lists::{
-    COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, NameOrigin, ORIGINS, WORKPLACES,
+    COST_CENTERS, DEPARTMENTS, LEADING_JOBS, LEGAL_ENTITIES, NameOrigin, ORIGINS, WORKPLACES,
 };
 use crate::simulator::world::{
     SimulatedLookupEntry, SimulatedOrgUnit, SimulatedOrgUnitType, SimulatedPerson, World,
@@ -43,6 +43,7 @@ impl World {
             legal_entities: numbered_entries(LEGAL_ENTITIES, 301),
             workplaces: numbered_entries(WORKPLACES, 401),
             cost_centers: numbered_entries(COST_CENTERS, 501),
+            jobs: jobs(),
         }
     }
 }
@@ -50,23 +51,29 @@ impl World {
 fn numbered_entries(names: &[&str], first: usize) -> Vec<SimulatedLookupEntry> {
     let mut entries = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        entries.push(SimulatedLookupEntry {
-            id: (first + index).to_string(),
-            name: (*name).to_owned(),
-        });
+        entries.push(SimulatedLookupEntry::new(&(first + index).to_string(), name));
     }
     entries
+}
+
+/// Returns the jobs of those who lead, then those of the departments.
+fn jobs() -> Vec<SimulatedLookupEntry> {
+    let mut names = LEADING_JOBS.to_vec();
+    names.extend(DEPARTMENTS.iter().map(|department| department.job));
+    numbered_entries(&names, tree::FIRST_JOB_ID)
 }
 
 fn org_units() -> Vec<SimulatedOrgUnit> {
     let mut units = Vec::new();
     for (index, department) in DEPARTMENTS.iter().enumerate() {
-        let (id, name) = (tree::department_id(index), department.name.to_owned());
-        units.push(SimulatedOrgUnit { id, name, unit_type: SimulatedOrgUnitType::Department });
+        let id = tree::department_id(index);
+        let unit = SimulatedOrgUnit::new(&id, department.name, SimulatedOrgUnitType::Department);
+        let parent = department.parent.map(tree::department_id);
+        units.push(SimulatedOrgUnit { parent, ..unit });
     }
     for (index, (_, name)) in teams().into_iter().enumerate() {
-        let (id, name) = (tree::team_id(index), name.to_owned());
-        units.push(SimulatedOrgUnit { id, name, unit_type: SimulatedOrgUnitType::Team });
+        let id = tree::team_id(index);
+        units.push(SimulatedOrgUnit::new(&id, name, SimulatedOrgUnitType::Team));
     }
     units
 }

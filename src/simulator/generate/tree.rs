@@ -5,7 +5,9 @@
 //! of the department, and each further lead to an earlier lead of the team.
 
 use crate::simulator::random::Random;
-use crate::simulator::word_lists::{CHIEF_TITLE, DEPARTMENTS};
+use crate::simulator::word_lists::{
+    CHIEF_JOB, CHIEF_TITLE, DEPARTMENTS, HEAD_JOB, LEAD_JOB, LEADING_JOBS,
+};
 
 /// Average number of members per lead, and maximum number of leads that report to a lead.
 const REPORTS_PER_LEAD: usize = 8;
@@ -16,6 +18,13 @@ pub(super) fn department_id(department: usize) -> String {
 
 pub(super) fn team_id(team: usize) -> String {
     (2_001 + team).to_string()
+}
+
+/// Id of the first job.
+pub(super) const FIRST_JOB_ID: usize = 601;
+
+pub(super) fn job_id(job: usize) -> String {
+    (FIRST_JOB_ID + job).to_string()
 }
 
 /// Returns the name of every team with the index of its department.
@@ -42,6 +51,8 @@ pub(super) struct OrgChartPosition {
     /// Number of the person who is the supervisor.
     pub(super) supervisor: Option<usize>,
     pub(super) title: String,
+    /// Index of the job: those of [`LEADING_JOBS`], then one for each department.
+    pub(super) job: usize,
     /// True for the chief, the heads and the first leads. They never leave, so that the reporting
     /// lines hold.
     pub(super) is_fixed_leader: bool,
@@ -81,6 +92,7 @@ impl OrgChart {
                 team: None,
                 supervisor: None,
                 title,
+                job: CHIEF_JOB,
                 is_fixed_leader: true,
             };
         };
@@ -90,6 +102,7 @@ impl OrgChart {
                 team: None,
                 supervisor: Some(0),
                 title: department.head_title.to_owned(),
+                job: HEAD_JOB,
                 is_fixed_leader: true,
             };
         }
@@ -109,6 +122,7 @@ impl OrgChart {
             team: Some(team.index),
             supervisor: Some(supervisor),
             title: format!("Team Lead {}", team.name),
+            job: LEAD_JOB,
             is_fixed_leader: row == 0,
         }
     }
@@ -125,6 +139,7 @@ impl OrgChart {
             team: Some(team.index),
             supervisor: Some(lead_index(lead)),
             title: random.pick_text(titles).to_owned(),
+            job: LEADING_JOBS.len() + team.department,
             is_fixed_leader: false,
         }
     }

@@ -95,6 +95,7 @@ fn shares_of_statuses_and_attributes_are_within_their_ranges() {
     assert_share(&persons, "two cost centres", 13.0..=17.0, |p| {
         current(p, |it| it.cost_centers.len() == 2)
     });
+    assert_share(&persons, "job", 84.0..=90.0, |p| current(p, |it| it.job.is_some()));
     assert_share(&persons, "not ASCII", 30.0..=70.0, |p| {
         !p.last_name.as_deref().unwrap_or_default().is_ascii()
     });

@@ -71,11 +71,15 @@ impl PersonioSource {
         ))
     }
 
-    /// Reads the names for all look-up ids. Fails if one of them is missing.
+    /// Reads the names for all look-up ids. Fails if one of them is missing, unless the right to
+    /// read these names is optional and missing.
     async fn read_all_names(&self, lookup_ids: &LookupIds) -> Result<LookupNames, Error> {
         let names = self.client.look_up_names(lookup_ids.by_kind()).await;
         for (kind, ids) in lookup_ids.by_kind() {
-            if ids.iter().any(|id| names.get(*kind, id).is_none()) {
+            let is_optional = kind.is_optional();
+            if ids.iter().any(|id| {
+                names.get(*kind, id).is_none() && !(is_optional && !names.is_name_unread(*kind, id))
+            }) {
                 return Err(unreadable_error(
                     lookup_endpoint(*kind),
                     "a name to which the employment refers is missing",
@@ -133,6 +137,7 @@ fn lookup_endpoint(kind: LookupKind) -> Endpoint {
         LookupKind::LegalEntity => Endpoint::LegalEntities,
         LookupKind::Workplace => Endpoint::Workplaces,
         LookupKind::CostCenter => Endpoint::CostCenters,
+        LookupKind::Job => Endpoint::Jobs,
     }
 }
 
