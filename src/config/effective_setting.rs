@@ -5,7 +5,7 @@ use clap::{Arg, ArgMatches, CommandFactory};
 
 use crate::auth::{AuthSettings, ClientName};
 use crate::config::{Args, ClientScope};
-use crate::mapping::MappingPolicy;
+use crate::mapping::{MappingPolicy, ServedEmployments};
 use crate::scim::AttributeSelection;
 
 /// Effective setting.
@@ -58,6 +58,10 @@ pub(super) fn file_settings(
 ) -> Vec<EffectiveSetting> {
     let division = if policy.team_is_division { Some("team".to_owned()) } else { None };
     let require = if policy.require_email { Some("email".to_owned()) } else { None };
+    let employments = match policy.employments {
+        ServedEmployments::Primary => None,
+        ServedEmployments::All => Some("all".to_owned()),
+    };
     let mut groups = Vec::new();
     for group in &policy.groups {
         groups.push(group.id_prefix().to_owned());
@@ -82,6 +86,7 @@ pub(super) fn file_settings(
         of_key("employee_number", policy.employee_number.clone()),
         of_key("division", division),
         of_key("users.require", require),
+        of_key("users.employments", employments),
         of_key("groups.from", joined(&groups)),
         of_key("custom_attribute", joined(&custom)),
         of_key("trusted_proxies", proxies),

@@ -15,7 +15,9 @@ use crate::config::clients;
 use crate::config::clients::{CheckedClients, ClientScope, ClientTable, IssuerTable};
 use crate::config::{Error, suggestion};
 use crate::mapping;
-use crate::mapping::{CustomAttributePolicy, GroupKind, MappingPolicy, personal_data};
+use crate::mapping::{
+    CustomAttributePolicy, GroupKind, MappingPolicy, ServedEmployments, personal_data,
+};
 use crate::scim;
 use crate::scim::AttributeType;
 
@@ -31,6 +33,7 @@ const TOP_LEVEL_KEYS: &[&str] = &[
 /// Keys that belong to one table only, with the heading of that table.
 const TABLE_KEYS: &[(&str, &str)] = &[
     ("require", "[users]"),
+    ("employments", "[users]"),
     ("from", "[groups]"),
     ("token", "a [[client]]"),
     ("token_sha256", "a [[client]]"),
@@ -122,6 +125,16 @@ enum ActiveUntilSetting {
 struct UsersTable {
     #[serde(default)]
     require: Vec<RequiredAttribute>,
+    #[serde(default)]
+    employments: EmploymentsSetting,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EmploymentsSetting {
+    #[default]
+    Primary,
+    All,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -242,6 +255,7 @@ fn check_policy(file: ConfigFile) -> Result<MappingPolicy, String> {
         active_until: file.active_until.map(active_until),
         team_is_division: matches!(file.division, Some(DivisionSource::Team)),
         require_email: file.users.require.iter().any(|RequiredAttribute::Email| true),
+        employments: served_employments(file.users.employments),
         groups: file.groups.from.into_iter().map(group_kind).collect(),
         ..MappingPolicy::default()
     };
@@ -276,6 +290,13 @@ fn active_until(date: ActiveUntilSetting) -> mapping::ActiveUntil {
     match date {
         ActiveUntilSetting::LastWorkingDay => mapping::ActiveUntil::LastWorkingDay,
         ActiveUntilSetting::TerminationDate => mapping::ActiveUntil::TerminationDate,
+    }
+}
+
+fn served_employments(setting: EmploymentsSetting) -> ServedEmployments {
+    match setting {
+        EmploymentsSetting::Primary => ServedEmployments::Primary,
+        EmploymentsSetting::All => ServedEmployments::All,
     }
 }
 
@@ -349,6 +370,7 @@ mod tests {
             division = "team"
             [users]
             require = ["email"]
+            employments = "all"
             [groups]
             from = ["office", "legalEntity"]
             [[custom_attribute]]
@@ -367,6 +389,7 @@ mod tests {
         assert_eq!(policy.active_until, Some(mapping::ActiveUntil::LastWorkingDay));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
+        assert_eq!(policy.employments, ServedEmployments::All);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
         assert_eq!(
             policy.required_custom_attribute_ids(),
@@ -431,6 +454,8 @@ mod tests {
                 "`trusted_proxies` is read as a key of [users]",
             ),
             ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
+            ("employments = \"all\"".to_owned(), "line 1: `employments` belongs below [users]"),
+            ("[users]\nemployments = \"every\"".to_owned(), "unknown variant `every`"),
             (
                 "token = \"0123456789abcdef\"".to_owned(),
                 "line 1: `token` belongs below a [[client]]",

@@ -18,4 +18,6 @@ pub(crate) mod user_name;
 pub(crate) mod validity;
 
 pub use crate::mapping::groups::GroupKind;
-pub use crate::mapping::policy::{ActiveUntil, CustomAttributePolicy, MappingPolicy};
+pub use crate::mapping::policy::{
+    ActiveUntil, CustomAttributePolicy, MappingPolicy, ServedEmployments,
+};

@@ -23,6 +23,8 @@ pub struct MappingPolicy {
     pub team_is_division: bool,
     /// Switch for leaving out persons without an e-mail address.
     pub require_email: bool,
+    /// Employments that are served as a list.
+    pub employments: ServedEmployments,
     /// Kinds of units that become groups. An empty list means no groups.
     pub groups: Vec<GroupKind>,
     /// Custom attributes that are served.
@@ -36,6 +38,16 @@ pub enum ActiveUntil {
     LastWorkingDay,
     /// Date on which the termination takes effect.
     TerminationDate,
+}
+
+/// Employments that are served as a list, in addition to the attributes of the primary one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServedEmployments {
+    /// None: only the attributes of the primary employment are served.
+    #[default]
+    Primary,
+    /// All employments, the earlier and the planned ones too.
+    All,
 }
 
 impl ActiveUntil {
@@ -67,6 +79,7 @@ impl Default for MappingPolicy {
             employee_number: None,
             team_is_division: false,
             require_email: false,
+            employments: ServedEmployments::Primary,
             groups: Vec::new(),
             custom_attributes: Vec::new(),
         }

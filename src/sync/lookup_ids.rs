@@ -16,7 +16,7 @@ pub(crate) struct LookupIds(HashMap<LookupKind, HashSet<String>>);
 
 impl LookupIds {
     /// Adds the look-up ids of each employment of one person that can be the primary one on some
-    /// day. Of the ended employments only the newest can be.
+    /// day, and the legal entities of all. Of the ended employments only the newest can be.
     pub(crate) fn add_all(&mut self, employments: &[Employment]) {
         let mut newest_ended: Option<&Employment> = None;
         for employment in employments {
@@ -34,15 +34,29 @@ impl LookupIds {
         if let Some(employment) = newest_ended {
             self.add_one(employment);
         }
+        self.add_legal_entities(employments);
+    }
+
+    /// Adds the legal entities of employments.
+    pub(crate) fn add_legal_entities(&mut self, employments: &[Employment]) {
+        for employment in employments {
+            if let Some(id) = employment::legal_entity(employment) {
+                self.add(LookupKind::LegalEntity, id);
+            }
+        }
     }
 
     /// Adds the look-up ids of one employment.
     pub(crate) fn add_one(&mut self, employment: &Employment) {
         for (kind, id) in lookups_of(employment) {
-            let ids = self.0.entry(kind).or_default();
-            if !ids.contains(id) {
-                ids.insert(id.to_owned());
-            }
+            self.add(kind, id);
+        }
+    }
+
+    fn add(&mut self, kind: LookupKind, id: &str) {
+        let ids = self.0.entry(kind).or_default();
+        if !ids.contains(id) {
+            ids.insert(id.to_owned());
         }
     }
 

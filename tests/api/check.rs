@@ -909,6 +909,7 @@ fn mark(person: &mut SimulatedPerson) {
 const MAPPING: &str = "active_before_start_days = 14\n\
     employee_number = \"dynamic_777\"\n\
     division = \"team\"\n\
+    [users]\nemployments = \"all\"\n\
     [groups]\nfrom = [\"department\", \"team\", \"legalEntity\", \"office\"]\n\
     [[custom_attribute]]\nid = \"dynamic_900\"\nname = \"badges\"\nmulti_valued = true\n\
     [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"floor\"\ntype = \"integer\"\n\

@@ -572,7 +572,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
             with(&other_records),
             key,
             "demo",
-            "holds records of version 9 instead of 3",
+            "holds records of version 9 instead of 4",
         ),
     ];
     let mut other = folder.setup(world(30));

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use personio_scim::mapping::ServedEmployments;
 use personio_scim::scim::{
     ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO, USER_SCHEMA as CORE,
 };
@@ -1087,6 +1088,56 @@ async fn hire_dates_consider_all_employments() {
     for employments_oldest_first in [false, true] {
         check(rows(), Quirks { employments_oldest_first, ..Quirks::default() }).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_employments_are_served_if_the_company_chose_them() {
+    let now = NOW.parse().unwrap();
+    let mut world = World::generate(200, 1, now).with_rare_changes(1, now);
+    // A person with equal starts, with an unknown unit, and without dates and values.
+    let person = &mut world.persons[9];
+    person.employments = vec![
+        SimulatedEmployment { legal_entity: Some("99".to_owned()), ..employment("a", None, None) },
+        employment("b", Some("INACTIVE"), Some("2020-01-01")),
+        employment("c", Some("ACTIVE"), Some("2020-01-01")),
+        SimulatedEmployment { id: "d".to_owned(), ..SimulatedEmployment::default() },
+    ];
+    for served in [ServedEmployments::Primary, ServedEmployments::All] {
+        let mut setup = Setup::of(world.clone());
+        setup.policy.employments = served;
+        let users = setup.start().all_users().await;
+        let mut lengths = BTreeSet::new();
+        for person in &world.persons {
+            let found = by_id(&users, &person.id)[PERSONIO].get("employments");
+            let expected = employments(person, &world).filter(|_| served == ServedEmployments::All);
+            assert_eq!(found, expected.as_ref(), "{}", person.id);
+            lengths.insert(person.employments.len());
+        }
+        assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [0, 1, 2, 4]);
+    }
+}
+
+/// Returns all employments, the latest start first.
+fn employments(person: &SimulatedPerson, world: &World) -> Option<Value> {
+    let primary = &current(person)?.id;
+    let mut all: Vec<&SimulatedEmployment> = person.employments.iter().collect();
+    all.sort_by_key(|it| Reverse((it.employment_start_date, &it.id)));
+    let mut values = Vec::new();
+    for own in all {
+        let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let day = |day: Option<Date>| day.map(|day| json!(day.strftime("%Y-%m-%d").to_string()));
+        values.push(object([
+            ("value", Some(json!(own.id))),
+            ("status", text(&own.status)),
+            ("type", text(&own.employment_type)),
+            ("startDate", day(own.employment_start_date)),
+            ("endDate", day(own.employment_end_date)),
+            ("title", text(&own.position)),
+            ("legalEntity", named(&world.legal_entities, own.legal_entity.as_deref())),
+            ("primary", Some(json!(own.id == *primary))),
+        ]));
+    }
+    Some(json!(values))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 pub(crate) mod custom;
 #[cfg(test)]
 mod documents;
+pub(crate) mod elements;
 pub(crate) mod fields;
 pub(crate) mod input;
 pub(crate) mod table;
@@ -215,6 +216,11 @@ impl SubAttribute {
     const fn fixed(name: &'static str, extraction: Extraction) -> Self {
         let leaf = Leaf::new(Source::SAME_FOR_ALL, extraction);
         Self { name, leaf: Leaf { sensitivity: Sensitivity::Fixed, ..leaf } }
+    }
+
+    /// Sets the sensitivity.
+    const fn sensitivity(self, sensitivity: Sensitivity) -> Self {
+        Self { name: self.name, leaf: Leaf { sensitivity, ..self.leaf } }
     }
 
     /// Replaces the source by one that depends on the person.

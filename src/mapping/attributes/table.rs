@@ -4,18 +4,18 @@
 //! other rows are those of typed fields of [`User`](crate::scim::User), which other parts of the
 //! program read. `mapping::user` fills these fields, and a test compares them with the rows.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::mapping::attributes::custom::describe_custom_attribute;
+use crate::mapping::attributes::elements::{map_cost_centers, map_employments, to_json};
 use crate::mapping::attributes::fields;
 use crate::mapping::attributes::input::MappingInput;
 use crate::mapping::attributes::{
     Attribute, Content, Extraction, Leaf, Sensitivity, Source, SubAttribute,
 };
 use crate::mapping::employment::{
-    compare_ids, cost_center_id, cost_centers_by_weight, job_id, last_working_day, legal_entity,
-    office, termination_date, title, unit_id,
+    compare_ids, cost_center_id, job_id, last_working_day, legal_entity, office, termination_date,
+    title, unit_id,
 };
 use crate::mapping::groups;
 use crate::mapping::person_header::DisplayNameSource;
@@ -353,6 +353,62 @@ pub(crate) const EXTENSION: &[Attribute] = &[
         Extraction::Date(|it| it.primary.next_start),
     )
     .needs(&[fields::HIRE_DATE, fields::EMPLOYMENT_STATUS]),
+    Attribute::list("employments", EMPLOYMENT, map_employments)
+        .needs(&[
+            fields::EMPLOYMENT_STATUS,
+            fields::EMPLOYMENT_TYPE,
+            fields::HIRE_DATE,
+            fields::END_DATE,
+            fields::POSITION,
+            fields::LEGAL_ENTITY,
+        ])
+        .with_names_of(&[LookupKind::LegalEntity]),
+];
+
+const EMPLOYMENT: &[SubAttribute] = &[
+    SubAttribute::new(
+        "value",
+        "the employment.id of each",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "status",
+        "the employment.status of each",
+        Extraction::Element(AttributeType::String),
+    )
+    .sensitivity(Sensitivity::SmallSet),
+    SubAttribute::new(
+        "type",
+        "the employment.type of each",
+        Extraction::Element(AttributeType::String),
+    )
+    .sensitivity(Sensitivity::SmallSet),
+    SubAttribute::new(
+        "startDate",
+        "the employment.employment_start_date of each",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "endDate",
+        "the employment.employment_end_date of each",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "title",
+        "the employment.position.title of each",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "legalEntity",
+        "the name of the employment.legal_entity of each",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "primary",
+        "the status and the dates of the employments",
+        Extraction::Element(AttributeType::Boolean),
+    )
+    .sensitivity(Sensitivity::SmallSet),
 ];
 
 const COST_CENTER_SHARE: &[SubAttribute] = &[
@@ -459,10 +515,6 @@ pub(crate) fn attributes_with_name_of(kind: LookupKind) -> Vec<&'static str> {
     names
 }
 
-fn to_json<T: Serialize>(elements: &[T]) -> Vec<Value> {
-    elements.iter().flat_map(serde_json::to_value).collect()
-}
-
 fn user_name_source(input: &MappingInput<'_>) -> &'static str {
     if input.person.email.as_deref() == Some(input.user_name) {
         "person.email"
@@ -565,24 +617,6 @@ fn map_org_units(input: &MappingInput<'_>) -> Vec<Value> {
     values
 }
 
-/// Returns the cost centres with their shares, the largest share first.
-fn map_cost_centers(input: &MappingInput<'_>) -> Vec<Value> {
-    let Some(employment) = input.employment() else { return Vec::new() };
-    let mut values = Vec::with_capacity(employment.cost_centers.len());
-    for center in cost_centers_by_weight(employment) {
-        let mut members = Map::new();
-        members.insert("value".to_owned(), center.id.as_str().into());
-        if let Some(name) = input.context.name(LookupKind::CostCenter, Some(&center.id)) {
-            members.insert("display".to_owned(), name.into());
-        }
-        if let Some(weight) = center.weight {
-            members.insert("weight".to_owned(), weight.into());
-        }
-        values.push(Value::Object(members));
-    }
-    values
-}
-
 fn last_modified_source(input: &MappingInput<'_>) -> &'static str {
     if input.person.updated_at == input.last_modified() {
         "person.updated_at"
@@ -602,7 +636,7 @@ mod tests {
     use crate::mapping::attributes::custom::AttributeMapper;
     use crate::mapping::context::{ManagerCard, MappingContext};
     use crate::mapping::person_header::PersonHeader;
-    use crate::mapping::{GroupKind, MappingPolicy};
+    use crate::mapping::{GroupKind, MappingPolicy, ServedEmployments};
     use crate::personio::LookupNames;
     use crate::personio::model::{Employment, Person};
     use crate::scim::{Discovery, EncodedContent, ResourceUrls};
@@ -772,6 +806,7 @@ mod tests {
         let bare: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
         let policy = MappingPolicy {
             team_is_division: true,
+            employments: ServedEmployments::All,
             groups: vec![GroupKind::Department, GroupKind::Office],
             ..MappingPolicy::default()
         };

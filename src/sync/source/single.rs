@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::mapping::ServedEmployments;
 use crate::mapping::context::ManagerCard;
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::user;
@@ -32,6 +33,9 @@ impl PersonioSource {
         let mut lookup_ids = LookupIds::default();
         if let Some(employment) = employment {
             lookup_ids.add_one(employment);
+        }
+        if mapping.policy.employments == ServedEmployments::All {
+            lookup_ids.add_legal_entities(&employments);
         }
         let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
         let (unique, names, manager) = tokio::join!(
