@@ -179,7 +179,7 @@ fn employment(
 
 /// Returns the id of the job of this employment. One employment in eight has no job.
 fn job_of(id: &str, seat: &OrgChartPosition) -> Option<String> {
-    (stable_hash(id) % 8 != 0).then(|| job_id(seat.job))
+    (!stable_hash(id).is_multiple_of(8)).then(|| job_id(seat.job))
 }
 
 /// Terminates an employment on a day, which may lie in the future.

@@ -80,10 +80,7 @@ impl PersonioSource {
     async fn read_all_names(&self, lookup_ids: &LookupIds) -> Result<LookupNames, Error> {
         let names = self.client.look_up_names(lookup_ids.by_kind()).await;
         for (kind, ids) in lookup_ids.by_kind() {
-            let is_optional = kind.is_optional();
-            if ids.iter().any(|id| {
-                names.get(*kind, id).is_none() && !(is_optional && !names.is_name_unread(*kind, id))
-            }) {
+            if ids.iter().any(|id| is_name_missing(&names, *kind, id)) {
                 return Err(unreadable_error(
                     lookup_endpoint(*kind),
                     "a name to which the employment refers is missing",
@@ -133,6 +130,12 @@ fn require_status_and_email<'p>(
         return Err(unreadable_error(Endpoint::Person, reason));
     };
     Ok(email)
+}
+
+/// Reports whether the list can have a name that is missing here. Without the right to read names,
+/// the list lacks them too, if this right is optional.
+fn is_name_missing(names: &LookupNames, kind: LookupKind, id: &str) -> bool {
+    if kind.is_optional() { names.is_name_unread(kind, id) } else { names.get(kind, id).is_none() }
 }
 
 fn lookup_endpoint(kind: LookupKind) -> Endpoint {
