@@ -455,38 +455,67 @@ fn mapped_person_takes_at_most_64_bytes() {
     assert!(size_of::<MappedPerson>() <= 64, "{} bytes", size_of::<MappedPerson>());
 }
 
-/// Returns the records of persons who have the supervisor 0 and are in a team of their own.
-fn records(first_names: &[u8]) -> Records {
-    let mut company = Company {
-        persons: BTreeMap::new(),
+/// Returns a person with one active employment, whose supervisor is the person 0.
+fn employed(email: u8, first_name: Option<u8>, start: i8, team: u8) -> GeneratedPerson {
+    let employment = GeneratedEmployment {
+        status: Some(0),
+        start,
+        last_working_day: None,
+        supervisor: Some(0),
+        team: Some(team),
+        department: None,
+    };
+    GeneratedPerson {
+        email: Some(email),
+        first_name,
+        preferred_name: None,
+        created: 0,
+        custom: None,
+        employments: Some(vec![employment]),
+        is_unverified: false,
+        read_failed: false,
+        has_malformed_value: false,
+        updated: 0,
+    }
+}
+
+/// Returns a company of persons with the ids 0, 1, and so on.
+fn company(persons: Vec<GeneratedPerson>) -> Company {
+    Company {
+        persons: (0..).zip(persons).collect(),
         names: BTreeMap::new(),
         today: FIRST_DAY,
         records: HashMap::default(),
-    };
-    for (id, first_name) in (0..).zip(first_names) {
-        let employment = GeneratedEmployment {
-            status: Some(0),
-            start: 0,
-            last_working_day: None,
-            supervisor: Some(0),
-            team: Some(id),
-            department: None,
-        };
-        let person = GeneratedPerson {
-            email: Some(id + 3),
-            first_name: Some(*first_name),
-            preferred_name: None,
-            created: 0,
-            custom: None,
-            employments: Some(vec![employment]),
-            is_unverified: false,
-            read_failed: false,
-            has_malformed_value: false,
-            updated: 0,
-        };
-        company.persons.insert(id, person);
     }
-    company.load()
+}
+
+/// Returns the records of persons who have the supervisor 0 and are in a team of their own.
+fn records(first_names: &[u8]) -> Records {
+    let mut persons = Vec::new();
+    for (id, first_name) in (0..).zip(first_names) {
+        persons.push(employed(id + 3, Some(*first_name), 0, id));
+    }
+    company(persons).load()
+}
+
+/// The display name of a manager without a name is the userName, and that can change without the
+/// manager's own record: another person gets precedence for the address.
+#[test]
+fn reports_of_a_manager_who_loses_the_address_are_mapped() {
+    let mapping = new_mapping(&policy(false, false));
+    let clock = NoonClock(FIRST_DAY);
+    let mut company =
+        company(vec![employed(3, None, -1, 0), employed(3, None, -2, 1), employed(4, None, 0, 2)]);
+    let mut served = None;
+    for expected in ["person3@example.com", "personio-0"] {
+        let records = Arc::new(company.load());
+        let unmapped = UnmappedRecords { records, mapping: Arc::clone(&mapping) };
+        let mapped = map_both_ways(&unmapped, served.as_ref(), &clock).unwrap();
+        let report = mapped.snapshot.users().find("2").unwrap();
+        assert!(report.json().contains(&format!(r#""displayName":"{expected}""#)), "{report:?}");
+        served = Some(mapped);
+        company.persons.insert(1, employed(3, None, 0, 1));
+    }
 }
 
 #[test]
