@@ -177,6 +177,8 @@ impl UserAccountStates {
             group_sets: Vec::new(),
         };
         let mut known: HashMap<Box<[ValueHash]>, u32> = HashMap::new();
+        // Both are in ascending order of the ids.
+        let mut current = current.into_iter().flat_map(Self::iter).peekable();
         for user in sorted {
             match user {
                 LoadedContent::Mapped(user) => {
@@ -185,7 +187,8 @@ impl UserAccountStates {
                     all.push(&user.id, AccountState::of(user), &groups, &mut known);
                 }
                 LoadedContent::Unchanged(id) => {
-                    if let Some(account) = current.and_then(|current| current.find(id)) {
+                    while current.next_if(|(current_id, _)| **current_id < **id).is_some() {}
+                    if let Some((_, account)) = current.next_if(|(found, _)| **found == **id) {
                         all.push(id, account.state.clone(), account.groups, &mut known);
                     }
                 }
@@ -322,6 +325,14 @@ impl AccountChanges {
     }
 }
 
+impl AccountChanges {
+    fn add_new(&mut self, id: &str) {
+        let mut kinds = ChangeKinds::default();
+        kinds.add(ChangeKind::New);
+        self.users.push((id.into(), kinds));
+    }
+}
+
 impl AccountStates {
     /// Returns the account states of a load. Those of unchanged users and groups are copied from
     /// `current`, the states of the current snapshot.
@@ -373,23 +384,26 @@ impl AccountStates {
                 Some(_) => {}
             }
         }
+        // Both are in ascending order of the ids.
+        let mut later_users = later.users.iter().peekable();
         for (id, before) in self.users.iter() {
-            let kinds = match later.users.find(id) {
+            while let Some((new, _)) = later_users.next_if(|(later_id, _)| *later_id < id) {
+                change.add_new(new);
+            }
+            let now = later_users.next_if(|(later_id, _)| *later_id == id);
+            let now = now.map(|(_, account)| account);
+            let kinds = match now {
                 Some(now) if !later.unverified.contains(id) => before.changes(now, &renamed),
                 Some(_) | None => self.missing_user_kinds(id, later, approved),
             };
             if !kinds.is_empty() {
                 change.users.push((id.into(), kinds));
-            } else if later.users.find(id).is_some_and(|now| now != before) {
+            } else if now.is_some_and(|now| now != before) {
                 change.gained.push(id.into());
             }
         }
-        for (id, _) in later.users.iter() {
-            if self.users.find(id).is_none() {
-                let mut kinds = ChangeKinds::default();
-                kinds.add(ChangeKind::New);
-                change.users.push((id.into(), kinds));
-            }
+        for (new, _) in later_users {
+            change.add_new(new);
         }
         change.users.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         change.groups.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

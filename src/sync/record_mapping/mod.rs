@@ -151,7 +151,7 @@ impl RecordMapper<'_> {
     /// Maps the records. Users and groups that are the same as in `base` are not mapped again. The
     /// base must have the same mapping in force and the same look-up names.
     pub(crate) fn map(&self, base: Option<&[MappedPerson]>) -> Result<MappedLoad, CodecError> {
-        let mut listed = listed_persons(&self.records.by_id)?;
+        let mut listed = listed_persons(&self.records.by_id, base.unwrap_or_default())?;
         let mut changes = Changes::default();
         find_earlier(&mut listed, base.unwrap_or_default(), &mut changes)?;
         let claims = Claims { mapper: self, decoded: RefCell::default() };
@@ -413,16 +413,40 @@ impl MappedPersons {
 }
 
 /// Returns all persons with a complete record, in list order.
-fn listed_persons(records: &RecordsById) -> Result<Vec<ListedPerson<'_>>, CodecError> {
+fn listed_persons<'a>(
+    records: &'a RecordsById,
+    base: &[MappedPerson],
+) -> Result<Vec<ListedPerson<'a>>, CodecError> {
     let mut listed = Vec::with_capacity(records.iter().len());
-    for record in records.iter() {
-        if record.is_complete() {
-            let header = record.encoded.decode_header()?;
-            listed.push(ListedPerson { header, record, user_name: None, earlier: None });
+    // In the order of the base nearly all are sorted already, which sorting uses.
+    let mut known = HashSet::with_capacity(base.len());
+    for person in base {
+        if let Some(record) = records.get(&person.record.id) {
+            known.insert(&*record.id);
+            add_listed(record, &mut listed)?;
+        }
+    }
+    if known.len() < records.iter().len() {
+        for record in records.iter() {
+            if !known.contains(&*record.id) {
+                add_listed(record, &mut listed)?;
+            }
         }
     }
     listed.sort_by(|one, other| compare_in_list(&one.header, &other.header));
     Ok(listed)
+}
+
+/// Adds the person of a record, if it is complete.
+fn add_listed<'a>(
+    record: &'a Arc<PersonRecord>,
+    listed: &mut Vec<ListedPerson<'a>>,
+) -> Result<(), CodecError> {
+    if record.is_complete() {
+        let header = record.encoded.decode_header()?;
+        listed.push(ListedPerson { header, record, user_name: None, earlier: None });
+    }
+    Ok(())
 }
 
 fn compare_in_list(one: &PersonHeader<'_>, other: &PersonHeader<'_>) -> Ordering {
