@@ -185,6 +185,8 @@ pub enum ExportFormat {
     /// Table with a heading; several values of one attribute have `;` between them. Text that a
     /// spreadsheet would run as a formula gets an apostrophe in front
     Csv,
+    /// Table with the columns of C1's file connector, escaped in the same way
+    C1,
 }
 
 /// Arguments of `simulator`.

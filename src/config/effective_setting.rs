@@ -5,7 +5,7 @@ use clap::{Arg, ArgMatches, CommandFactory};
 
 use crate::auth::{AuthSettings, ClientName};
 use crate::config::{Args, ClientScope};
-use crate::mapping::{MappingPolicy, ServedEmployments};
+use crate::mapping::{AttributeOverride, CustomSource, MappingPolicy, ServedEmployments};
 use crate::scim::AttributeSelection;
 
 /// Effective setting.
@@ -56,7 +56,8 @@ pub(super) fn file_settings(
     auth_settings: &AuthSettings,
     scopes: &[ClientScope],
 ) -> Vec<EffectiveSetting> {
-    let division = if policy.team_is_division { Some("team".to_owned()) } else { None };
+    let standard = &policy.standard_attributes;
+    let division = if standard.team_is_division { Some("team".to_owned()) } else { None };
     let require = if policy.require_email { Some("email".to_owned()) } else { None };
     let employments = match policy.employments {
         ServedEmployments::Primary => None,
@@ -65,6 +66,18 @@ pub(super) fn file_settings(
     let mut groups = Vec::new();
     for group in &policy.groups {
         groups.push(group.id_prefix().to_owned());
+    }
+    let mut sources = Vec::new();
+    let mut values = Vec::new();
+    for AttributeOverride { attribute, source, new_values } in &standard.overrides {
+        if let Some(CustomSource { id, has_fallback }) = source {
+            let fallback = if *has_fallback { "" } else { " without fallback" };
+            sources.push(format!("{id} as {}{fallback}", attribute.name()));
+        }
+        // The values are data of persons.
+        if !new_values.is_empty() {
+            values.push(format!("{} of {}", new_values.len(), attribute.name()));
+        }
     }
     let mut custom = Vec::new();
     for attribute in &policy.custom_attributes {
@@ -83,11 +96,13 @@ pub(super) fn file_settings(
             value: policy.time_zone.iana_name().map(str::to_owned),
             is_given: policy.time_zone != MappingPolicy::default().time_zone,
         },
-        of_key("employee_number", policy.employee_number.clone()),
         of_key("division", division),
+        of_key("display_name", standard.display_name.as_str().map(str::to_owned)),
         of_key("users.require", require),
         of_key("users.employments", employments),
         of_key("groups.from", joined(&groups)),
+        of_key("attributes", joined(&sources)),
+        of_key("values", joined(&values)),
         of_key("custom_attribute", joined(&custom)),
         of_key("trusted_proxies", proxies),
     ];
@@ -146,7 +161,9 @@ fn joined(texts: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::ActiveUntil;
+    use crate::mapping::{
+        ActiveUntil, DisplayNameRule, OverridableAttribute, StandardAttributePolicy,
+    };
 
     /// Setting of a test, and the value that it was given.
     struct GivenSetting {
@@ -214,6 +231,28 @@ mod tests {
         for (key, value) in
             [("active_before_start_days", "14"), ("active_until", "last_working_day")]
         {
+            let found = settings.iter().find(|setting| setting.flag == key).unwrap();
+            assert_eq!((found.value.as_deref(), found.is_given), (Some(value), true), "{key}");
+        }
+    }
+
+    #[test]
+    fn overrides_are_settings_and_their_values_are_counted() {
+        let mut standard_attributes = StandardAttributePolicy {
+            display_name: DisplayNameRule::Legal,
+            ..StandardAttributePolicy::default()
+        }
+        .with_source(OverridableAttribute::UserType, "dynamic_12", true)
+        .with_source(OverridableAttribute::Title, "dynamic_9", false);
+        let chosen = standard_attributes.overrides.first_mut().unwrap();
+        chosen.new_values.insert("Private".to_owned(), "x".to_owned());
+        let policy = MappingPolicy { standard_attributes, ..MappingPolicy::default() };
+        let settings = file_settings(&policy, &AuthSettings::default(), &[]);
+        for (key, value) in [
+            ("display_name", "legal"),
+            ("attributes", "dynamic_12 as userType, dynamic_9 as title without fallback"),
+            ("values", "1 of userType"),
+        ] {
             let found = settings.iter().find(|setting| setting.flag == key).unwrap();
             assert_eq!((found.value.as_deref(), found.is_given), (Some(value), true), "{key}");
         }

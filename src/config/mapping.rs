@@ -1,13 +1,15 @@
 //! Configuration file (TOML): the mapping of the company, its clients, issuers and trusted proxies.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::auth::AuthSettings;
@@ -16,7 +18,8 @@ use crate::config::clients::{CheckedClients, ClientScope, ClientTable, IssuerTab
 use crate::config::{Error, suggestion};
 use crate::mapping;
 use crate::mapping::{
-    CustomAttributePolicy, GroupKind, MappingPolicy, ServedEmployments, personal_data,
+    AttributeOverride, CustomAttributePolicy, CustomSource, DisplayNameRule, GroupKind,
+    MappingPolicy, OverridableAttribute, ServedEmployments, StandardAttributePolicy, personal_data,
 };
 use crate::scim;
 use crate::scim::AttributeType;
@@ -28,6 +31,7 @@ const TOP_LEVEL_KEYS: &[&str] = &[
     "time_zone",
     "employee_number",
     "division",
+    "display_name",
     "trusted_proxies",
 ];
 /// Keys that belong to one table only, with the heading of that table.
@@ -46,6 +50,7 @@ const TABLE_KEYS: &[(&str, &str)] = &[
     ("algorithms", "an [[issuer]]"),
     ("global_id", "a [[custom_attribute]]"),
     ("multi_valued", "a [[custom_attribute]]"),
+    ("fallback", "an attribute in [attributes]"),
 ];
 
 /// Configuration file, as it is written.
@@ -57,6 +62,11 @@ struct ConfigFile {
     time_zone: Option<String>,
     employee_number: Option<String>,
     division: Option<DivisionSource>,
+    display_name: Option<DisplayNameSetting>,
+    #[serde(default)]
+    attributes: BTreeMap<AttributeKey, SourceSetting>,
+    #[serde(default)]
+    values: BTreeMap<AttributeKey, BTreeMap<String, String>>,
     #[serde(default)]
     users: UsersTable,
     #[serde(default)]
@@ -111,6 +121,72 @@ pub(super) struct CheckedConfigFile {
 #[serde(rename_all = "lowercase")]
 enum DivisionSource {
     Team,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DisplayNameSetting {
+    Preferred,
+    Legal,
+}
+
+/// Name of an attribute of the standard schemas that the file can override.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct AttributeKey(OverridableAttribute);
+
+impl<'de> Deserialize<'de> for AttributeKey {
+    fn deserialize<D: Deserializer<'de>>(file: D) -> Result<Self, D::Error> {
+        static NAMES: LazyLock<Vec<&str>> =
+            LazyLock::new(|| OverridableAttribute::ALL.map(OverridableAttribute::name).to_vec());
+        let name = String::deserialize(file)?;
+        match OverridableAttribute::from_name(&name) {
+            Some(attribute) => Ok(Self(attribute)),
+            None => Err(D::Error::unknown_field(&name, &NAMES)),
+        }
+    }
+}
+
+/// Custom attribute in `[attributes]`: its id, or a table.
+#[derive(Debug)]
+struct SourceSetting {
+    id: Option<String>,
+    global_id: Option<String>,
+    fallback: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceTable {
+    id: Option<String>,
+    global_id: Option<String>,
+    fallback: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for SourceSetting {
+    fn deserialize<D: Deserializer<'de>>(file: D) -> Result<Self, D::Error> {
+        struct IdOrTable;
+        impl<'de> Visitor<'de> for IdOrTable {
+            type Value = SourceSetting;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "the id of a custom attribute, for example \"dynamic_12\", or a table, for \
+                     example { id = \"dynamic_12\", fallback = false }",
+                )
+            }
+
+            fn visit_str<E>(self, id: &str) -> Result<SourceSetting, E> {
+                Ok(SourceSetting { id: Some(id.to_owned()), global_id: None, fallback: true })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<SourceSetting, A::Error> {
+                let SourceTable { id, global_id, fallback } =
+                    SourceTable::deserialize(MapAccessDeserializer::new(table))?;
+                Ok(SourceSetting { id, global_id, fallback: fallback.unwrap_or(true) })
+            }
+        }
+        file.deserialize_any(IdOrTable)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -227,6 +303,9 @@ fn describe_error(text: &str, error: &toml::de::Error) -> String {
             return format!("{line}: `{key}` belongs below {table}");
         }
     }
+    if OverridableAttribute::from_name(key).is_some() {
+        return format!("{line}: `{key}` belongs below [attributes]");
+    }
     match suggestion::nearest(key, &known) {
         Some(known) => format!("{line}: unknown field `{key}`; did you mean `{known}`?"),
         None => format!("{line}: {message}"),
@@ -249,11 +328,12 @@ fn last_heading(text: &str) -> Option<&str> {
     None
 }
 
-fn check_policy(file: ConfigFile) -> Result<MappingPolicy, String> {
+fn check_policy(mut file: ConfigFile) -> Result<MappingPolicy, String> {
+    let standard_attributes = check_standard_attributes(&mut file)?;
     let mut policy = MappingPolicy {
         active_before_start_days: file.active_before_start_days,
         active_until: file.active_until.map(active_until),
-        team_is_division: matches!(file.division, Some(DivisionSource::Team)),
+        standard_attributes,
         require_email: file.users.require.iter().any(|RequiredAttribute::Email| true),
         employments: served_employments(file.users.employments),
         groups: file.groups.from.into_iter().map(group_kind).collect(),
@@ -262,10 +342,6 @@ fn check_policy(file: ConfigFile) -> Result<MappingPolicy, String> {
     if let Some(name) = file.time_zone {
         policy.time_zone = time_zone(&name)?;
     }
-    if let Some(id) = &file.employee_number {
-        refuse_personal("employee_number: the id", id)?;
-    }
-    policy.employee_number = file.employee_number;
     let mut names = HashSet::new();
     for name in scim::extension_attribute_names().map_err(|error| error.to_string())? {
         names.insert(name.to_lowercase());
@@ -274,6 +350,88 @@ fn check_policy(file: ConfigFile) -> Result<MappingPolicy, String> {
         policy.custom_attributes.push(check_custom_attribute(attribute, &mut names)?);
     }
     Ok(policy)
+}
+
+fn check_standard_attributes(file: &mut ConfigFile) -> Result<StandardAttributePolicy, String> {
+    let mut sources = BTreeMap::new();
+    for (AttributeKey(attribute), setting) in mem::take(&mut file.attributes) {
+        sources.insert(attribute, check_source(attribute, setting)?);
+    }
+    if let Some(id) = file.employee_number.take() {
+        refuse_personal("employee_number: the id", &id)?;
+        let source = CustomSource { id, has_fallback: false };
+        if sources.insert(OverridableAttribute::EmployeeNumber, source).is_some() {
+            return Err(
+                "employee_number and attributes.employeeNumber are the same setting: remove one"
+                    .to_owned(),
+            );
+        }
+    }
+    let mut new_values = BTreeMap::new();
+    for (AttributeKey(attribute), values) in mem::take(&mut file.values) {
+        check_new_values(attribute, &values)?;
+        new_values.insert(attribute, values);
+    }
+    let mut overrides = Vec::new();
+    for attribute in OverridableAttribute::ALL {
+        let source = sources.remove(&attribute);
+        let new_values = new_values.remove(&attribute).unwrap_or_default();
+        if source.is_some() || !new_values.is_empty() {
+            overrides.push(AttributeOverride { attribute, source, new_values });
+        }
+    }
+    let display_name = match file.display_name {
+        None => DisplayNameRule::Completed,
+        Some(DisplayNameSetting::Preferred) => DisplayNameRule::Preferred,
+        Some(DisplayNameSetting::Legal) => DisplayNameRule::Legal,
+    };
+    let team_is_division = matches!(file.division, Some(DivisionSource::Team));
+    Ok(StandardAttributePolicy { display_name, team_is_division, overrides })
+}
+
+fn check_source(
+    attribute: OverridableAttribute,
+    setting: SourceSetting,
+) -> Result<CustomSource, String> {
+    let name = attribute.name();
+    let SourceSetting { id, global_id, fallback } = setting;
+    let Some(id) = either_id(id, global_id) else {
+        return Err(format!("attributes.{name}: give either its id or its global_id in Personio"));
+    };
+    refuse_personal(&format!("attributes.{name}: the id"), &id)?;
+    Ok(CustomSource { id, has_fallback: fallback })
+}
+
+/// Checks the new values of an attribute. The messages quote the new values only: the values in
+/// Personio are data of persons.
+fn check_new_values(
+    attribute: OverridableAttribute,
+    values: &BTreeMap<String, String>,
+) -> Result<(), String> {
+    let name = attribute.name();
+    for (value, new_value) in values {
+        if value.trim().is_empty() || new_value.trim().is_empty() {
+            return Err(format!(
+                "values.{name}: a value is empty: write \"value in Personio\" = \"new value\""
+            ));
+        }
+        let form = attribute.form();
+        if form.check(new_value).is_none() {
+            let expected = form.description();
+            return Err(format!(
+                "values.{name}: invalid new value `{new_value}`: expected {expected}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the one id that is given, if it is not empty.
+fn either_id(id: Option<String>, global_id: Option<String>) -> Option<String> {
+    match (id, global_id) {
+        (Some(id), None) | (None, Some(id)) if !id.trim().is_empty() => Some(id),
+        _ => None,
+    }
 }
 
 fn time_zone(name: &str) -> Result<TimeZone, String> {
@@ -323,13 +481,10 @@ fn check_custom_attribute(
     if !names.insert(name.to_lowercase()) {
         return Err(format!("custom_attribute `{name}`: this name is taken"));
     }
-    let id = match (id, global_id) {
-        (Some(id), None) | (None, Some(id)) if !id.trim().is_empty() => id,
-        _ => {
-            return Err(format!(
-                "custom_attribute `{name}`: give either its id or its global_id in Personio"
-            ));
-        }
+    let Some(id) = either_id(id, global_id) else {
+        return Err(format!(
+            "custom_attribute `{name}`: give either its id or its global_id in Personio"
+        ));
     };
     refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
     refuse_personal(&format!("custom_attribute with the id `{id}`: its name"), &name)?;
@@ -359,6 +514,18 @@ fn refuse_personal(part: &str, text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    /// Returns an override in words.
+    fn described(chosen: &AttributeOverride) -> String {
+        let mut words = chosen.attribute.name().to_owned();
+        if let Some(CustomSource { id, has_fallback }) = &chosen.source {
+            words += &format!(" from {id}{}", if *has_fallback { "" } else { " only" });
+        }
+        for (value, new_value) in &chosen.new_values {
+            words += &format!(", {value} = {new_value}");
+        }
+        words
+    }
+
     #[test]
     fn full_file_is_parsed() {
         let policy = parse(
@@ -368,6 +535,15 @@ mod tests {
             time_zone = "Asia/Tokyo"
             employee_number = "dynamic_777"
             division = "team"
+            display_name = "preferred"
+            [attributes]
+            userType = "dynamic_12"
+            title = { id = "dynamic_9", fallback = false }
+            timezone = { global_id = "zone" }
+            [values.userType]
+            "Werkstudent" = "Working student"
+            [values.department]
+            "R & D" = "Research"
             [users]
             require = ["email"]
             employments = "all"
@@ -388,12 +564,25 @@ mod tests {
         assert_eq!(policy.active_before_start_days, Some(14));
         assert_eq!(policy.active_until, Some(mapping::ActiveUntil::LastWorkingDay));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
-        assert!(policy.team_is_division && policy.require_email);
+        assert!(policy.standard_attributes.team_is_division && policy.require_email);
         assert_eq!(policy.employments, ServedEmployments::All);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
         assert_eq!(
             policy.required_custom_attribute_ids(),
-            ["dynamic_777", "dynamic_778", "job_level"]
+            ["dynamic_9", "dynamic_12", "zone", "dynamic_777", "dynamic_778", "job_level"]
+        );
+        let standard = &policy.standard_attributes;
+        assert_eq!(standard.display_name, DisplayNameRule::Preferred);
+        let overrides: Vec<_> = standard.overrides.iter().map(described).collect();
+        assert_eq!(
+            overrides,
+            [
+                "title from dynamic_9 only",
+                "userType from dynamic_12, Werkstudent = Working student",
+                "timezone from zone",
+                "employeeNumber from dynamic_777 only",
+                "department, R & D = Research",
+            ]
         );
         let expected = scim::CustomAttributeDefinition {
             name: "badges".into(),
@@ -488,6 +677,76 @@ mod tests {
             (
                 "employee_number = \"date_of_birth\"".to_owned(),
                 "employee_number: the id `date_of_birth` is recognised as personal data",
+            ),
+            (
+                "display_name = \"first\"".to_owned(),
+                "unknown variant `first`, expected `preferred` or `legal`",
+            ),
+            (
+                "[attributes]\n\nuserTyp = \"dynamic_1\"".to_owned(),
+                "line 3: unknown field `userTyp`; did you mean `userType`?",
+            ),
+            (
+                "[attributes]\nemails = \"dynamic_1\"".to_owned(),
+                "line 2: unknown field `emails`, expected one of `nickName`",
+            ),
+            (
+                "[attributes]\nactive_until = \"termination_date\"".to_owned(),
+                "`active_until` is read as a key of [attributes]",
+            ),
+            (
+                "userType = \"dynamic_1\"".to_owned(),
+                "line 1: `userType` belongs below [attributes]",
+            ),
+            (
+                "[attributes]\ntitle = 12".to_owned(),
+                "line 2: invalid type: integer `12`, expected the id of a custom attribute, for \
+                 example \"dynamic_12\", or a table",
+            ),
+            (
+                "[attributes]\ntitle = { id = \"dynamic_1\", fallbak = true }".to_owned(),
+                "unknown field `fallbak`; did you mean `fallback`?",
+            ),
+            (
+                "fallback = false".to_owned(),
+                "`fallback` belongs below an attribute in [attributes]",
+            ),
+            (
+                "[attributes]\ntitle = { fallback = false }".to_owned(),
+                "attributes.title: give either its id or its global_id in Personio",
+            ),
+            (
+                "[attributes]\ntitle = \" \"".to_owned(),
+                "attributes.title: give either its id or its global_id in Personio",
+            ),
+            (
+                "[attributes]\ntitle = \"date_of_birth\"".to_owned(),
+                "attributes.title: the id `date_of_birth` is recognised as personal data",
+            ),
+            (
+                "[attributes]\ntitle = { global_id = \"iban\" }".to_owned(),
+                "attributes.title: the id `iban` is recognised as personal data",
+            ),
+            (
+                "employee_number = \"dynamic_1\"\n[attributes]\nemployeeNumber = \"dynamic_1\""
+                    .to_owned(),
+                "employee_number and attributes.employeeNumber are the same setting: remove one",
+            ),
+            (
+                "[values.userTyp]\n\"a\" = \"b\"".to_owned(),
+                "unknown field `userTyp`; did you mean `userType`?",
+            ),
+            ("[values.userType]\n\"a\" = 3".to_owned(), "line 2: invalid type: integer"),
+            ("[values.userType]\n\"a\" = \" \"".to_owned(), "values.userType: a value is empty"),
+            ("[values.userType]\n\"\" = \"a\"".to_owned(), "values.userType: a value is empty"),
+            (
+                "[values.timezone]\n\"MEZ\" = \"Berlin\"".to_owned(),
+                "values.timezone: invalid new value `Berlin`: expected an IANA name, for example \
+                 `Europe/Berlin`",
+            ),
+            (
+                "[values.locale]\n\"Deutsch\" = \"German\"".to_owned(),
+                "values.locale: invalid new value `German`: expected a language tag (BCP 47)",
             ),
             (attribute("id = \"dynamic_1\""), "missing field `name`"),
             (attribute("name = \"x\""), "either its id or its global_id"),

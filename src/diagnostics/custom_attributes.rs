@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::findings::{Finding, format_person_count};
-use crate::mapping::attributes::custom::AttributeMapper;
-use crate::mapping::{CustomAttributePolicy, MappingPolicy, personal_data};
-use crate::personio::AttributeMetadata;
+use crate::diagnostics::findings::{Finding, FindingOutcome, format_person_count};
+use crate::mapping::attributes::custom::{AttributeMapper, CustomText};
+use crate::mapping::{
+    AttributeOverride, CustomAttributePolicy, CustomSource, MappingPolicy, personal_data,
+};
 use crate::personio::model::Person;
+use crate::personio::{AttributeMetadata, is_loggable};
 
 /// Name of the step in the report.
 const STEP: &str = "mapping";
@@ -34,7 +36,7 @@ pub struct CustomAttributeReport {
 pub enum CustomAttributeUse {
     /// Personal data, which is never served, even if the mapping file names it.
     Personal,
-    /// SCIM attribute of this name.
+    /// Names of the SCIM attributes, separated by commas.
     Served(String),
     /// Unused attribute, which the mapping file can name.
     Unused,
@@ -84,15 +86,23 @@ fn determine_use(
     if attribute.personal_part().is_some() {
         return CustomAttributeUse::Personal;
     }
-    if let Some(id) = &policy.employee_number
-        && attribute.is_named_by(id, ids)
+    let mut names: Vec<&str> = Vec::new();
+    for AttributeOverride { attribute: standard, source, .. } in
+        &policy.standard_attributes.overrides
     {
-        return CustomAttributeUse::Served("employeeNumber".to_owned());
+        if source.as_ref().is_some_and(|source| attribute.is_named_by(&source.id, ids)) {
+            names.push(standard.name());
+        }
     }
-    match policy.custom_attributes.iter().find(|custom| attribute.is_named_by(&custom.id, ids)) {
-        Some(custom) => CustomAttributeUse::Served(custom.definition.name.clone()),
-        None => CustomAttributeUse::Unused,
+    for custom in &policy.custom_attributes {
+        if attribute.is_named_by(&custom.id, ids) {
+            names.push(&custom.definition.name);
+        }
     }
+    if names.is_empty() {
+        return CustomAttributeUse::Unused;
+    }
+    CustomAttributeUse::Served(names.join(", "))
 }
 
 impl CustomAttributeReport {
@@ -133,34 +143,97 @@ pub(crate) fn mapping_findings(
     persons: &[Person],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(id) = &policy.employee_number {
-        let mut count = 0;
-        for person in persons {
-            count += usize::from(attributes.employee_number(person, id).is_some());
+    for AttributeOverride { attribute, .. } in &policy.standard_attributes.overrides {
+        if let Some(chosen) = attributes.find_override(*attribute)
+            && let Some(source) = &chosen.source
+        {
+            let mut values = ValueCounts { persons: persons.len(), ..ValueCounts::default() };
+            for person in persons {
+                values.count_text(person, &attributes.custom_text(person, chosen, source));
+            }
+            let reported = find_attribute(reported, &source.id);
+            findings.push(override_finding(chosen, source, reported, &values));
         }
-        findings.push(attribute_finding(
-            id,
-            "employeeNumber",
-            find_attribute(reported, id),
-            count,
-            persons.len(),
-        ));
     }
     for custom in &policy.custom_attributes {
         let CustomAttributePolicy { id, definition: attribute } = custom;
-        let mut count = 0;
+        let mut values = ValueCounts { persons: persons.len(), ..ValueCounts::default() };
         for person in persons {
-            count += usize::from(attributes.custom_value(person, custom).is_some());
+            values.usable += usize::from(attributes.custom_value(person, custom).is_some());
         }
         findings.push(attribute_finding(
             id,
             &attribute.name,
             find_attribute(reported, id),
-            count,
-            persons.len(),
+            &values,
         ));
     }
     findings
+}
+
+/// Maximum number of persons whom a finding names.
+const MAX_EXAMPLES: usize = 10;
+
+/// Values of a custom attribute, as far as they can be served.
+#[derive(Debug, Default)]
+struct ValueCounts {
+    /// Number of persons who were examined.
+    persons: usize,
+    /// Number of values that can be served.
+    usable: usize,
+    /// Number of values that are served with a new value of the mapping file.
+    renamed: usize,
+    /// Ids of the first persons with a value that cannot be served.
+    examples: Vec<String>,
+}
+
+impl ValueCounts {
+    fn count_text(&mut self, person: &Person, text: &CustomText) {
+        match text {
+            CustomText::Usable { is_renamed, .. } => {
+                self.usable += 1;
+                self.renamed += usize::from(*is_renamed);
+            }
+            CustomText::Unusable => {
+                if self.examples.len() < MAX_EXAMPLES && is_loggable(&person.id) {
+                    self.examples.push(person.id.clone());
+                }
+            }
+            CustomText::Absent => {}
+        }
+    }
+}
+
+/// Returns the finding about the custom attribute `source`, which serves as a standard attribute.
+fn override_finding(
+    chosen: &AttributeOverride,
+    source: &CustomSource,
+    reported: Option<&CustomAttributeReport>,
+    values: &ValueCounts,
+) -> Finding {
+    let mut finding = attribute_finding(&source.id, chosen.attribute.name(), reported, values);
+    if finding.outcome == FindingOutcome::Pass {
+        if values.renamed > 0 {
+            finding.description += &format!("; {} of the values are renamed", values.renamed);
+        }
+        if values.usable < values.persons {
+            finding.description += if source.has_fallback {
+                "; the others have the value of Personio's own field, if there is one"
+            } else {
+                "; the others have no value"
+            };
+        }
+    }
+    if !values.examples.is_empty() {
+        finding.description += &format!(" (persons {})", values.examples.join(", "));
+        finding.remedy = Some(format!(
+            "Enter {} in Personio, or give these values a new one in [values.{}] of the mapping \
+             file.",
+            chosen.attribute.form().description(),
+            chosen.attribute.name(),
+        ));
+    }
+    finding
 }
 
 /// Returns the attribute with this id, or else the one with this global id.
@@ -175,15 +248,14 @@ fn find_attribute<'a>(
 }
 
 /// Returns the finding about the custom attribute `id`, which the mapping file maps to `name`.
-/// `attribute` is the attribute in Personio, if a person has it. `count` of the `persons` have a
-/// value that can be served.
+/// `attribute` is the attribute in Personio, if a person has it.
 fn attribute_finding(
     id: &str,
     name: &str,
     attribute: Option<&CustomAttributeReport>,
-    count: usize,
-    persons: usize,
+    values: &ValueCounts,
 ) -> Finding {
+    let ValueCounts { usable: count, persons, .. } = *values;
     let Some(attribute) = attribute else {
         return mapping_warning(
             format!(

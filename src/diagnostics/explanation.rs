@@ -45,7 +45,7 @@ fn explain_value(
     input: &MappingInput<'_>,
 ) -> AttributeExplanation {
     if let Some(leaf) = table::find_leaf(&attribute) {
-        let source = Some(leaf.source.describe(input, &value));
+        let source = Some(leaf.describe_source(input, &value));
         return AttributeExplanation { attribute, value, source, sensitivity: leaf.sensitivity };
     }
     let (source, sensitivity) = match find_custom_attribute(&attribute, input) {

@@ -42,7 +42,8 @@ pub(crate) struct ManagerCard<'a> {
 }
 
 impl ManagerCard<'_> {
-    pub(crate) fn display_name(&self) -> String {
-        self.header.display_name(&self.user_name).text.into_owned()
+    pub(crate) fn display_name(&self, policy: &MappingPolicy) -> String {
+        let rule = policy.standard_attributes.display_name;
+        self.header.display_name(&self.user_name, rule).text.into_owned()
     }
 }

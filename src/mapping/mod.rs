@@ -9,15 +9,21 @@ pub(crate) mod attributes;
 pub(crate) mod context;
 pub(crate) mod employment;
 pub(crate) mod groups;
+mod language_tag;
 pub(crate) mod person_header;
 pub mod personal_data;
 mod policy;
 pub(crate) mod primary_employment;
+pub(crate) mod standard_attributes;
 pub(crate) mod user;
 pub(crate) mod user_name;
 pub(crate) mod validity;
 
 pub use crate::mapping::groups::GroupKind;
+pub use crate::mapping::person_header::DisplayNameRule;
 pub use crate::mapping::policy::{
-    ActiveUntil, CustomAttributePolicy, MappingPolicy, ServedEmployments,
+    ActiveUntil, CustomAttributePolicy, MappingPolicy, ServedEmployments, StandardAttributePolicy,
+};
+pub use crate::mapping::standard_attributes::{
+    AttributeOverride, CustomSource, OverridableAttribute, ValueForm,
 };

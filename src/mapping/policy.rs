@@ -3,6 +3,8 @@
 use jiff::tz::TimeZone;
 
 use crate::mapping::GroupKind;
+use crate::mapping::person_header::DisplayNameRule;
+use crate::mapping::standard_attributes::{AttributeOverride, OverridableAttribute};
 use crate::scim;
 
 /// Mapping settings of one company.
@@ -16,11 +18,8 @@ pub struct MappingPolicy {
     pub active_until: Option<ActiveUntil>,
     /// Time zone in which a day begins at midnight.
     pub time_zone: TimeZone,
-    /// Id or global id of the custom attribute with the employee number. With `None`, the id of the
-    /// person is the employee number.
-    pub employee_number: Option<String>,
-    /// Switch for serving the team as `division` of the enterprise extension.
-    pub team_is_division: bool,
+    /// Choices for attributes of the standard schemas.
+    pub standard_attributes: StandardAttributePolicy,
     /// Switch for leaving out persons without an e-mail address.
     pub require_email: bool,
     /// Employments that are served as a list.
@@ -29,6 +28,32 @@ pub struct MappingPolicy {
     pub groups: Vec<GroupKind>,
     /// Custom attributes that are served.
     pub custom_attributes: Vec<CustomAttributePolicy>,
+}
+
+/// Choices for attributes of the standard schemas.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StandardAttributePolicy {
+    /// Rule for `displayName`.
+    pub display_name: DisplayNameRule,
+    /// Switch for serving the team as `division` of the enterprise extension.
+    pub team_is_division: bool,
+    /// Attributes with another source or other values, at most one entry for each attribute.
+    pub overrides: Vec<AttributeOverride>,
+}
+
+impl StandardAttributePolicy {
+    /// Serves a custom attribute as a standard attribute. With `has_fallback`, a person without a
+    /// value of it has the value from Personio's own field.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        attribute: OverridableAttribute,
+        id: &str,
+        has_fallback: bool,
+    ) -> Self {
+        self.overrides.push(AttributeOverride::with_source(attribute, id, has_fallback));
+        self
+    }
 }
 
 /// Date of a termination that is the last day on which a person is active.
@@ -76,8 +101,7 @@ impl Default for MappingPolicy {
             active_before_start_days: None,
             active_until: None,
             time_zone: TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC),
-            employee_number: None,
-            team_is_division: false,
+            standard_attributes: StandardAttributePolicy::default(),
             require_email: false,
             employments: ServedEmployments::Primary,
             groups: Vec::new(),
@@ -90,8 +114,11 @@ impl MappingPolicy {
     /// Returns the ids and global ids of all custom attributes that the mapping reads.
     #[must_use]
     pub fn required_custom_attribute_ids(&self) -> Vec<String> {
-        let mut ids = Vec::with_capacity(self.custom_attributes.len() + 1);
-        ids.extend(self.employee_number.clone());
+        let overrides = &self.standard_attributes.overrides;
+        let mut ids = Vec::with_capacity(overrides.len() + self.custom_attributes.len());
+        for AttributeOverride { source, .. } in overrides {
+            ids.extend(source.as_ref().map(|source| source.id.clone()));
+        }
         for custom in &self.custom_attributes {
             ids.push(custom.id.clone());
         }

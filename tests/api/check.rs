@@ -532,10 +532,31 @@ async fn attributes_of_the_mapping_file_are_checked() {
         for person in &mut world.persons {
             person.custom_attributes.push(custom("dynamic_1", "Gehalt", "STRING", json!("x")));
             person.custom_attributes.push(custom("dynamic_2", "Floor", "STRING", json!("second")));
+            person.custom_attributes.push(custom("dynamic_4", "Zone", "STRING", json!("UTC")));
         }
+        let mut types = world.persons.iter_mut().take(12);
+        for value in [json!("Werkstudent"), json!(["Freelancer"])] {
+            for person in types.by_ref().take(5) {
+                person.custom_attributes.push(custom("dynamic_5", "Art", "LIST", value.clone()));
+            }
+        }
+        for person in &mut world.persons[..2] {
+            person.custom_attributes.retain(|custom| custom.id != "dynamic_4");
+        }
+        let unusable = custom("dynamic_4", "Zone", "STRING", json!("MEZ"));
+        world.persons[0].custom_attributes.push(unusable);
     });
+    let unusable = simulator.with_world(|world| world.persons[0].id.clone());
     let mapping = file(
         "employee_number = \"dynamic_777\"\n\
+         [attributes]\n\
+         title = \"dynamic_1\"\n\
+         department = \"dynamic_3\"\n\
+         userType = \"dynamic_5\"\n\
+         timezone = {id = \"dynamic_4\", fallback = false}\n\
+         locale = \"dynamic_5\"\n\
+         [values.userType]\n\"Werkstudent\" = \"Working student\"\n\
+         [values.locale]\n\"Werkstudent\" = \"de\"\n\"Freelancer\" = \"en\"\n\
          [[custom_attribute]]\nid = \"dynamic_1\"\nname = \"one\"\n\
          [[custom_attribute]]\nid = \"dynamic_2\"\nname = \"floor\"\ntype = \"integer\"\n\
          [[custom_attribute]]\nid = \"dynamic_3\"\nname = \"three\"\n",
@@ -552,7 +573,34 @@ async fn attributes_of_the_mapping_file_are_checked() {
     assert_eq!(
         findings,
         [
+            (
+                "warn",
+                "dynamic_1 is not served as title: its name `Gehalt` is recognised as personal data"
+            ),
+            (
+                "ok",
+                "dynamic_5 is served as userType, for 10 of the 30 persons looked at; 5 of the \
+                 values are renamed; the others have the value of Personio's own field, if there \
+                 is one"
+            ),
+            (
+                "ok",
+                "dynamic_5 is served as locale, for 10 of the 30 persons looked at; 10 of the \
+                 values are renamed; the others have the value of Personio's own field, if there \
+                 is one"
+            ),
+            (
+                "warn",
+                &*format!(
+                    "1 of 29 values of dynamic_4 cannot be served as timezone (persons {unusable})"
+                )
+            ),
             ("ok", "dynamic_777 is served as employeeNumber, for 30 of the 30 persons looked at"),
+            (
+                "warn",
+                "dynamic_3, to be served as department, is not among the attributes of the persons \
+                 looked at"
+            ),
             (
                 "warn",
                 "dynamic_1 is not served as one: its name `Gehalt` is recognised as personal data"
@@ -568,6 +616,7 @@ async fn attributes_of_the_mapping_file_are_checked() {
     for (id, standing, name) in [
         ("dynamic_1", "neverServed", Value::Null),
         ("dynamic_2", "served", json!("floor")),
+        ("dynamic_5", "served", json!("userType, locale")),
         ("dynamic_777", "served", json!("employeeNumber")),
         ("dynamic_778", "canBeServed", Value::Null),
         ("iban", "neverServed", Value::Null),
@@ -910,6 +959,10 @@ const MAPPING: &str = "active_before_start_days = 14\n\
     employee_number = \"dynamic_777\"\n\
     division = \"team\"\n\
     [users]\nemployments = \"all\"\n\
+    [attributes]\ntitle = \"dynamic_904\"\nlocale = \"dynamic_905\"\n\
+    preferredLanguage = \"dynamic_905\"\ntimezone = \"dynamic_906\"\n\
+    [values.title]\n\"Pilot\" = \"Captain\"\n\
+    [values.userType]\n\"Employee\" = \"Staff\"\n\
     [groups]\nfrom = [\"department\", \"team\", \"legalEntity\", \"office\"]\n\
     [[custom_attribute]]\nid = \"dynamic_900\"\nname = \"badges\"\nmulti_valued = true\n\
     [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"floor\"\ntype = \"integer\"\n\
@@ -931,6 +984,12 @@ fn varied() -> World {
         person.custom_attributes.push(custom("dynamic_901", "Floor", "STRING", json!(" 7 ")));
         person.custom_attributes.push(custom("dynamic_902", "Remote", "STRING", json!("True")));
         person.custom_attributes.push(custom("dynamic_903", "Share", "DECIMAL", json!("0.50")));
+        person.custom_attributes.push(custom("dynamic_905", "Language", "STRING", json!("de")));
+        person.custom_attributes.push(custom("dynamic_906", "Zone", "STRING", json!("UTC")));
+    }
+    for (index, title) in ["Pilot", "Steward"].into_iter().enumerate() {
+        let title = custom("dynamic_904", "Role", "STRING", json!(title));
+        world.persons[index].custom_attributes.push(title);
     }
     let of = |world: &mut World, index: usize, change: &dyn Fn(&mut SimulatedEmployment)| {
         world.persons[index].employments.iter_mut().for_each(change);
@@ -1112,6 +1171,11 @@ async fn every_served_attribute_is_explained_by_personios_values() {
         "no status that can be read",
         "`personio-` and person.id",
         "without a name",
+        "person.custom_attributes with the id dynamic_904",
+        "person.custom_attributes with the id dynamic_904, and values.title",
+        "employment.type, and values.userType",
+        "employment.position.title",
+        "person.preferred_name, person.last_name",
     ] {
         assert!(sources.iter().any(|source| source.contains(part)), "{part}: {sources:#?}");
     }

@@ -15,7 +15,7 @@ const DOCUMENTS: &[(&str, usize)] = &[
     ("docs/commands.md", 1),
     ("docs/personio.md", 3),
     ("docs/clients/README.md", 1),
-    ("docs/clients/conductorone.md", 1),
+    ("docs/clients/conductorone.md", 2),
     ("docs/clients/curl.md", 10),
     ("docs/clients/entra.md", 4),
     ("docs/clients/keycloak.md", 4),

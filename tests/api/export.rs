@@ -5,11 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint, Simulator};
 use serde_json::Value;
 
 use crate::harness::{Setup, TOKEN};
-use crate::process::{Ended, get, run, serve};
+use crate::process::{Ended, file, get, run, serve};
 
 fn settings(upstream: &str) -> [(&str, &str); 3] {
     [
@@ -132,6 +133,97 @@ async fn csv_has_the_requested_columns_and_no_formulas() {
         assert!(!heading.contains(&name), "{name}: {heading:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_has_its_columns_with_the_values_that_a_server_serves() {
+    let simulator = Setup::persons(40).simulator();
+    simulator.with_world(|world| {
+        let person = &mut world.persons[0];
+        person.last_name = Some("=HYPERLINK(\"x\")".to_owned());
+        person.first_name = Some("Ann, \"A\"".to_owned());
+        person.email = None;
+        // A name with a comma must not become two groups.
+        for unit in &mut world.org_units {
+            unit.name = unit.name.replace("Engineering", "Engineering, Design");
+        }
+    });
+    let mapping = file(
+        "[values.userType]\n\"Employee\" = \"Staff\"\n[groups]\nfrom = [\"department\", \"team\"]\n",
+    );
+    let config = ["--config", mapping.path().to_str().unwrap()];
+    let exported = export(&simulator, &[&["--format", "c1"], &config[..]].concat()).await;
+    let table = exported.out.clone();
+    assert_eq!(lines(&exported)[0], C1_HEADING);
+    assert_eq!(table.matches("\r\n").count(), 41, "RFC 4180 ends lines with CR LF");
+    // The page lists the columns.
+    for heading in C1_HEADING.split(',') {
+        let page = include_str!("../../docs/clients/conductorone.md");
+        assert!(page.contains(&format!("| {heading} |")), "{heading}");
+    }
+    let exported = export(&simulator, &config).await;
+    let users: Vec<Value> =
+        lines(&exported).into_iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut with_two_groups = 0;
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    for (row, user) in rows.records().map(Result::unwrap).zip(&users) {
+        let email = user["emails"].get(0).map_or(&user["userName"], |email| &email["value"]);
+        let groups: Vec<String> = user["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|group| match text(&group["display"]) {
+                name if name.contains(',') => text(&group["value"]),
+                name => name,
+            })
+            .collect();
+        with_two_groups += usize::from(groups.len() == 2);
+        let active = if user["active"] == true { "enabled" } else { "disabled" };
+        let (enterprise, personio) = (&user[ENTERPRISE], &user[PERSONIO]);
+        let expected = [
+            text(&user["id"]),
+            text(email),
+            text(&user["userName"]),
+            text(&user["name"]["givenName"]),
+            text(&user["name"]["familyName"]).replace('=', "'="),
+            text(&user["displayName"]),
+            active.to_owned(),
+            text(&enterprise["manager"]["value"]),
+            text(&personio["managerEmail"]),
+            groups.join(", "),
+            text(&enterprise["employeeNumber"]),
+            text(&enterprise["department"]),
+            text(&user["title"]),
+            text(&user["userType"]),
+            text(&personio["employmentStatus"]),
+            text(&personio["hireDate"]),
+            text(&personio["endDate"]),
+            text(&personio["team"]),
+            text(&personio["office"]),
+            text(&personio["legalEntity"]),
+            text(&enterprise["costCenter"]),
+            text(&personio["departmentId"]),
+        ];
+        assert_eq!(row.iter().collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(users.len(), 40);
+    assert!(with_two_groups > 5, "some are in a department and a team");
+    for part in ["disabled", "department-", "Staff", "'=HYPERLINK", "personio-", "Engineering, "] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    simulator.reset_history();
+    for flag in ["--attributes", "--excluded-attributes"] {
+        let ended = export(&simulator, &["--format", "c1", flag, "title"]).await;
+        ended.complains(64, &format!("--format c1 has fixed columns: remove {flag}"));
+    }
+    assert_eq!(simulator.received_requests().len(), 0);
+}
+
+/// Columns of `--format c1`.
+const C1_HEADING: &str = "User ID,Email Address,Username,First Name,Last Name,Full Name,\
+                          User Status,Manager ID,Manager Email,Groups,Employee ID,Department,\
+                          Job Title,Employment Type,Employment Status,Start Date,End Date,Team,\
+                          Office,Legal Entity,Cost Center,Department ID";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_query_fails_before_any_request() {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use personio_scim::mapping::GroupKind;
+use personio_scim::mapping::{GroupKind, OverridableAttribute, StandardAttributePolicy};
 use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
     FaultAction, InjectedFault, Quirks, SimulatedCustomAttribute, SimulatedEmployment,
@@ -14,7 +14,8 @@ use personio_scim::simulator::{
 use serde_json::Value;
 
 use crate::harness::{
-    AFTER_COOL_DOWN, NOW, SHORT_TTL, Setup, TestServer, format_timestamp, loads, metric,
+    AFTER_COOL_DOWN, NOW, SHORT_TTL, Setup, TestServer, employee_number, format_timestamp, loads,
+    metric,
 };
 
 /// Starts a server with this company and the default threshold, and waits for its first load.
@@ -24,8 +25,8 @@ async fn guarded_world(world: World) -> (TestServer, Vec<Value>) {
         Setup { cache_ttl: SHORT_TTL, refresh_wait: patient, max_change: 0.2, ..Setup::of(world) };
     setup.max_stale = Duration::from_secs(100 * 3600);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::LegalEntity];
-    setup.policy.employee_number = Some("dynamic_1".to_owned());
-    setup.policy.team_is_division = true;
+    setup.policy.standard_attributes = employee_number("dynamic_1");
+    setup.policy.standard_attributes.team_is_division = true;
     let bridge = setup.start();
     let users = bridge.all_users().await;
     (bridge, users)
@@ -181,6 +182,34 @@ const MASS_CHANGES: [(&str, MassChange); 24] = [
         });
     }),
 ];
+
+/// Checks that the guard compares the values that are served, and not Personio's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn overridden_values_are_guarded_as_they_are_served() {
+    for (has_fallback, kind) in [(true, "otherDepartment"), (false, "withoutDepartment")] {
+        let mut setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(company(50)) };
+        setup.policy.standard_attributes = StandardAttributePolicy::default().with_source(
+            OverridableAttribute::Department,
+            "dynamic_1",
+            has_fallback,
+        );
+        let bridge = setup.start();
+        let users = bridge.all_users().await;
+        // Personio's own department is not served.
+        employments(&bridge, |it| it.org_units.clear());
+        assert_eq!(bridge.reloaded().await.len(), 50);
+        assert!(directory(&bridge).await.get("heldBack").is_none());
+        employments(&bridge, |it| {
+            it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]
+        });
+        assert_eq!(bridge.reloaded().await.len(), 50);
+        change_all_persons(&bridge, |person| person.custom_attributes.clear());
+        let after = bridge.reloaded().await;
+        let held = directory(&bridge).await["heldBack"].clone();
+        assert_eq!(held[kind], 50, "{held}");
+        assert_eq!(after[0][ENTERPRISE]["department"], users[0][ENTERPRISE]["department"]);
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_simultaneous_activations_are_held() {

@@ -18,7 +18,7 @@ use personio_scim::config::{
     MonitoringSettings, PersonioApiSettings, PersonioSettings, ServerSettings, StateFileSettings,
 };
 use personio_scim::directory::{ApprovalOutcome, Directory};
-use personio_scim::mapping::MappingPolicy;
+use personio_scim::mapping::{MappingPolicy, OverridableAttribute, StandardAttributePolicy};
 use personio_scim::personio::{ReadLimits, RetryPolicy};
 use personio_scim::scim::ERROR_SCHEMA;
 use personio_scim::simulator::{
@@ -234,6 +234,11 @@ pub fn auth_settings(webhook_token: Option<&str>) -> AuthSettings {
     };
     let webhook_token = webhook_token.map(|token| TokenHash::from_token(token.as_bytes()));
     AuthSettings { clients: vec![client], webhook_token, ..AuthSettings::default() }
+}
+
+/// Returns the choice of the custom attribute `id` as the employee number, without a fallback.
+pub fn employee_number(id: &str) -> StandardAttributePolicy {
+    StandardAttributePolicy::default().with_source(OverridableAttribute::EmployeeNumber, id, false)
 }
 
 /// Creates an HTTP client without proxies, redirects or certificates.

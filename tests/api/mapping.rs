@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use personio_scim::mapping::CustomAttributePolicy;
+use personio_scim::mapping::{
+    AttributeOverride, CustomAttributePolicy, GroupKind, OverridableAttribute, ValueForm,
+};
 use personio_scim::scim::{
     AttributeType, CustomAttributeDefinition as Served, ENTERPRISE_USER_SCHEMA as ENTERPRISE,
     PERSONIO_USER_SCHEMA as PERSONIO,
@@ -14,7 +16,7 @@ use personio_scim::simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{SHORT_TTL, Setup, TOKEN, TestClock, by_id, wait_until};
+use crate::harness::{SHORT_TTL, Setup, TOKEN, TestClock, by_id, employee_number, ids, wait_until};
 use crate::process::{Program, get};
 
 fn person(id: &str, custom_attributes: Vec<SimulatedCustomAttribute>) -> SimulatedPerson {
@@ -130,7 +132,7 @@ async fn the_team_is_the_division_only_if_configured() {
     world.legal_entities = vec![SimulatedLookupEntry::new("7", "Beispiel GmbH")];
     for (team_is_division, division) in [(false, None), (true, Some(&json!("Rockets")))] {
         let mut setup = Setup::of(world.clone());
-        setup.policy.team_is_division = team_is_division;
+        setup.policy.standard_attributes.team_is_division = team_is_division;
         let users = setup.start().all_users().await;
         assert_eq!(users[0][ENTERPRISE].get("division"), division);
         assert_eq!(users[0][PERSONIO]["team"], "Rockets");
@@ -146,7 +148,8 @@ async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
         (Some(json!("")), None),
         (Some(json!(null)), None),
         (Some(json!(true)), None),
-        (Some(json!(["P-1"])), None),
+        (Some(json!(["P-1"])), Some("P-1")),
+        (Some(json!(["P-1", "P-2"])), None),
         (Some(json!({"number": "P-1"})), None),
         (None, None),
     ];
@@ -161,13 +164,155 @@ async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
             person(&(index + 1).to_string(), named.chain(others).collect())
         });
         let mut setup = Setup::of(of(persons.collect()));
-        setup.policy.employee_number = Some("dynamic_777".to_owned());
+        setup.policy.standard_attributes = employee_number("dynamic_777");
         let users = setup.start().all_users().await;
         for (index, (value, expected)) in rows.iter().enumerate() {
             let number = by_id(&users, &(index + 1).to_string())
                 .get(ENTERPRISE)
                 .and_then(|own| own.get("employeeNumber"));
             assert_eq!(number.and_then(Value::as_str), *expected, "{value:?}");
+        }
+    }
+}
+
+/// Returns a person with a value of Personio's own for each attribute that has one, and with the
+/// value of the custom attribute `dynamic_12` in one department.
+fn overridden_person(id: &str, custom: Option<Value>) -> SimulatedPerson {
+    let custom = custom.map(|value| attribute("dynamic_12", value));
+    let employment = SimulatedEmployment {
+        id: format!("e{id}"),
+        status: Some("ACTIVE".to_owned()),
+        employment_type: Some("INTERNAL".to_owned()),
+        position: Some("Pilot".to_owned()),
+        org_units: vec![
+            (SimulatedOrgUnitType::Department, "7".to_owned()),
+            (SimulatedOrgUnitType::Team, "7".to_owned()),
+        ],
+        legal_entity: Some("7".to_owned()),
+        cost_centers: vec![("7".to_owned(), 100.0)],
+        ..SimulatedEmployment::default()
+    };
+    SimulatedPerson {
+        preferred_name: Some("Annie".to_owned()),
+        employments: vec![employment],
+        ..person(id, custom.into_iter().collect())
+    }
+}
+
+fn overridden_company(custom: &[Option<Value>]) -> World {
+    let entry = |name: &str| SimulatedLookupEntry { id: "7".to_owned(), name: name.to_owned() };
+    let unit = |unit_type, name: &str| SimulatedOrgUnit {
+        id: "7".to_owned(),
+        name: name.to_owned(),
+        unit_type,
+    };
+    let mut persons = Vec::new();
+    for (index, value) in custom.iter().enumerate() {
+        persons.push(overridden_person(&(index + 1).to_string(), value.clone()));
+    }
+    World {
+        persons,
+        org_units: vec![
+            unit(SimulatedOrgUnitType::Department, "Research"),
+            unit(SimulatedOrgUnitType::Team, "Rockets"),
+        ],
+        legal_entities: vec![entry("Beispiel GmbH")],
+        cost_centers: vec![entry("Fuel")],
+        ..World::empty()
+    }
+}
+
+/// Attributes that can be overridden, with their pointers and Personio's own value for
+/// [`overridden_person`]. The employee number of its own is the id.
+const OVERRIDABLE: [(OverridableAttribute, &str, Option<&str>); 11] = [
+    (OverridableAttribute::NickName, "/nickName", Some("Annie")),
+    (OverridableAttribute::Title, "/title", Some("Pilot")),
+    (OverridableAttribute::UserType, "/userType", Some("Employee")),
+    (OverridableAttribute::PreferredLanguage, "/preferredLanguage", None),
+    (OverridableAttribute::Locale, "/locale", None),
+    (OverridableAttribute::Timezone, "/timezone", None),
+    (OverridableAttribute::EmployeeNumber, "enterprise/employeeNumber", Some("2")),
+    (OverridableAttribute::CostCenter, "enterprise/costCenter", Some("Fuel")),
+    (OverridableAttribute::Organization, "enterprise/organization", Some("Beispiel GmbH")),
+    (OverridableAttribute::Division, "enterprise/division", Some("Rockets")),
+    (OverridableAttribute::Department, "enterprise/department", Some("Research")),
+];
+
+fn at_pointer<'u>(user: &'u Value, pointer: &str) -> Option<&'u str> {
+    user.pointer(&pointer.replace("enterprise", &format!("/{ENTERPRISE}")))?.as_str()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_attribute_replaces_each_standard_attribute() {
+    for (attribute, pointer, own) in OVERRIDABLE {
+        // A value of each form, the value that is served for it, and a value of no use.
+        let (given, expected, unusable) = match attribute.form() {
+            ValueForm::Text => ("Werkstudent", "Werkstudent", json!(["two", "values"])),
+            ValueForm::LanguageTag => ("de_ch", "de-CH", json!("Deutsch")),
+            ValueForm::TimeZone => ("europe/zurich", "Europe/Zurich", json!("MEZ")),
+        };
+        for has_fallback in [true, false] {
+            let custom = [Some(json!(given)), None, Some(json!([given])), Some(unusable.clone())];
+            let mut setup = Setup::of(overridden_company(&custom));
+            setup.policy.groups = vec![GroupKind::Department];
+            setup.policy.standard_attributes.team_is_division = true;
+            let chosen = AttributeOverride::with_source(attribute, "dynamic_12", has_fallback);
+            setup.policy.standard_attributes.overrides.push(chosen);
+            let bridge = setup.start();
+            let users = bridge.all_users().await;
+            let own = own.filter(|_| has_fallback);
+            // The id of the last person is their own employee number.
+            let last = if own == Some("2") { Some("4") } else { own };
+            for (id, served) in
+                [("1", Some(expected)), ("2", own), ("3", Some(expected)), ("4", last)]
+            {
+                let user = by_id(&users, id);
+                assert_eq!(
+                    at_pointer(user, pointer),
+                    served,
+                    "{attribute:?}, {has_fallback}, {id}"
+                );
+                assert_eq!(user["groups"][0]["display"], "Research", "groups are Personio's units");
+            }
+            // Filters find the values that are served.
+            let path = match pointer.split_once('/').unwrap() {
+                ("enterprise", name) => format!("{ENTERPRISE}:{name}"),
+                (_, name) => name.to_owned(),
+            };
+            let filter = format!("{path} eq \"{expected}\"");
+            let found = bridge.list("/Users", &[("filter", &filter)]).await;
+            assert_eq!(ids(&found), ["1", "3"], "{filter}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_values_rename_values_of_any_source() {
+    let custom = [
+        Some(json!("Werkstudent")),
+        Some(json!("werkstudent")),
+        Some(json!(true)),
+        Some(json!(false)),
+        None,
+    ];
+    for (has_source, expected) in [
+        (true, ["Working student", "werkstudent", "Apprentice", "Staff", "Staff"]),
+        (false, ["Staff"; 5]),
+    ] {
+        let mut setup = Setup::of(overridden_company(&custom));
+        let mut chosen =
+            AttributeOverride::with_source(OverridableAttribute::UserType, "dynamic_12", true);
+        chosen.source.take_if(|_| !has_source);
+        for (value, new_value) in
+            [("Werkstudent", "Working student"), ("true", "Apprentice"), ("Employee", "Staff")]
+        {
+            chosen.new_values.insert(value.to_owned(), new_value.to_owned());
+        }
+        setup.policy.standard_attributes.overrides.push(chosen);
+        let users = setup.start().all_users().await;
+        for (index, expected) in expected.into_iter().enumerate() {
+            let user = by_id(&users, &(index + 1).to_string());
+            assert_eq!(user["userType"], expected, "{:?}", custom[index]);
         }
     }
 }
@@ -305,6 +450,13 @@ active_before_start_days = 36500
 time_zone = "Europe/Berlin"
 employee_number = "dynamic_777"
 division = "team"
+display_name = "legal"
+[attributes]
+title = "dynamic_9"
+userType = "dynamic_12"
+locale = { id = "dynamic_13", fallback = false }
+[values.userType]
+"Werkstudent" = "Working student"
 [users]
 require = ["email"]
 [[custom_attribute]]
@@ -337,8 +489,13 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
         born("Geburtsdatum"),
         level(json!(3)),
         attribute("dynamic_11", json!(["Go", "Rust"])),
+        attribute("dynamic_12", json!("Werkstudent")),
+        attribute("dynamic_13", json!("Klingonisch")),
         attribute("dynamic_777", json!("P-1")),
     ];
+    world.persons[0].preferred_name = Some("Annie".to_owned());
+    world.persons[0].last_name = Some("Lee".to_owned());
+    world.persons[0].employments[0].position = Some("Pilot".to_owned());
     world.persons.push(person("2", vec![born("Geburtsdatum"), level(json!("high"))]));
     world.persons.push(person("3", vec![born("Date of birth"), level(json!("low"))]));
     // One person has the address of the first one, and one has no address.
@@ -374,6 +531,9 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
         (&first[PERSONIO]["level"], &first[PERSONIO]["skills"]),
         (&json!(3), &json!(["Go", "Rust"]))
     );
+    assert_eq!((&first["displayName"], &first["nickName"]), (&json!("Lee"), &json!("Annie")));
+    assert_eq!((&first["title"], &first["userType"]), (&json!("Pilot"), &json!("Working student")));
+    assert_eq!(first.get("locale"), None, "no language tag");
     assert_eq!(by_id(users, "4")["userName"], "personio-4");
     assert!(!page.to_string().contains("1970"), "{page}");
     assert!(!page.to_string().contains("secret"), "{page}");
@@ -389,8 +549,8 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
     let warnings: Vec<Value> = program.log_at("WARN");
     let about = |id: &str| warnings.iter().filter(|event| event["custom_attribute"] == id).count();
     assert_eq!(
-        (about("dynamic_9"), about("level"), about("dynamic_11")),
-        (1, 1, 0),
+        ["dynamic_9", "level", "dynamic_13", "dynamic_11", "dynamic_12"].map(about),
+        [1, 1, 1, 0, 0],
         "{warnings:#?}"
     );
     assert!(
@@ -398,7 +558,8 @@ async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() 
         "a shared address is told: {warnings:#?}"
     );
     let log = Value::from(program.log()).to_string();
-    for private in ["example.com", "1970", "Geburt", "birth", "Rust", "high"] {
+    for private in ["example.com", "1970", "Geburt", "birth", "Rust", "high", "Klingon", "student"]
+    {
         assert!(!log.contains(private), "{private} is in the log: {log}");
     }
 }

@@ -101,18 +101,18 @@ async fn an_odd_value_is_absent_for_that_person_only() {
         (
             SimulatedEndpoint::Persons,
             surrogate,
-            "/displayName",
+            "/nickName",
             json!("Ann \u{fffd}"),
             "preferred_name",
         ),
         (
             SimulatedEndpoint::Persons,
             b"\"J\xf6rg\"",
-            "/displayName",
+            "/nickName",
             json!("J\u{fffd}rg"),
             "preferred_name",
         ),
-        (SimulatedEndpoint::Persons, b"\"Ann\nLee\"", "/displayName", json!("Ann Lee"), ""),
+        (SimulatedEndpoint::Persons, b"\"Ann\nLee\"", "/nickName", json!("Ann Lee"), ""),
         (
             SimulatedEndpoint::Employments,
             surrogate,

@@ -33,7 +33,11 @@ const SENT_MARKER: &str = "SENTMARKER";
 pub const PRIVATE_HOURS: f64 = 31.415_926;
 const WEBHOOK_TOKEN: &str = "webhook-token-of-this-test";
 const SECRET: &str = "client-secret-of-this-test";
-const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
+const MAPPING: &str = "[attributes]\ntitle = \"dynamic_900\"\nnickName = \"dynamic_901\"\n\
+                       department = \"dynamic_903\"\ntimezone = \"dynamic_904\"\n\
+                       [values.userType]\n\"SENTMARKER\" = \"x\"\n\
+                       [values.timezone]\n\"SENTMARKER\" = \"UTC\"\n\
+                       [[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
                        [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n";
 
 pub fn mark(person: &mut SimulatedPerson) {
@@ -48,13 +52,12 @@ pub fn mark(person: &mut SimulatedPerson) {
         attribute.label = Some(format!("Label {PRIVATE_MARKER}"));
         attribute.value = json!(PRIVATE_MARKER);
     }
-    // The server requests the first two attributes and refuses them because of their labels.
-    let values = [
-        json!(PRIVATE_MARKER),
-        json!([PRIVATE_MARKER]),
-        json!({"inner": {PRIVATE_MARKER: [PRIVATE_MARKER, {"deep": PRIVATE_MARKER}]}}),
-    ];
-    let labels = ["Gehalt", "IBAN", "Notiz"];
+    // The server requests all attributes but the third. It refuses the first two because of their
+    // labels, and the last two because of their values.
+    let deep = json!({"inner": {PRIVATE_MARKER: [PRIVATE_MARKER, {"deep": PRIVATE_MARKER}]}});
+    let values =
+        [json!(PRIVATE_MARKER), json!([PRIVATE_MARKER]), deep.clone(), deep, json!(PRIVATE_MARKER)];
+    let labels = ["Gehalt", "IBAN", "Notiz", "Bereich", "Zeitzone"];
     for ((value, label), number) in values.into_iter().zip(labels).zip(900..) {
         person.custom_attributes.push(SimulatedCustomAttribute {
             id: format!("dynamic_{number}"),

@@ -87,7 +87,7 @@ async fn a_refresh_reads_only_persons_that_may_have_changed() {
     seen.sort();
     assert_eq!(seen, expected);
     assert_eq!(users.len(), 121);
-    assert_eq!(by_id(&users, &touched)["displayName"], "Preferred");
+    assert_eq!(by_id(&users, &touched)["nickName"], "Preferred");
     assert_eq!(by_id(&users, &rehired)[PERSONIO]["employmentId"], "rehired");
 }
 
@@ -352,7 +352,7 @@ async fn unreadable_persons_do_not_block_others() {
         });
         let users = bridge.reloaded().await;
         let user = by_id(&users, &id);
-        assert_eq!((&user["displayName"], &user["title"]), (&name.into(), &name.into()));
+        assert_eq!((&user["nickName"], &user["title"]), (&name.into(), &name.into()));
         assert!(bridge.health().await.1["parts"]["personio"]["status"] != "down");
     }
 }

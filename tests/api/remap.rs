@@ -13,8 +13,8 @@ use personio_scim::simulator::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AFTER_COOL_DOWN, NOW, REFRESH_DEBOUNCE, Setup, TestClock, TestResponse, TestServer, ids, loads,
-    wait_until,
+    AFTER_COOL_DOWN, NOW, REFRESH_DEBOUNCE, Setup, TestClock, TestResponse, TestServer,
+    employee_number, ids, loads, wait_until,
 };
 use crate::process::{Program, file, get, settings};
 
@@ -266,8 +266,10 @@ async fn a_new_mapping_with_many_losses_is_held_as_a_whole() {
 /// changes of the same load.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
-    let by_badge =
-        MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() };
+    let by_badge = MappingPolicy {
+        standard_attributes: employee_number("dynamic_1"),
+        ..MappingPolicy::default()
+    };
     let bridge =
         Setup { max_change: 0.2, policy: by_badge, ..Setup::of(world_with_badges(40)) }.start();
     bridge.all_users().await;
@@ -285,7 +287,10 @@ async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
     });
     adopt(
         &bridge,
-        MappingPolicy { employee_number: Some("dynamic_1".to_owned()), ..MappingPolicy::default() },
+        MappingPolicy {
+            standard_attributes: employee_number("dynamic_1"),
+            ..MappingPolicy::default()
+        },
     );
     wait_for_load(&bridge, "it is held back", async || bridge.directory().held_change().is_some())
         .await;

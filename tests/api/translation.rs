@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use personio_scim::mapping::ServedEmployments;
+use personio_scim::mapping::{DisplayNameRule, GroupKind, ServedEmployments};
 use personio_scim::scim::{
     ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO, USER_SCHEMA as CORE,
 };
@@ -17,7 +17,7 @@ use personio_scim::simulator::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::harness::{NOW, NOW_STAMP, SHORT_TTL, Setup, by_id, format_timestamp};
+use crate::harness::{NOW, NOW_STAMP, SHORT_TTL, Setup, by_id, employee_number, format_timestamp};
 
 /// Returns the expected users of a company, in their order and without `meta.version`.
 fn expected(world: &World, base: &str) -> Vec<Value> {
@@ -32,9 +32,7 @@ fn expected(world: &World, base: &str) -> Vec<Value> {
             .all(|other| !is_same_address(person, other) || claim(other) <= claim(person));
         let email = person.email.clone().filter(|_| is_owner);
         let user_name = email.unwrap_or_else(|| format!("personio-{}", person.id));
-        let shown = person
-            .preferred_name
-            .clone()
+        let shown = whole_preferred_name(person)
             .or_else(|| formatted(person))
             .unwrap_or_else(|| user_name.clone());
         cards.insert(person.id.as_str(), (user_name, shown, person.email.clone()));
@@ -69,6 +67,7 @@ fn row(person: &SimulatedPerson, world: &World, cards: &UserCards<'_>, base: &st
         ("externalId", Some(json!(person.id))),
         ("userName", Some(json!(user_name))),
         ("displayName", Some(json!(shown))),
+        ("nickName", person.preferred_name.as_ref().map(|name| json!(name))),
         ("title", current.position.as_ref().map(|title| json!(title))),
         ("userType", user_type.map(|word| json!(word))),
         ("active", Some(json!(active))),
@@ -287,6 +286,15 @@ fn ours(
     ])
 }
 
+/// Returns the preferred name of a generated person, which is a first name or a whole name.
+fn whole_preferred_name(person: &SimulatedPerson) -> Option<String> {
+    let preferred = person.preferred_name.clone()?;
+    match &person.last_name {
+        Some(last) if !preferred.contains(' ') => Some(format!("{preferred} {last}")),
+        _ => Some(preferred),
+    }
+}
+
 fn formatted(person: &SimulatedPerson) -> Option<String> {
     match (&person.first_name, &person.last_name) {
         (Some(first), Some(last)) => Some(format!("{first} {last}")),
@@ -390,6 +398,7 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
 /// about it.
 fn assert_table_covers_attributes(table: &[Value]) {
     let pointers = [
+        "/nickName",
         "/title",
         "/userType",
         "/emails",
@@ -420,9 +429,25 @@ fn assert_table_covers_attributes(table: &[Value]) {
     let words = |pointer: &str| -> BTreeSet<String> {
         table.iter().filter_map(|user| Some(user.pointer(pointer)?.to_string())).collect()
     };
+    let completed = |user: &Value| {
+        let whole = format!("{} {}", text(&user["nickName"]), text(&user["name"]["familyName"]));
+        user["displayName"] == whole
+    };
+    let preferred: Vec<bool> = table
+        .iter()
+        .filter(|user| user.get("nickName").is_some() && user["name"].get("familyName").is_some())
+        .map(completed)
+        .collect();
+    for kind in [true, false] {
+        assert!(preferred.iter().filter(|it| **it == kind).count() > 100, "both kinds of names");
+    }
     assert_eq!(words("/active").len(), 2);
     assert_eq!(words(&format!("/{PERSONIO}/employmentStatus")).len(), 4);
     assert_eq!(words("/userType").len(), 2);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// Returns Ann Lee, employed since 2020. [`check`] assigns the ids of persons and employments.
@@ -632,7 +657,8 @@ async fn names_and_addresses_follow_the_table() {
             name(Some("Ann"), Some("Lee"), Some("Annie"), Some("A.Lee@example.com")),
             &[
                 ("/name", full.clone()),
-                ("/displayName", json!("Annie")),
+                ("/displayName", json!("Annie Lee")),
+                ("/nickName", json!("Annie")),
                 ("/userName", json!("A.Lee@example.com")),
                 ("/emails", work("A.Lee@example.com")),
                 ("/id", json!("1")),
@@ -645,6 +671,7 @@ async fn names_and_addresses_follow_the_table() {
             &[
                 ("/name", full),
                 ("/displayName", json!("Ann Lee")),
+                ("/nickName", Value::Null),
                 ("/userName", json!("personio-2")),
                 ("/emails", work("a.lee@EXAMPLE.com")),
             ],
@@ -690,10 +717,50 @@ async fn names_and_addresses_follow_the_table() {
             name(None, None, None, Some("box@example.com")),
             &[("/name", json!({})), ("/displayName", json!("box@example.com"))],
         ),
+        row_of(
+            name(Some("Ann"), Some("Lee"), Some("Annie Smith"), None),
+            &[("/displayName", json!("Annie Smith")), ("/nickName", json!("Annie Smith"))],
+        ),
+        row_of(
+            name(Some("Ann"), Some("Lee"), Some("LEE"), None),
+            &[("/displayName", json!("LEE")), ("/nickName", json!("LEE"))],
+        ),
         // Address that looks like the fallback user name of another person.
-        row_of(name(None, None, None, Some("Personio-3")), &[("/userName", json!("personio-9"))]),
+        row_of(name(None, None, None, Some("Personio-3")), &[("/userName", json!("personio-11"))]),
     ];
     check(rows, Quirks::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn display_names_follow_the_rule_of_the_mapping_file_everywhere() {
+    let mut boss = ann("1");
+    boss.preferred_name = Some("Annie".to_owned());
+    let mut led = ann("2");
+    led.preferred_name = Some("Anna Smith".to_owned());
+    led.employments[0].supervisor = Some("1".to_owned());
+    led.employments[0].org_units = vec![(SimulatedOrgUnitType::Department, "10".to_owned())];
+    let mut nameless = ann("3");
+    (nameless.first_name, nameless.last_name) = (None, None);
+    nameless.preferred_name = Some("Nan".to_owned());
+    let world = company(vec![boss, led, nameless]);
+    for (rule, names) in [
+        (DisplayNameRule::Completed, ["Annie Lee", "Anna Smith", "Nan"]),
+        (DisplayNameRule::Preferred, ["Annie", "Anna Smith", "Nan"]),
+        (DisplayNameRule::Legal, ["Ann Lee", "Ann Lee", "ann3@example.com"]),
+    ] {
+        let mut setup = Setup::of(world.clone());
+        setup.policy.standard_attributes.display_name = rule;
+        setup.policy.groups = vec![GroupKind::Department];
+        let bridge = setup.start();
+        let users = bridge.all_users().await;
+        let displayed = ["1", "2", "3"].map(|id| text(&by_id(&users, id)["displayName"]));
+        assert_eq!(displayed, names, "{rule:?}");
+        let nicknames = ["1", "2", "3"].map(|id| text(&by_id(&users, id)["nickName"]));
+        assert_eq!(nicknames, ["Annie", "Anna Smith", "Nan"], "{rule:?}");
+        assert_eq!(by_id(&users, "2")[ENTERPRISE]["manager"]["displayName"], names[0], "{rule:?}");
+        let group = bridge.get("/scim/v2/Groups/department-10").await.json();
+        assert_eq!(group["members"][0]["display"], names[1], "{rule:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1144,7 +1211,7 @@ fn employments(person: &SimulatedPerson, world: &World) -> Option<Value> {
 async fn an_extension_without_content_is_left_out() {
     let mut bare = SimulatedPerson { id: "1".to_owned(), ..SimulatedPerson::default() };
     let mut setup = Setup::of(company(vec![bare.clone()]));
-    setup.policy.employee_number = Some("dynamic_777".to_owned());
+    setup.policy.standard_attributes = employee_number("dynamic_777");
     let users = served(setup).await;
     let mut user = users[0].clone();
     version(&mut user);

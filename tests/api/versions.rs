@@ -11,7 +11,7 @@ use personio_scim::simulator::World;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::harness::{NOW, Setup, TestServer};
+use crate::harness::{NOW, Setup, TestServer, employee_number};
 
 /// A line for each resource: `meta.version`, SHA-256 of the body, `meta.location`.
 const EXPECTED: &str = include_str!("versions.txt");
@@ -50,13 +50,13 @@ async fn lines(server: &TestServer, path: &str) -> String {
     lines
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn versions_and_bodies_stay_the_same_across_releases() {
+/// Returns the lines of all users and groups.
+async fn all_lines() -> String {
     let world = World::generate(200, 17, NOW.parse().unwrap());
     let mut setup = Setup { public_url: Some("https://scim.example.com"), ..Setup::of(world) };
     setup.policy.groups =
         vec![GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
-    setup.policy.employee_number = Some("dynamic_777".to_owned());
+    setup.policy.standard_attributes = employee_number("dynamic_777");
     setup.policy.custom_attributes = vec![CustomAttributePolicy {
         id: "dynamic_778".to_owned(),
         definition: CustomAttributeDefinition {
@@ -68,6 +68,19 @@ async fn versions_and_bodies_stay_the_same_across_releases() {
     let server = setup.start();
     let mut actual = lines(&server, "/scim/v2/Users?count=200").await;
     actual.push_str(&lines(&server, "/scim/v2/Groups?count=20").await);
+    actual
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes the expected lines"]
+async fn write_versions_and_bodies() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/versions.txt");
+    std::fs::write(path, all_lines().await).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_and_bodies_stay_the_same_across_releases() {
+    let actual = all_lines().await;
     assert_eq!(actual.lines().count(), 220);
     for (actual, expected) in actual.lines().zip(EXPECTED.lines()) {
         assert_eq!(actual, expected);

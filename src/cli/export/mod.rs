@@ -1,6 +1,7 @@
 //! `export`: writes the whole directory once. It accepts the query parameters of the server. The
 //! directory is loaded completely before the first byte is written.
 
+mod c1;
 mod progress_bar;
 mod table;
 
@@ -41,8 +42,9 @@ pub(super) async fn run(args: &ExportArgs) -> Result<(), CommandError> {
         ListQuery::new(&request, &[user_type], MAX_FILTER_LIMITS, paging).map_err(usage_error)?;
     let table = match args.format {
         ExportFormat::Csv => Some(CsvTable::new(user_type, &request).map_err(usage_error)?),
-        ExportFormat::Ndjson | ExportFormat::Json => None,
+        ExportFormat::Ndjson | ExportFormat::Json | ExportFormat::C1 => None,
     };
+    check_fixed_columns(args)?;
     warn_of_unknown(user_type, &request);
     let file = match &args.output {
         Some(path) => Some(create_temporary_file(path)?),
@@ -85,11 +87,31 @@ impl ExportedUsers<'_> {
                 out.write_all(&self.response.to_json())?;
                 out.write_all(b"\n")
             }
+            (None, ExportFormat::C1) => c1::write(self.response.resources(), out),
             (None, ExportFormat::Ndjson | ExportFormat::Csv) => {
                 write_ndjson(self.response.resources(), out)
             }
         }
     }
+}
+
+/// Refuses a choice of attributes for a format whose columns are fixed.
+fn check_fixed_columns(args: &ExportArgs) -> Result<(), CommandError> {
+    if args.format != ExportFormat::C1 {
+        return Ok(());
+    }
+    let choices = [
+        ("--attributes", &args.query.attributes),
+        ("--excluded-attributes", &args.query.excluded_attributes),
+    ];
+    for (flag, value) in choices {
+        if value.is_some() {
+            return Err(CommandError::Usage(format!(
+                "--format c1 has fixed columns: remove {flag}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Builds the search request from the query parameters of the server.

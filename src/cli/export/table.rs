@@ -55,19 +55,42 @@ impl CsvTable {
 
     /// Writes a heading and one row for each user.
     pub(super) fn write(&self, users: &[impl ListItem], out: &mut dyn Write) -> io::Result<()> {
-        let mut builder = WriterBuilder::new();
-        builder.terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary);
-        let mut rows = builder.from_writer(out);
-        rows.write_record(self.0.iter().map(|column| &column.heading)).map_err(io_error)?;
+        let mut rows = CsvWriter::new(out);
+        rows.write_headings(self.0.iter().map(|column| column.heading.as_str()))?;
         let mut json = Vec::new();
         for user in users {
             json.clear();
             user.write(&mut json);
             let user: Value = serde_json::from_slice(&json)?;
-            rows.write_record(self.0.iter().map(|column| escape_formulas(column.cell(&user))))
-                .map_err(io_error)?;
+            rows.write_cells(self.0.iter().map(|column| column.cell(&user)))?;
         }
-        rows.flush()
+        rows.finish()
+    }
+}
+
+/// Writer of a table as CSV (RFC 4180), with formulas escaped.
+pub(super) struct CsvWriter<'w>(csv::Writer<&'w mut dyn Write>);
+
+impl<'w> CsvWriter<'w> {
+    pub(super) fn new(out: &'w mut dyn Write) -> Self {
+        let mut builder = WriterBuilder::new();
+        builder.terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary);
+        Self(builder.from_writer(out))
+    }
+
+    pub(super) fn write_headings<'h>(
+        &mut self,
+        headings: impl Iterator<Item = &'h str>,
+    ) -> io::Result<()> {
+        self.0.write_record(headings).map_err(io_error)
+    }
+
+    pub(super) fn write_cells(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
+        self.0.write_record(cells.map(escape_formulas)).map_err(io_error)
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

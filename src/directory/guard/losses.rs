@@ -75,9 +75,15 @@ impl ChangeKind {
     ];
     /// Kinds that depend on the mapping. A new mapping is a decision of the operator, so these
     /// changes do not count then.
-    const OF_MAPPING: [Self; 8] = [
+    const OF_MAPPING: [Self; 14] = [
+        Self::WithoutDepartment,
+        Self::OtherDepartment,
         Self::WithoutEmployeeNumber,
         Self::OtherEmployeeNumber,
+        Self::WithoutCostCenter,
+        Self::OtherCostCenter,
+        Self::WithoutOrganization,
+        Self::OtherOrganization,
         Self::WithoutDivision,
         Self::OtherDivision,
         Self::FewerGroups,

@@ -2,6 +2,7 @@
 //! has no field for.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Number, Value};
@@ -9,15 +10,18 @@ use serde_json::{Number, Value};
 use crate::mapping::attributes::input::MappingInput;
 use crate::mapping::attributes::{Attribute, table};
 use crate::mapping::personal_data::is_personal_attribute;
-use crate::mapping::{CustomAttributePolicy, MappingPolicy};
-use crate::personio::model::{CustomAttribute, Person};
+use crate::mapping::{
+    AttributeOverride, CustomAttributePolicy, CustomSource, MappingPolicy, OverridableAttribute,
+};
+use crate::personio::model::{CustomAttribute, Person, text};
 use crate::scim::{AttributeType, AttributeValues};
 
 /// Mapper of the attributes that users have as a list of names and values. It holds the attribute
-/// names, the configured custom attributes, and the warnings that were logged.
+/// names, the configured custom attributes, the overrides, and the warnings that were logged.
 pub(crate) struct AttributeMapper {
     core: Vec<NamedAttribute>,
     extension: Vec<NamedAttribute>,
+    overrides: Vec<AttributeOverride>,
     custom_attributes: Vec<(Arc<str>, CustomAttributePolicy)>,
     /// Ids of custom attributes with a logged warning. Each is logged only once.
     warned_ids: Mutex<HashSet<String>>,
@@ -27,6 +31,17 @@ pub(crate) struct AttributeMapper {
 struct NamedAttribute {
     name: Arc<str>,
     attribute: &'static Attribute,
+}
+
+/// Value of a custom attribute as the source of an attribute of the standard schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CustomText {
+    /// Value that is served. `is_renamed` is set if it has a new value in the mapping file.
+    Usable { text: String, is_renamed: bool },
+    /// Value of another type or form than the attribute's.
+    Unusable,
+    /// No value, or personal data.
+    Absent,
 }
 
 impl NamedAttribute {
@@ -49,6 +64,7 @@ impl AttributeMapper {
         Self {
             core: NamedAttribute::all(table::CORE),
             extension: NamedAttribute::all(table::EXTENSION),
+            overrides: normalized_overrides(policy),
             custom_attributes,
             warned_ids: Mutex::default(),
         }
@@ -93,16 +109,33 @@ impl AttributeMapper {
         }
     }
 
-    /// Returns the employee number from the custom attribute `id`, if it is a text or a number.
-    pub(crate) fn employee_number(&self, person: &Person, id: &str) -> Option<String> {
-        match &self.find_allowed(person, id)?.value {
-            Value::String(text) => match text.trim() {
-                "" => None,
-                text => Some(text.to_owned()),
-            },
-            Value::Number(number) => Some(format_number(number)),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    /// Returns the company's choice for an attribute of the standard schemas.
+    pub(crate) fn find_override(
+        &self,
+        attribute: OverridableAttribute,
+    ) -> Option<&AttributeOverride> {
+        self.overrides.iter().find(|chosen| chosen.attribute == attribute)
+    }
+
+    /// Returns the value of the custom attribute `source`, as `chosen` serves it.
+    pub(crate) fn custom_text(
+        &self,
+        person: &Person,
+        chosen: &AttributeOverride,
+        source: &CustomSource,
+    ) -> CustomText {
+        let Some(attribute) = self.find_allowed(person, &source.id) else {
+            return CustomText::Absent;
+        };
+        let custom_text = convert_to_text(&attribute.value, chosen);
+        if custom_text == CustomText::Unusable {
+            self.warn_once(
+                &source.id,
+                "a value does not have the type or form of the attribute that the mapping file \
+                 names; it is not served",
+            );
         }
+        custom_text
     }
 
     /// Returns the custom attribute, unless its id, global id or label names personal data. Only
@@ -146,6 +179,47 @@ fn add_values(
         if let Some(value) = attribute.value(input) {
             values.push((Arc::clone(name), value));
         }
+    }
+}
+
+/// Returns the overrides, with the values in Personio in the form of Personio's texts.
+fn normalized_overrides(policy: &MappingPolicy) -> Vec<AttributeOverride> {
+    let mut overrides = policy.standard_attributes.overrides.clone();
+    for chosen in &mut overrides {
+        let new_values = mem::take(&mut chosen.new_values);
+        for (value, new_value) in new_values {
+            chosen.new_values.insert(text::trimmed(&value).into_owned(), new_value);
+        }
+    }
+    overrides
+}
+
+/// Converts a value to the text that `chosen` serves. `true` and `false` need a new value, because
+/// they are no meaningful value of any of these attributes.
+fn convert_to_text(value: &Value, chosen: &AttributeOverride) -> CustomText {
+    let value = match value {
+        Value::Array(values) => match values.as_slice() {
+            [] => return CustomText::Absent,
+            [value] => value,
+            [_, _, ..] => return CustomText::Unusable,
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            value
+        }
+    };
+    let text = match convert_single_value(value, AttributeType::String) {
+        Ok(Some(Value::String(text))) => text,
+        Ok(None) => return CustomText::Absent,
+        Ok(Some(_)) | Err(()) => return CustomText::Unusable,
+    };
+    let new_value = chosen.new_values.get(&text);
+    if value.is_boolean() && new_value.is_none() {
+        return CustomText::Unusable;
+    }
+    let is_renamed = new_value.is_some();
+    match chosen.attribute.form().check(new_value.unwrap_or(&text)) {
+        Some(text) => CustomText::Usable { text, is_renamed },
+        None => CustomText::Unusable,
     }
 }
 
@@ -338,24 +412,60 @@ mod tests {
     }
 
     #[test]
-    fn employee_number_comes_from_a_text_or_a_number() {
-        let attributes = AttributeMapper::new(&MappingPolicy::default());
-        for (value, expected) in [
-            (json!(" P-7 "), Some("P-7")),
-            (json!(42), Some("42")),
-            (json!(42.0), Some("42")),
-            (json!("42.0"), Some("42.0")),
-            (json!(""), None),
-            (json!(true), None),
+    fn overrides_come_from_a_text_or_a_number_of_the_form_of_the_attribute() {
+        use OverridableAttribute::{EmployeeNumber, Locale, Timezone, UserType};
+        for (attribute, value, expected) in [
+            (EmployeeNumber, json!(" P-7 "), Ok(Some("P-7"))),
+            (EmployeeNumber, json!(42), Ok(Some("42"))),
+            (EmployeeNumber, json!(42.0), Ok(Some("42"))),
+            (EmployeeNumber, json!("42.0"), Ok(Some("42.0"))),
+            (EmployeeNumber, json!(""), Ok(None)),
+            (EmployeeNumber, json!(true), Err(())),
+            (EmployeeNumber, json!(["P-7"]), Ok(Some("P-7"))),
+            (EmployeeNumber, json!(["P-7", "P-8"]), Err(())),
+            (EmployeeNumber, json!([]), Ok(None)),
+            (EmployeeNumber, json!([null]), Ok(None)),
+            (EmployeeNumber, json!([[]]), Err(())),
+            (EmployeeNumber, json!({"number": 7}), Err(())),
+            (UserType, json!("Werkstudent"), Ok(Some("Working student"))),
+            (UserType, json!(["Werkstudent"]), Ok(Some("Working student"))),
+            (UserType, json!("werkstudent"), Ok(Some("werkstudent"))),
+            (UserType, json!("Freelancer"), Ok(Some("Freelancer"))),
+            (UserType, json!(true), Ok(Some("Apprentice"))),
+            (UserType, json!(false), Err(())),
+            (UserType, json!(1), Ok(Some("Level one"))),
+            // A value of the mapping file in another form of Unicode.
+            (UserType, json!("Gesch\u{e4}ftsf\u{fc}hrer"), Ok(Some("Executive"))),
+            (Locale, json!("de_DE"), Ok(Some("de-DE"))),
+            (Locale, json!("Deutsch"), Err(())),
+            (Timezone, json!("Europe/Berlin"), Ok(Some("Europe/Berlin"))),
+            (Timezone, json!("Berlin"), Err(())),
         ] {
+            let mut chosen = AttributeOverride::with_source(attribute, "dynamic_1", true);
+            if attribute == UserType {
+                for (value, new_value) in [
+                    ("Werkstudent", "Working student"),
+                    ("true", "Apprentice"),
+                    ("1", "Level one"),
+                    (" Gescha\u{308}ftsfu\u{308}hrer", "Executive"),
+                ] {
+                    chosen.new_values.insert(value.to_owned(), new_value.to_owned());
+                }
+            }
+            let mut policy = MappingPolicy::default();
+            policy.standard_attributes.overrides.push(chosen);
+            let mapper = AttributeMapper::new(&policy);
             let person =
                 json!({"id": "7", "custom_attributes": [{"id": "dynamic_1", "value": value}]});
             let person: Person = serde_json::from_value(person).unwrap();
-            assert_eq!(
-                attributes.employee_number(&person, "dynamic_1").as_deref(),
-                expected,
-                "{value}"
-            );
+            let chosen = mapper.find_override(attribute).unwrap();
+            let text = mapper.custom_text(&person, chosen, chosen.source.as_ref().unwrap());
+            let text = match &text {
+                CustomText::Usable { text, .. } => Ok(Some(text.as_str())),
+                CustomText::Absent => Ok(None),
+                CustomText::Unusable => Err(()),
+            };
+            assert_eq!(text, expected, "{attribute:?} {value}");
         }
     }
 }

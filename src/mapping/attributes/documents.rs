@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::mapping::attributes::fields::{FIELDS, readable_objects};
-use crate::mapping::attributes::{Attribute, Content, Extraction, Leaf, SubAttribute, table};
+use crate::mapping::attributes::{
+    Attribute, Content, Extraction, Leaf, Source, SubAttribute, table,
+};
 
 /// Line before a list.
 const BEGINNING: &str = "<!-- attributes: written by \
@@ -84,7 +86,12 @@ fn add_sources(attribute: &Attribute, list: &mut String) {
 
 fn source_row(path: &str, leaf: &Leaf) -> String {
     let value_type = leaf.extraction.attribute_type().name();
-    format!("| `{path}` | {value_type} | {} |\n", leaf.source.summary())
+    let summary = leaf.source.summary();
+    let or_custom = match leaf.overridable {
+        Some(_) if summary != Source::MAPPING_FILE => ", or the custom attribute in `[attributes]`",
+        Some(_) | None => "",
+    };
+    format!("| `{path}` | {value_type} | {summary}{or_custom} |\n")
 }
 
 /// Returns a table of the fields and further rights that attributes need. Attributes with the same

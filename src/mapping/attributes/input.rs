@@ -40,13 +40,14 @@ impl<'a> MappingInput<'a> {
     ) -> Self {
         let primary = context.date_rules().evaluate(person, employments);
         let header = PersonHeader::from_person(person);
+        let display_name_rule = context.policy.standard_attributes.display_name;
         Self {
             person,
             employments,
             header,
             primary,
             user_name,
-            display_name: header.display_name(user_name),
+            display_name: header.display_name(user_name, display_name_rule),
             manager: find_manager(primary.employment, context),
             context,
         }

@@ -17,8 +17,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
+use crate::mapping::attributes::custom::{CustomText, describe_custom_attribute};
 use crate::mapping::attributes::fields::PersonioField;
 use crate::mapping::attributes::input::MappingInput;
+use crate::mapping::{AttributeOverride, OverridableAttribute};
 use crate::personio::LookupKind;
 use crate::scim::{AttributeType, format_timestamp};
 
@@ -63,6 +65,8 @@ pub(crate) struct Leaf {
     pub(crate) extraction: Extraction,
     pub(crate) source: Source,
     pub(crate) sensitivity: Sensitivity,
+    /// Name by which the mapping file can override the attribute.
+    pub(crate) overridable: Option<OverridableAttribute>,
 }
 
 /// Extraction of a value from a person. `None` means that the user lacks the attribute.
@@ -159,6 +163,14 @@ impl Attribute {
         self
     }
 
+    /// Marks a simple attribute as one that the mapping file can override.
+    const fn overridable(mut self, attribute: OverridableAttribute) -> Self {
+        if let Content::Simple(leaf) = self.content {
+            self.content = Content::Simple(Leaf { overridable: Some(attribute), ..leaf });
+        }
+        self
+    }
+
     /// Replaces the source of a simple attribute by one that depends on the person.
     const fn described_by(mut self, describe: fn(&MappingInput<'_>, &Value) -> String) -> Self {
         if let Content::Simple(leaf) = self.content {
@@ -199,10 +211,7 @@ impl Attribute {
 
     /// Extracts the value of a simple attribute that has a text.
     pub(crate) fn text(&self, input: &MappingInput<'_>) -> Option<String> {
-        match self.content {
-            Content::Simple(leaf) => leaf.text(input),
-            Content::Object(_) | Content::List { .. } => None,
-        }
+        into_text(self.value(input)?)
     }
 }
 
@@ -230,14 +239,14 @@ impl SubAttribute {
 
     /// Extracts the value of a sub-attribute that has a text.
     pub(crate) fn text(&self, input: &MappingInput<'_>) -> Option<String> {
-        self.leaf.text(input)
+        into_text(self.leaf.value(input)?)
     }
 }
 
 impl Leaf {
     const fn new(source: &'static str, extraction: Extraction) -> Self {
         let source = Source::Fixed(source);
-        Self { extraction, source, sensitivity: Sensitivity::LargeSet }
+        Self { extraction, source, sensitivity: Sensitivity::LargeSet, overridable: None }
     }
 
     const fn described_by(mut self, describe: fn(&MappingInput<'_>, &Value) -> String) -> Self {
@@ -245,36 +254,86 @@ impl Leaf {
         self
     }
 
-    /// Extracts the value, unless the attribute is one that the row does not extract.
+    /// Extracts the value, unless the attribute is one that the row does not extract. The first
+    /// source that yields a value is used: the custom attribute of an override, then Personio's own
+    /// field.
     pub(crate) fn value(&self, input: &MappingInput<'_>) -> Option<Value> {
-        match self.extraction {
-            Extraction::Text(text) => text(input).map(Value::from),
-            Extraction::Composed(text) | Extraction::Reference(text) => {
-                text(input).map(Value::String)
+        let Some(chosen) = self.find_override(input) else { return self.extraction.value(input) };
+        if let Some(source) = &chosen.source {
+            let mapper = input.context.attribute_mapper;
+            match mapper.custom_text(input.person, chosen, source) {
+                CustomText::Usable { text, .. } => return Some(Value::String(text)),
+                CustomText::Unusable | CustomText::Absent if !source.has_fallback => return None,
+                CustomText::Unusable | CustomText::Absent => {}
             }
-            Extraction::NameOf(kind, id) => input.context.name(kind, id(input)).map(Value::from),
-            Extraction::Date(date) => date(input).map(|date| Value::String(date.to_string())),
-            Extraction::Timestamp(timestamp) => {
-                timestamp(input).map(|timestamp| Value::String(format_timestamp(timestamp)))
-            }
-            Extraction::Boolean(boolean) => Some(Value::Bool(boolean(input))),
-            Extraction::Element(_) | Extraction::Encoded(_) => None,
         }
+        let text = into_text(self.extraction.value(input)?)?;
+        Some(Value::String(chosen.new_values.get(&text).cloned().unwrap_or(text)))
     }
 
-    fn text(&self, input: &MappingInput<'_>) -> Option<String> {
-        match self.value(input)? {
-            Value::String(text) => Some(text),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => None,
+    /// Returns the source of `value`, a value of the attribute in the user made of `input`, in the
+    /// terms of Personio's API.
+    pub(crate) fn describe_source(&self, input: &MappingInput<'_>, value: &Value) -> String {
+        let Some(chosen) = self.find_override(input) else {
+            return self.source.describe(input, value);
+        };
+        let mapper = input.context.attribute_mapper;
+        let custom = chosen.source.as_ref().map(|source| CustomValue {
+            text: mapper.custom_text(input.person, chosen, source),
+            id: &source.id,
+        });
+        let (mut description, is_renamed) = match custom {
+            Some(CustomValue { text: CustomText::Usable { is_renamed, .. }, id }) => {
+                (describe_custom_attribute(id), is_renamed)
+            }
+            Some(_) | None => {
+                let own_value = self.extraction.value(input);
+                (self.source.describe(input, value), own_value.as_ref() != Some(value))
+            }
+        };
+        if is_renamed {
+            description += &format!(", and values.{}", chosen.attribute.name());
+        }
+        description
+    }
+
+    /// Returns the company's choice for this attribute.
+    fn find_override<'i>(&self, input: &'i MappingInput<'_>) -> Option<&'i AttributeOverride> {
+        input.context.attribute_mapper.find_override(self.overridable?)
+    }
+}
+
+/// Value of the custom attribute with this id.
+struct CustomValue<'a> {
+    text: CustomText,
+    id: &'a str,
+}
+
+fn into_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
         }
     }
 }
 
 impl Extraction {
+    /// Extracts the value from Personio's own fields.
+    fn value(&self, input: &MappingInput<'_>) -> Option<Value> {
+        match self {
+            Self::Text(text) => text(input).map(Value::from),
+            Self::Composed(text) | Self::Reference(text) => text(input).map(Value::String),
+            Self::NameOf(kind, id) => input.context.name(*kind, id(input)).map(Value::from),
+            Self::Date(date) => date(input).map(|date| Value::String(date.to_string())),
+            Self::Timestamp(timestamp) => {
+                timestamp(input).map(|timestamp| Value::String(format_timestamp(timestamp)))
+            }
+            Self::Boolean(boolean) => Some(Value::Bool(boolean(input))),
+            Self::Element(_) | Self::Encoded(_) => None,
+        }
+    }
+
     /// Returns the type of the values.
     #[cfg(test)]
     fn attribute_type(self) -> AttributeType {
@@ -293,9 +352,11 @@ impl Extraction {
 impl Source {
     /// Source of values that do not come from Personio.
     const SAME_FOR_ALL: &str = "the same for all users";
+    /// Source of values that only the mapping file gives.
+    pub(crate) const MAPPING_FILE: &str = "the custom attribute that the mapping file names";
 
     /// Returns the source of `value`, a value of the attribute in the user made of `input`.
-    pub(crate) fn describe(&self, input: &MappingInput<'_>, value: &Value) -> String {
+    fn describe(&self, input: &MappingInput<'_>, value: &Value) -> String {
         match self {
             Self::Fixed(text) => (*text).to_owned(),
             Self::PerPerson { describe, .. } => describe(input, value),

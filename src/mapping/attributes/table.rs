@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::mapping::attributes::custom::describe_custom_attribute;
+use crate::mapping::OverridableAttribute;
 use crate::mapping::attributes::elements::{map_cost_centers, map_employments, to_json};
 use crate::mapping::attributes::fields;
 use crate::mapping::attributes::input::MappingInput;
@@ -63,7 +63,8 @@ const IDENTITY: &[Attribute] = &[
         .needs(&[fields::FIRST_NAME, fields::LAST_NAME]),
     Attribute::simple(
         "displayName",
-        "person.preferred_name, or person.first_name and person.last_name, or the userName",
+        "person.preferred_name and person.last_name, or person.first_name and person.last_name, or \
+         the userName",
         Extraction::Text(|it| Some(&it.display_name.text)),
     )
     .described_by(|it, _| display_name_source(it).to_owned())
@@ -87,14 +88,32 @@ pub(crate) const GIVEN_NAME: SubAttribute = SubAttribute::new(
 /// `displayName` and `active`.
 pub(crate) const CORE: &[Attribute] = &[
     Attribute::simple(
+        "nickName",
+        "person.preferred_name",
+        Extraction::Text(|it| it.person.preferred_name.as_deref()),
+    )
+    .overridable(OverridableAttribute::NickName)
+    .needs(&[fields::PREFERRED_NAME]),
+    Attribute::simple(
         "title",
         "employment.position.title",
         Extraction::Text(|it| title(it.employment()?)),
     )
+    .overridable(OverridableAttribute::Title)
     .needs(&[fields::POSITION]),
     Attribute::simple("userType", "employment.type", Extraction::Text(user_type))
+        .overridable(OverridableAttribute::UserType)
         .sensitivity(Sensitivity::SmallSet)
         .needs(&[fields::EMPLOYMENT_TYPE]),
+    Attribute::simple("preferredLanguage", Source::MAPPING_FILE, Extraction::Text(|_| None))
+        .overridable(OverridableAttribute::PreferredLanguage)
+        .sensitivity(Sensitivity::SmallSet),
+    Attribute::simple("locale", Source::MAPPING_FILE, Extraction::Text(|_| None))
+        .overridable(OverridableAttribute::Locale)
+        .sensitivity(Sensitivity::SmallSet),
+    Attribute::simple("timezone", Source::MAPPING_FILE, Extraction::Text(|_| None))
+        .overridable(OverridableAttribute::Timezone)
+        .sensitivity(Sensitivity::SmallSet),
 ];
 
 /// Attributes of the core schema about the user's access.
@@ -162,29 +181,29 @@ const ENTERPRISE: &[Attribute] = &[
     ]),
 ];
 
-pub(crate) const EMPLOYEE_NUMBER: Attribute = Attribute::simple(
-    "employeeNumber",
-    "person.id, or the custom attribute that the mapping file names",
-    Extraction::Composed(employee_number),
-)
-.described_by(|it, _| employee_number_source(it));
+pub(crate) const EMPLOYEE_NUMBER: Attribute =
+    Attribute::simple("employeeNumber", "person.id", Extraction::Text(|it| Some(&it.person.id)))
+        .overridable(OverridableAttribute::EmployeeNumber);
 pub(crate) const COST_CENTER: Attribute = Attribute::simple(
     "costCenter",
     "the name of employment.cost_centers",
     Extraction::NameOf(LookupKind::CostCenter, |it| cost_center_id(it.employment()?)),
 )
+.overridable(OverridableAttribute::CostCenter)
 .needs(&[fields::COST_CENTER]);
 pub(crate) const ORGANIZATION: Attribute = Attribute::simple(
     "organization",
     "the name of employment.legal_entity",
     Extraction::NameOf(LookupKind::LegalEntity, |it| legal_entity(it.employment()?)),
 )
+.overridable(OverridableAttribute::Organization)
 .needs(&[fields::LEGAL_ENTITY]);
 pub(crate) const DIVISION: Attribute = Attribute::simple(
     "division",
     "the name of employment.org_units of type team",
     Extraction::NameOf(LookupKind::Team, division_id),
 )
+.overridable(OverridableAttribute::Division)
 .needs(&[fields::TEAM]);
 pub(crate) const DEPARTMENT: Attribute = Attribute::simple(
     "department",
@@ -193,6 +212,7 @@ pub(crate) const DEPARTMENT: Attribute = Attribute::simple(
         unit_id(it.employment()?, &OrgUnitType::Department)
     }),
 )
+.overridable(OverridableAttribute::Department)
 .needs(&[fields::DEPARTMENT]);
 
 pub(crate) const MANAGER_ID: SubAttribute = SubAttribute::new(
@@ -208,7 +228,7 @@ pub(crate) const MANAGER_REFERENCE: SubAttribute = SubAttribute::new(
 pub(crate) const MANAGER_NAME: SubAttribute = SubAttribute::new(
     "displayName",
     "the displayName of employment.supervisor",
-    Extraction::Composed(|it| Some(it.manager?.card.display_name())),
+    Extraction::Composed(|it| Some(it.manager?.card.display_name(it.context.policy))),
 );
 
 /// Attributes of the project's own extension. They hold HR data that identity systems need and that
@@ -526,6 +546,7 @@ fn user_name_source(input: &MappingInput<'_>) -> &'static str {
 fn display_name_source(input: &MappingInput<'_>) -> &'static str {
     match input.display_name.source {
         DisplayNameSource::Preferred => "person.preferred_name",
+        DisplayNameSource::PreferredAndLast => "person.preferred_name, person.last_name",
         DisplayNameSource::Full => NAME_SOURCE,
         DisplayNameSource::UserName => user_name_source(input),
     }
@@ -571,23 +592,9 @@ fn group_name_source(input: &MappingInput<'_>, name: &Value) -> String {
     format!("the names of {units}")
 }
 
-fn employee_number(input: &MappingInput<'_>) -> Option<String> {
-    match &input.context.policy.employee_number {
-        None => Some(input.person.id.clone()),
-        Some(id) => input.context.attribute_mapper.employee_number(input.person, id),
-    }
-}
-
-fn employee_number_source(input: &MappingInput<'_>) -> String {
-    match &input.context.policy.employee_number {
-        None => "person.id".to_owned(),
-        Some(id) => describe_custom_attribute(id),
-    }
-}
-
 /// Returns the id of the team, if the company chose to serve it as the division.
 fn division_id<'i>(input: &'i MappingInput<'i>) -> Option<&'i str> {
-    if !input.context.policy.team_is_division {
+    if !input.context.policy.standard_attributes.team_is_division {
         return None;
     }
     unit_id(input.employment()?, &OrgUnitType::Team)
@@ -636,7 +643,10 @@ mod tests {
     use crate::mapping::attributes::custom::AttributeMapper;
     use crate::mapping::context::{ManagerCard, MappingContext};
     use crate::mapping::person_header::PersonHeader;
-    use crate::mapping::{GroupKind, MappingPolicy, ServedEmployments};
+    use crate::mapping::{
+        AttributeOverride, GroupKind, MappingPolicy, OverridableAttribute, ServedEmployments,
+        StandardAttributePolicy,
+    };
     use crate::personio::LookupNames;
     use crate::personio::model::{Employment, Person};
     use crate::scim::{Discovery, EncodedContent, ResourceUrls};
@@ -704,6 +714,9 @@ mod tests {
             "id": "7", "email": "ann@example.com", "first_name": "Ann", "last_name": "Lee",
             "preferred_name": "Annie", "status": "ACTIVE", "created_at": "2020-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z",
+            "custom_attributes": [
+                {"id": "dynamic_1", "value": "de"}, {"id": "dynamic_2", "value": "UTC"},
+            ],
         })
     }
 
@@ -798,14 +811,46 @@ mod tests {
         paths
     }
 
+    /// Policy that overrides every attribute: those with an even index by a custom attribute of the
+    /// full person, the others by one that nobody has.
+    fn overriding(has_fallback: bool) -> MappingPolicy {
+        let mut policy = MappingPolicy::default();
+        for (index, attribute) in OverridableAttribute::ALL.into_iter().enumerate() {
+            let id = if index % 2 == 0 { "dynamic_1" } else { "dynamic_9" };
+            let mut chosen = AttributeOverride::with_source(attribute, id, has_fallback);
+            chosen.new_values.insert("Fuel".to_owned(), "Kerosene".to_owned());
+            policy.standard_attributes.overrides.push(chosen);
+        }
+        policy
+    }
+
+    #[test]
+    fn overridable_attributes_are_those_that_their_rows_name() {
+        let mut overridable = Vec::new();
+        for attribute in all() {
+            if let Content::Simple(Leaf { overridable: Some(name), .. }) = attribute.content {
+                assert_eq!(name.name(), attribute.name);
+                overridable.push(name);
+            }
+        }
+        assert_eq!(overridable, OverridableAttribute::ALL);
+    }
+
     #[test]
     fn rows_yield_the_values_of_the_user() {
         let full: Person = serde_json::from_value(full_person()).unwrap();
         let nameless: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
         let employment: Employment = serde_json::from_value(full_employment()).unwrap();
         let bare: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
-        let policy = MappingPolicy {
+        let standard_attributes = StandardAttributePolicy {
             team_is_division: true,
+            ..StandardAttributePolicy::default()
+                .with_source(OverridableAttribute::PreferredLanguage, "dynamic_1", true)
+                .with_source(OverridableAttribute::Locale, "dynamic_1", true)
+                .with_source(OverridableAttribute::Timezone, "dynamic_2", true)
+        };
+        let policy = MappingPolicy {
+            standard_attributes,
             employments: ServedEmployments::All,
             groups: vec![GroupKind::Department, GroupKind::Office],
             ..MappingPolicy::default()
@@ -823,9 +868,7 @@ mod tests {
                 assert!(paths.contains(&path), "{path}");
             }
         }
-        let custom =
-            MappingPolicy { employee_number: Some("x".to_owned()), ..MappingPolicy::default() };
-        for policy in [policy, custom, MappingPolicy::default()] {
+        for policy in [policy, overriding(true), overriding(false), MappingPolicy::default()] {
             for person in [&full, &nameless] {
                 for employments in
                     [&full_employments[..], &bare_employments, &planned_employments, &[]]

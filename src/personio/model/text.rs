@@ -12,7 +12,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 pub(in crate::personio) const REPLACEMENT: char = '\u{fffd}';
 
 /// Returns the text in NFC, without leading and trailing blanks and invisible characters.
-pub(in crate::personio) fn trimmed(text: &str) -> Cow<'_, str> {
+pub(crate) fn trimmed(text: &str) -> Cow<'_, str> {
     nfc(text.trim_matches(is_blank_or_invisible))
 }
 

@@ -104,7 +104,7 @@ impl PersonGenerator {
             email: Some(self.unique_address(names.first, names.last)),
             first_name: Some(names.first.to_owned()),
             last_name: Some(names.last.to_owned()),
-            preferred_name: random.chance(30).then(|| names.short.to_owned()),
+            preferred_name: random.chance(30).then(|| preferred_name(id, &names)),
             gender: gender(woman, random),
             profile_picture: picture(id, random),
             status: Some(career.person_status().to_owned()),
@@ -163,6 +163,15 @@ fn names(woman: bool, random: &mut Random) -> Names {
     let last = random.pick_text(origin.family);
     let short = random.pick_text(origin.short_forms);
     Names { first, last, short }
+}
+
+/// Returns the short form, alone or as a whole name: companies use the field for both.
+fn preferred_name(id: u64, names: &Names) -> String {
+    if id.is_multiple_of(2) {
+        names.short.to_owned()
+    } else {
+        format!("{} {}", names.short, names.last)
+    }
 }
 
 fn picture(id: u64, random: &mut Random) -> Option<String> {

@@ -99,9 +99,8 @@ impl PersonioSource {
         let Some(id) = id else { return Ok(None) };
         let manager = self.client.person(id, &mapping.custom_attributes).await?;
         let Some(ParsedEntry { value: manager, .. }) = manager else { return Ok(None) };
-        let has_name = manager.preferred_name.is_some()
-            || manager.first_name.is_some()
-            || manager.last_name.is_some();
+        let rule = mapping.policy.standard_attributes.display_name;
+        let has_name = PersonHeader::from_person(&manager).name_to_display(rule).is_some();
         if manager.email.is_none() || !has_name {
             return Err(unreadable_error(
                 Endpoint::Person,
