@@ -14,6 +14,7 @@ const CORE: &[&[&str]] = &[
     &["userName"],
     &["name"],
     &["displayName"],
+    &["nickName"],
     &["title"],
     &["userType"],
     &["active"],
