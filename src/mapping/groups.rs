@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::mapping::context::MappingContext;
 use crate::mapping::employment::{compare_ids, legal_entity, office};
-use crate::mapping::person_header::PersonHeader;
+use crate::mapping::person_header::{DisplayNameRule, PersonHeader};
 use crate::personio::model::{Employment, OrgUnitType};
 use crate::personio::{LookupKind, LookupNames};
 use crate::scim::{Group, GroupMember, GroupMembership, ResourceMeta, ResourceUrls};
@@ -109,13 +109,14 @@ impl GroupMembers {
         group: &str,
         person: &PersonHeader<'_>,
         user_name: &str,
+        rule: DisplayNameRule,
         urls: &ResourceUrls,
     ) {
         let member = GroupMember {
             value: person.id.to_owned(),
             reference: urls.user(person.id),
             kind: "User",
-            display: person.display_name(user_name).text.into_owned(),
+            display: person.display_name(user_name, rule).text.into_owned(),
         };
         match self.0.get_mut(group) {
             Some(members) => members.push(member),

@@ -200,12 +200,8 @@ fn overridden_person(id: &str, custom: Option<Value>) -> SimulatedPerson {
 }
 
 fn overridden_company(custom: &[Option<Value>]) -> World {
-    let entry = |name: &str| SimulatedLookupEntry { id: "7".to_owned(), name: name.to_owned() };
-    let unit = |unit_type, name: &str| SimulatedOrgUnit {
-        id: "7".to_owned(),
-        name: name.to_owned(),
-        unit_type,
-    };
+    let entry = |name: &str| SimulatedLookupEntry::new("7", name);
+    let unit = |unit_type, name: &str| SimulatedOrgUnit::new("7", name, unit_type);
     let mut persons = Vec::new();
     for (index, value) in custom.iter().enumerate() {
         persons.push(overridden_person(&(index + 1).to_string(), value.clone()));

@@ -232,13 +232,14 @@ impl RecordMapper<'_> {
         persons: &[MappedPerson],
         changes: &Changes<'_>,
     ) -> Vec<LoadedContent<Group>> {
+        let rule = self.mapping.policy.standard_attributes.display_name;
         let mut members = GroupMembers::default();
         let mut unchanged: HashSet<&str> = HashSet::new();
         for (listed, person) in listed.iter().zip(persons) {
             let Some(user_name) = &listed.user_name else { continue };
             for id in &*person.groups {
                 if changes.groups.contains(id) {
-                    members.add(id, &listed.header, user_name, self.urls);
+                    members.add(id, &listed.header, user_name, rule, self.urls);
                 } else {
                     unchanged.insert(id);
                 }

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::Clock;
 use crate::directory::{PreviousState, Snapshot, TestAccountStates};
-use crate::mapping::{ActiveUntil, CustomAttributePolicy, GroupKind, MappingPolicy};
+use crate::mapping::{
+    ActiveUntil, CustomAttributePolicy, GroupKind, MappingPolicy, StandardAttributePolicy,
+};
 use crate::personio::model::Employment;
 use crate::personio::{LookupKind, LookupNames};
 use crate::scim::{AttributeType, CustomAttributeDefinition, ResourceSet, SchemaRegistry};
@@ -333,7 +335,10 @@ fn policy(require_email: bool, active_until: bool) -> MappingPolicy {
         require_email,
         active_before_start_days: Some(2),
         active_until: active_until.then_some(ActiveUntil::LastWorkingDay),
-        team_is_division: true,
+        standard_attributes: StandardAttributePolicy {
+            team_is_division: true,
+            ..StandardAttributePolicy::default()
+        },
         groups: vec![GroupKind::Department, GroupKind::Team],
         custom_attributes: vec![CustomAttributePolicy { id: "dynamic_1".to_owned(), definition }],
         ..MappingPolicy::default()
