@@ -618,66 +618,8 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_mistake() {
-        let attribute = |line: &str| format!("[[custom_attribute]]\n{line}\n");
+    fn errors_about_standard_attributes_name_the_mistake() {
         for (text, part) in [
-            (
-                "active_before_start_day = 3".to_owned(),
-                "line 1: unknown field `active_before_start_day`; did you mean `active_before_start_days`?",
-            ),
-            (
-                "colour = 3".to_owned(),
-                "line 1: unknown field `colour`, expected one of `active_before_start_days`",
-            ),
-            (
-                "[[client]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n\ntime_zone = \"UTC\""
-                    .to_owned(),
-                "line 5: `time_zone` is read as a key of [[client]]: it belongs above the first [heading]",
-            ),
-            (
-                "[users]\nactive_until = \"termination_date\"".to_owned(),
-                "`active_until` is read as a key of [users]",
-            ),
-            (
-                "[users]\ntrusted_proxies = []".to_owned(),
-                "`trusted_proxies` is read as a key of [users]",
-            ),
-            ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
-            ("employments = \"all\"".to_owned(), "line 1: `employments` belongs below [users]"),
-            ("[users]\nemployments = \"every\"".to_owned(), "unknown variant `every`"),
-            (
-                "token = \"0123456789abcdef\"".to_owned(),
-                "line 1: `token` belongs below a [[client]]",
-            ),
-            (
-                attribute("name = \"x\"\nid = \"a\"\ntyp = \"integer\""),
-                "unknown field `typ`; did you mean `type`?",
-            ),
-            (attribute("name = \"x\"\nid = \"a\"\ntype = \"int\""), "unknown variant `int`"),
-            ("[groups]\nfrom = [\"departments\"]".to_owned(), "did you mean `department`?"),
-            ("[clients]".to_owned(), "unknown field `clients`; did you mean `client`?"),
-            ("\n\ntime_zone = 3".to_owned(), "line 3: invalid type"),
-            ("time_zone = \"Europe/Bärlin\"".to_owned(), "invalid time zone `Europe/Bärlin`"),
-            (
-                "active_until = \"end_date\"".to_owned(),
-                "unknown variant `end_date`, expected `last_working_day`",
-            ),
-            ("active_until = true".to_owned(), "line 1"),
-            ("division = \"office\"".to_owned(), "unknown variant `office`"),
-            ("[users]\nrequire = [\"phone\"]".to_owned(), "unknown variant `phone`"),
-            ("[groups]\nfrom = [\"room\"]".to_owned(), "unknown variant `room`"),
-            ("active_before_start_days = -1".to_owned(), "line 1"),
-            ("x = ".to_owned(), "line 1"),
-            (
-                "time_zone = \"UTC\"\n[client]\nname = \"okta\"".to_owned(),
-                "line 2: invalid type: map, expected tables",
-            ),
-            ("[issuer]".to_owned(), "two brackets, for example `[[client]]`"),
-            ("[custom_attribute]\nname = \"x\"".to_owned(), "of which there may be several"),
-            (
-                "employee_number = \"date_of_birth\"".to_owned(),
-                "employee_number: the id `date_of_birth` is recognised as personal data",
-            ),
             (
                 "display_name = \"first\"".to_owned(),
                 "unknown variant `first`, expected `preferred` or `legal`",
@@ -747,6 +689,73 @@ mod tests {
             (
                 "[values.locale]\n\"Deutsch\" = \"German\"".to_owned(),
                 "values.locale: invalid new value `German`: expected a language tag (BCP 47)",
+            ),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_mistake() {
+        let attribute = |line: &str| format!("[[custom_attribute]]\n{line}\n");
+        for (text, part) in [
+            (
+                "active_before_start_day = 3".to_owned(),
+                "line 1: unknown field `active_before_start_day`; did you mean `active_before_start_days`?",
+            ),
+            (
+                "colour = 3".to_owned(),
+                "line 1: unknown field `colour`, expected one of `active_before_start_days`",
+            ),
+            (
+                "[[client]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n\ntime_zone = \"UTC\""
+                    .to_owned(),
+                "line 5: `time_zone` is read as a key of [[client]]: it belongs above the first [heading]",
+            ),
+            (
+                "[users]\nactive_until = \"termination_date\"".to_owned(),
+                "`active_until` is read as a key of [users]",
+            ),
+            (
+                "[users]\ntrusted_proxies = []".to_owned(),
+                "`trusted_proxies` is read as a key of [users]",
+            ),
+            ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
+            ("employments = \"all\"".to_owned(), "line 1: `employments` belongs below [users]"),
+            ("[users]\nemployments = \"every\"".to_owned(), "unknown variant `every`"),
+            (
+                "token = \"0123456789abcdef\"".to_owned(),
+                "line 1: `token` belongs below a [[client]]",
+            ),
+            (
+                attribute("name = \"x\"\nid = \"a\"\ntyp = \"integer\""),
+                "unknown field `typ`; did you mean `type`?",
+            ),
+            (attribute("name = \"x\"\nid = \"a\"\ntype = \"int\""), "unknown variant `int`"),
+            ("[groups]\nfrom = [\"departments\"]".to_owned(), "did you mean `department`?"),
+            ("[clients]".to_owned(), "unknown field `clients`; did you mean `client`?"),
+            ("\n\ntime_zone = 3".to_owned(), "line 3: invalid type"),
+            ("time_zone = \"Europe/Bärlin\"".to_owned(), "invalid time zone `Europe/Bärlin`"),
+            (
+                "active_until = \"end_date\"".to_owned(),
+                "unknown variant `end_date`, expected `last_working_day`",
+            ),
+            ("active_until = true".to_owned(), "line 1"),
+            ("division = \"office\"".to_owned(), "unknown variant `office`"),
+            ("[users]\nrequire = [\"phone\"]".to_owned(), "unknown variant `phone`"),
+            ("[groups]\nfrom = [\"room\"]".to_owned(), "unknown variant `room`"),
+            ("active_before_start_days = -1".to_owned(), "line 1"),
+            ("x = ".to_owned(), "line 1"),
+            (
+                "time_zone = \"UTC\"\n[client]\nname = \"okta\"".to_owned(),
+                "line 2: invalid type: map, expected tables",
+            ),
+            ("[issuer]".to_owned(), "two brackets, for example `[[client]]`"),
+            ("[custom_attribute]\nname = \"x\"".to_owned(), "of which there may be several"),
+            (
+                "employee_number = \"date_of_birth\"".to_owned(),
+                "employee_number: the id `date_of_birth` is recognised as personal data",
             ),
             (attribute("id = \"dynamic_1\""), "missing field `name`"),
             (attribute("name = \"x\""), "either its id or its global_id"),

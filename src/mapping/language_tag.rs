@@ -56,30 +56,28 @@ impl Part {
         if !is_valid {
             return None;
         }
-        match self {
-            Self::PrivateUse => Some(Self::PrivateUse),
-            // A subtag of one character cannot follow another one.
-            Self::Singleton if subtag.len() == 1 => None,
-            Self::Singleton => Some(Self::Extension),
-            _ if subtag.eq_ignore_ascii_case("x") => Some(Self::PrivateUse),
-            _ if subtag.len() == 1 => Some(Self::Singleton),
-            Self::Extension => Some(Self::Extension),
-            Self::Language | Self::ExtendedLanguage
-                if is_alphabetic(subtag) && subtag.len() == 3 =>
-            {
-                Some(Self::ExtendedLanguage)
-            }
-            Self::Language | Self::ExtendedLanguage
-                if is_alphabetic(subtag) && subtag.len() == 4 =>
-            {
-                Some(Self::Script)
-            }
-            Self::Language | Self::ExtendedLanguage | Self::Script if is_region(subtag) => {
-                Some(Self::Region)
-            }
-            _ if is_variant(subtag) => Some(Self::Variant),
-            _ => None,
+        let is_alphabetic = is_alphabetic(subtag);
+        if self == Self::PrivateUse || (self != Self::Singleton && subtag.eq_ignore_ascii_case("x"))
+        {
+            return Some(Self::PrivateUse);
         }
+        if subtag.len() == 1 {
+            // A subtag of one character cannot follow another one.
+            return if self == Self::Singleton { None } else { Some(Self::Singleton) };
+        }
+        if matches!(self, Self::Singleton | Self::Extension) {
+            return Some(Self::Extension);
+        }
+        if self <= Self::ExtendedLanguage && is_alphabetic && subtag.len() == 3 {
+            return Some(Self::ExtendedLanguage);
+        }
+        if self <= Self::ExtendedLanguage && is_alphabetic && subtag.len() == 4 {
+            return Some(Self::Script);
+        }
+        if self <= Self::Script && is_region(subtag) {
+            return Some(Self::Region);
+        }
+        if is_variant(subtag) { Some(Self::Variant) } else { None }
     }
 }
 
