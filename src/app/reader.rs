@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::app::{StartError, Tuning, base_url, personio_client};
 use crate::clock::Clock;
-use crate::config::{CheckSettings, ReadingSettings};
-use crate::diagnostics::preflight::Preflight;
+use crate::config::{CheckSettings, ClientScope, ReadingSettings};
+use crate::diagnostics::preflight::{NamedScope, Preflight};
 use crate::directory::{LoadProgress, MaxChange, Snapshot, SourceError};
 use crate::scim::{BoundScope, ResourceTypes, ResourceUrls, SchemaRegistry, Scope};
 use crate::sync::source::{PersonioSource, RecordLifetimes};
@@ -31,7 +31,11 @@ pub fn preflight(
     clock: Arc<dyn Clock>,
     tuning: Tuning,
 ) -> Result<Preflight, StartError> {
-    let CheckSettings { reading, max_results, credential, .. } = checking;
+    let CheckSettings { reading, max_results, credential, scopes, .. } = checking;
+    let mut named_scopes = Vec::with_capacity(scopes.len());
+    for ClientScope { client, definition } in scopes {
+        named_scopes.push(NamedScope { client: client.as_str().to_owned(), definition });
+    }
     let urls = ResourceUrls::new(&base_url(reading.public_url.as_str()));
     let client = personio_client(reading.personio, &clock, tuning)?;
     let has_mass_change_guard = reading.max_change < 1.0;
@@ -43,7 +47,8 @@ pub fn preflight(
         has_mass_change_guard,
         max_results,
         credential,
-    ))
+    )
+    .with_scopes(named_scopes))
 }
 
 impl OneShotReader {

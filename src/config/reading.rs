@@ -6,8 +6,8 @@ use crate::config::args::{ReadingArgs, ServerArgs};
 use crate::config::mapping::CheckedConfigFile;
 use crate::config::settings::listen::{DEFAULT_LISTEN, PUBLIC_URL};
 use crate::config::{
-    CheckArgs, Error, ExportArgs, LogArgs, PersonioSettings, ServerSettings, environment, parsers,
-    refuse_missing, server_settings, suggestion,
+    CheckArgs, ClientScope, Error, ExportArgs, LogArgs, PersonioSettings, ServerSettings,
+    environment, parsers, refuse_missing, server_settings, suggestion,
 };
 use crate::mapping::MappingPolicy;
 use crate::scim::ScopeDefinition;
@@ -39,6 +39,8 @@ pub struct CheckSettings {
     /// Flag set when a server with the same environment has clients, without which it does not
     /// start.
     pub has_clients: bool,
+    /// Scopes of clients.
+    pub scopes: Vec<ClientScope>,
 }
 
 impl ReadingSettings {
@@ -66,6 +68,7 @@ impl ReadingSettings {
             max_results: scim.limits.max_results,
             credential: args.reading.personio.credential_names()?,
             has_clients: scim.auth_settings.has_clients(),
+            scopes: scim.scopes,
         })
     }
 }

@@ -7,3 +7,4 @@ pub mod explanation;
 pub(crate) mod findings;
 pub mod preflight;
 pub(crate) mod sample_values;
+pub mod scopes;

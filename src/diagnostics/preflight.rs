@@ -17,8 +17,9 @@ pub use crate::diagnostics::findings::{Finding, FindingOutcome};
 
 use crate::clock::Clock;
 use crate::diagnostics::explanation::AttributeExplanation;
+pub use crate::diagnostics::scopes::NamedScope;
 use crate::diagnostics::{
-    contradictions, coverage, custom_attributes, explanation, findings, sample_values,
+    contradictions, coverage, custom_attributes, explanation, findings, sample_values, scopes,
 };
 use crate::mapping::MappingPolicy;
 use crate::mapping::attributes::custom::AttributeMapper;
@@ -36,7 +37,9 @@ use crate::personio::{
     AdvertisedLimit, Error, FirstPage, LookupNames, MalformedValue, PersonEmployments,
     PersonioClient,
 };
-use crate::scim::{EncodedContent, ResourceType, ResourceUrls, SchemaRegistry, compare_list_keys};
+use crate::scim::{
+    EncodedContent, ResourceType, ResourceUrls, SchemaRegistry, User, compare_list_keys,
+};
 use crate::sync::lookup_ids::{LookupIds, LookupUsage};
 use crate::sync::record_codec::DecodedRecord;
 use crate::sync::refresh::check_response;
@@ -59,6 +62,8 @@ pub struct Preflight {
     max_page_size: usize,
     /// Names of the settings that hold the credential, as the operator gave them.
     credential_settings: String,
+    /// Scopes of clients.
+    scopes: Vec<NamedScope>,
 }
 
 /// Result of a preflight.
@@ -116,7 +121,14 @@ impl Preflight {
             has_mass_change_guard,
             max_page_size,
             credential_settings,
+            scopes: Vec::new(),
         }
+    }
+
+    /// Adds the scopes of clients, whose view of the sample is reported.
+    #[must_use]
+    pub fn with_scopes(self, scopes: Vec<NamedScope>) -> Self {
+        Self { scopes, ..self }
     }
 
     /// Runs the preflight and explains the attributes of up to `persons` users.
@@ -188,7 +200,7 @@ impl Preflight {
             self.has_mass_change_guard,
         );
         report.findings.push(findings::replace_if_blocked(serve, &report.findings));
-        report.explained_users = self.explain_users(&sample, persons).await;
+        self.explain_sample(&sample, persons, report).await;
     }
 
     /// Returns a finding for each look-up. Without a `sample`, no unit counts as in use.
@@ -254,12 +266,9 @@ impl Preflight {
         check_response(read, person, &[])
     }
 
-    /// Explains the attributes of the first `persons` users whose employments are known.
-    async fn explain_users(
-        &self,
-        sample: &Sample,
-        persons: usize,
-    ) -> Vec<Vec<AttributeExplanation>> {
+    /// Explains the attributes of the first `persons` users whose employments are known, and reports
+    /// which of the users with known employments the clients with a scope see.
+    async fn explain_sample(&self, sample: &Sample, persons: usize, report: &mut PreflightReport) {
         let rules = self.date_rules();
         let served = self.served(&sample.records);
         let mut headers = Vec::with_capacity(served.len());
@@ -269,11 +278,12 @@ impl Preflight {
         let user_names = sample_user_names(&served, &headers, &rules);
         let mut selected = Vec::new();
         for (&record, user_name) in served.iter().zip(&user_names) {
-            if selected.len() < persons && record.employments.is_some() {
+            if record.employments.is_some() {
                 selected.push(SelectedUser { record, user_name: user_name.as_ref() });
             }
         }
-        let supervisors = self.read_supervisors(&selected, &headers).await;
+        let explained = selected.get(..persons).unwrap_or(&selected);
+        let supervisors = self.read_supervisors(explained, &headers).await;
         let mut managers = HashMap::with_capacity(headers.len() + supervisors.len());
         for (header, user_name) in headers.iter().zip(&user_names) {
             managers
@@ -296,13 +306,19 @@ impl Preflight {
         let custom_attributes = self.policy.custom_attribute_definitions();
         let Ok(registry) = SchemaRegistry::new(&self.urls, self.max_page_size, &custom_attributes)
         else {
-            return Vec::new();
+            return;
         };
-        let mut explained = Vec::with_capacity(selected.len());
-        for person in &selected {
-            explained.extend(person.explained(&context, &registry.types.user));
+        for person in explained {
+            report.explained_users.extend(person.explained(&context, &registry.types.user));
         }
-        explained
+        if self.scopes.is_empty() {
+            return;
+        }
+        let users: Vec<User> = selected.iter().map(|person| person.user(&context)).collect();
+        let registry = Arc::new(registry);
+        for scope in &self.scopes {
+            report.findings.extend(scopes::scope_finding(scope, &users, &registry));
+        }
     }
 
     /// Returns the persons who would be users, in the order in which a server lists them.
@@ -368,6 +384,13 @@ struct SelectedUser<'a> {
 }
 
 impl SelectedUser<'_> {
+    /// Maps the person.
+    fn user(&self, context: &MappingContext<'_>) -> User {
+        let DecodedRecord { person, employments } = self.record;
+        let employments = employments.as_deref().unwrap_or_default();
+        map_user(person, self.user_name.to_owned(), employments, context)
+    }
+
     /// Maps the person and explains the result. Returns `None` if it cannot be encoded.
     fn explained(
         &self,
@@ -377,7 +400,7 @@ impl SelectedUser<'_> {
         let DecodedRecord { person, employments } = self.record;
         let employments = employments.as_deref().unwrap_or_default();
         let input = MappingInput::new(person, self.user_name, employments, context);
-        let user = map_user(person, self.user_name.to_owned(), employments, context);
+        let user = self.user(context);
         let content = EncodedContent::new(user_type, &user).ok()?;
         explanation::explain_user(&content.into_resource(&user.meta).ok()?, &input).ok()
     }

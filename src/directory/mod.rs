@@ -79,6 +79,7 @@ use crate::directory::persistence::Persistence;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::publisher::{Publish, Publisher, Served};
 use crate::directory::refresh_debounce::RefreshDebounce;
+use crate::directory::scopes::PreviousScopes;
 use crate::directory::single_users::SingleUsers;
 use crate::directory::store::Store;
 use crate::scim::{Digest, Resource, SchemaRegistry, Scope};
@@ -175,7 +176,7 @@ impl Directory {
         let store = &self.0.store;
         store.scopes.add(scopes);
         if let Some(newest) = store.newest() {
-            store.scopes.build_all(&newest, None, &*store.clock);
+            store.scopes.build_all(&newest, PreviousScopes::Unknown, &*store.clock);
         }
     }
 

@@ -18,7 +18,7 @@ use tokio::task::block_in_place;
 use crate::directory::cool_down::CoolDown;
 use crate::directory::guard::{MassChangeGuard, Verdict};
 use crate::directory::persistence::{DecodedState, PendingState, Persistence, other_version};
-use crate::directory::scopes::ScopeLosses;
+use crate::directory::scopes::{PreviousScopes, ScopeLosses};
 use crate::directory::single_users::SingleUsers;
 use crate::directory::snapshot::PreviousState;
 use crate::directory::store::Store;
@@ -98,7 +98,6 @@ impl<S: Source> Publish for Publisher<S> {
         match self.decode(&content) {
             Ok(snapshot) => {
                 self.log_restored(&snapshot);
-                self.store.scopes.build_all(&snapshot, None, &*self.store.clock);
                 self.store.restore(Arc::new(snapshot));
             }
             Err(reason) => persistence.set_aside(&reason),
@@ -264,7 +263,11 @@ impl<S: Source> Publisher<S> {
         let scopes = &self.store.scopes;
         let snapshot = block_in_place(|| {
             let snapshot = Snapshot::new(directory, earlier, started, clock)?;
-            scopes.build_all(&snapshot, previous.as_deref(), clock);
+            let earlier = match &previous {
+                Some(previous) => PreviousScopes::Snapshot(previous),
+                None => PreviousScopes::Unknown,
+            };
+            scopes.build_all(&snapshot, earlier, clock);
             Ok::<_, SourceError>(snapshot)
         })?;
         let snapshot = Arc::new(snapshot);
@@ -438,6 +441,8 @@ impl<S: Source> Publisher<S> {
         let elapsed = decoded.elapsed(clock);
         self.guard.restore(&directory, decoded.window, elapsed).ok_or_else(other_version)?;
         let snapshot = decoded.snapshot(directory, clock)?;
+        let earlier = PreviousScopes::Stamped(&decoded.scopes);
+        self.store.scopes.build_all(&snapshot, earlier, clock);
         self.served.store(Arc::new(Served { state: Some(state), approvals: 0 }));
         Ok(snapshot)
     }

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use crate::clock::Clock;
 use crate::directory::snapshot::PreviousState;
 use crate::directory::{LoadedContent, LoadedDirectory, Snapshot, SourceError, lock};
-use crate::scim::{BoundScope, Digest, InvalidScope, SchemaRegistry, Scope};
+use crate::scim::{BoundScope, Digest, InvalidScope, SchemaRegistry, Scope, VersionStamps};
 
 /// Scopes in force, by the digests of their definitions.
 #[derive(Default)]
@@ -45,6 +45,29 @@ pub(super) struct ScopeLoss {
 /// Snapshots of what scopes show of one snapshot, by the digests of the scopes.
 #[derive(Debug, Default)]
 pub(super) struct ScopedSnapshots(Mutex<HashMap<Digest, Arc<Snapshot>>>);
+
+/// Snapshot of a scope.
+pub(super) struct ScopedSnapshot {
+    /// Digest of the scope.
+    pub(super) scope: Digest,
+    pub(super) snapshot: Arc<Snapshot>,
+}
+
+/// Stamps of what a scope showed before a restart.
+pub(super) struct ScopeStamps {
+    pub(super) users: VersionStamps,
+    pub(super) groups: VersionStamps,
+}
+
+/// Earlier state of what scopes showed.
+#[derive(Clone, Copy)]
+pub(super) enum PreviousScopes<'a> {
+    Unknown,
+    /// Snapshots of the scopes of this snapshot.
+    Snapshot(&'a Snapshot),
+    /// Stamps by the digests of the scopes.
+    Stamped(&'a HashMap<Digest, ScopeStamps>),
+}
 
 /// Reason why a scope has no snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -137,19 +160,26 @@ impl Scopes {
         losses
     }
 
-    /// Builds the snapshots of all scopes of `full`, which clients do not see yet. `previous` is
-    /// the snapshot before. A scope whose snapshot cannot be built shows nothing.
+    /// Builds the snapshots of all scopes of `full`, which clients do not see yet. A scope whose
+    /// snapshot cannot be built shows nothing.
     pub(super) fn build_all(
         &self,
         full: &Snapshot,
-        previous: Option<&Snapshot>,
+        previous: PreviousScopes<'_>,
         clock: &dyn Clock,
     ) {
         for scope in self.all() {
-            let earlier = previous.and_then(|previous| previous.scoped().get(scope.digest()));
-            let earlier = match &earlier {
-                Some(earlier) => PreviousState::Snapshot(earlier),
-                None => PreviousState::Unknown,
+            let snapshot = match previous {
+                PreviousScopes::Snapshot(previous) => previous.scoped().get(scope.digest()),
+                PreviousScopes::Unknown | PreviousScopes::Stamped(_) => None,
+            };
+            let earlier = match (&snapshot, previous) {
+                (Some(snapshot), _) => PreviousState::Snapshot(snapshot),
+                (None, PreviousScopes::Stamped(stamps)) => match stamps.get(scope.digest()) {
+                    Some(ScopeStamps { users, groups }) => PreviousState::Stamped { users, groups },
+                    None => PreviousState::Unknown,
+                },
+                (None, _) => PreviousState::Unknown,
             };
             if let Err(error) = full.scoped().get_or_build(full, &scope, earlier, clock) {
                 log_unbuilt(&error);
@@ -162,6 +192,15 @@ impl ScopedSnapshots {
     /// Returns the snapshot of a scope, if it has been built.
     pub(super) fn get(&self, scope: &Digest) -> Option<Arc<Snapshot>> {
         lock(&self.0).get(scope).cloned()
+    }
+
+    /// Returns all snapshots.
+    pub(super) fn all(&self) -> Vec<ScopedSnapshot> {
+        let mut all = Vec::new();
+        for (scope, snapshot) in &*lock(&self.0) {
+            all.push(ScopedSnapshot { scope: *scope, snapshot: Arc::clone(snapshot) });
+        }
+        all
     }
 
     /// Returns the snapshot of what a scope shows of `full`, which these snapshots belong to, and

@@ -11,7 +11,9 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use personio_scim::auth::{Algorithm, AuthSettings, ClientName, Issuer, Networks};
+use personio_scim::auth::{Algorithm, AuthSettings, ClientName, Issuer, Networks, ScopeId};
+use personio_scim::config::ClientScope;
+use personio_scim::scim::{AttributeSelection, ScopeDefinition};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -193,6 +195,28 @@ async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_read_once() {
         assert_eq!(get_users(&bridge, &nameless).await.status, 200, "{}", key.algorithm());
     }
     assert_eq!(fetches(&server).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_an_issuer_see_what_its_scope_shows() {
+    let key = Signer::ed();
+    let server = issuer(&[("d", &key)]).await;
+    let definition = ScopeDefinition {
+        filter: None,
+        attributes: AttributeSelection::Only(vec!["displayName".to_owned()]),
+    };
+    let limited = Issuer { client_scope: Some(ScopeId(definition.digest())), ..rule(&server) };
+    let bridge = Setup {
+        scopes: vec![ClientScope { client: limited.name.clone(), definition }],
+        auth_settings: Some(AuthSettings { issuers: vec![limited], ..auth_settings(None) }),
+        ..Setup::persons(5)
+    }
+    .start();
+    bridge.ready().await;
+    let limited = get_users(&bridge, &key.token("d", &claims(&json!({})))).await;
+    assert_eq!(limited.json()["totalResults"], 5);
+    assert!(limited.text.contains("displayName") && !limited.text.contains("userName"));
+    assert!(get_users(&bridge, TOKEN).await.text.contains("userName"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

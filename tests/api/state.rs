@@ -505,14 +505,26 @@ async fn the_state_file_is_encrypted_and_contains_no_private_data() {
     }
 }
 
-/// Returns the offset of the records in the content: after the version, two timestamps, and three
-/// sections with a length prefix.
+/// Returns the offset of the records in the content: after the version, two timestamps, three
+/// sections with a length prefix, and the number of scopes, which is 0 here.
 fn records_offset(content: &[u8]) -> usize {
     let after = |at: usize| {
         let length = u64::from_be_bytes(content[at..at + 8].try_into().unwrap());
         at + 8 + usize::try_from(length).unwrap()
     };
-    after(after(after(17)))
+    after(after(after(17))) + 8
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_file_from_before_scopes_is_read() {
+    let folder = StateFolder::new();
+    let (bridge, users) = folder.after(12).await;
+    let simulator = stopped(bridge);
+    let content = folder.file().read().unwrap();
+    let at = records_offset(&content);
+    folder.file().write([&[3], &content[1..at - 8], &content[at..]].concat()).unwrap();
+    let bridge = restarted_alone(folder.setup(world(12)), simulator);
+    assert_eq!(bridge.all_users().await, users);
 }
 
 #[expect(clippy::too_many_lines, reason = "the cases are a table")]

@@ -4,6 +4,7 @@
 pub(crate) mod encryption;
 pub mod state_file;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,16 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::directory::persistence::state_file::StateFile;
+use crate::directory::scopes::{ScopeStamps, ScopedSnapshot};
 use crate::directory::snapshot::{PreviousState, Snapshot};
 use crate::directory::store::Store;
 use crate::directory::{InvalidState, LoadedDirectory, SourceError, SyncState};
-use crate::scim::VersionStamps;
+use crate::scim::{Digest, VersionStamps};
 
 /// Version of the encoded content.
-const CONTENT_VERSION: u8 = 3;
+const CONTENT_VERSION: u8 = 4;
+/// Earlier version, which has no scopes.
+const VERSION_WITHOUT_SCOPES: u8 = 3;
 /// Largest difference by which a state file may be newer than the system clock. A file from further
 /// in the future has no known age.
 const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
@@ -55,7 +59,8 @@ impl PendingState {
     }
 
     /// Encodes the state: version, times in milliseconds, the guard's window and the stamps of
-    /// users and groups, each with its length, then the sync state.
+    /// users and groups, each with its length, the stamps of what each scope shows, then the sync
+    /// state.
     fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
         let mut bytes = vec![CONTENT_VERSION];
         for moment in [self.loaded, self.published] {
@@ -64,13 +69,29 @@ impl PendingState {
         bytes.extend_from_slice(&(self.window.len() as u64).to_be_bytes());
         bytes.extend_from_slice(&self.window);
         for resources in [self.snapshot.users(), self.snapshot.groups()] {
-            let stamps = VersionStamps::of(resources).to_json();
-            bytes.extend_from_slice(&(stamps.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(&stamps);
+            append_stamps(&mut bytes, &VersionStamps::of(resources));
+        }
+        let scoped = self.snapshot.scoped().all();
+        bytes.extend_from_slice(&(scoped.len() as u64).to_be_bytes());
+        for ScopedSnapshot { scope, snapshot } in scoped {
+            bytes.extend_from_slice(&scope);
+            // A shared resource has the stamp of the full snapshot.
+            for (resources, full) in [
+                (snapshot.users(), self.snapshot.users()),
+                (snapshot.groups(), self.snapshot.groups()),
+            ] {
+                append_stamps(&mut bytes, &VersionStamps::of_other_than(resources, full));
+            }
         }
         bytes.append(&mut self.sync_state.to_bytes()?);
         Ok(bytes)
     }
+}
+
+fn append_stamps(bytes: &mut Vec<u8>, stamps: &VersionStamps) {
+    let stamps = stamps.to_json();
+    bytes.extend_from_slice(&(stamps.len() as u64).to_be_bytes());
+    bytes.extend_from_slice(&stamps);
 }
 
 /// Decoded content of a state file.
@@ -82,6 +103,8 @@ pub(super) struct DecodedState<'b> {
     pub(super) window: &'b [u8],
     users: VersionStamps,
     groups: VersionStamps,
+    /// Stamps of what scopes showed.
+    pub(super) scopes: HashMap<Digest, ScopeStamps>,
     pub(super) sync_state: &'b [u8],
 }
 
@@ -97,13 +120,15 @@ impl<'b> DecodedState<'b> {
         let (published, rest) = split_time(rest)?;
         let (window, rest) = split_part(rest)?;
         let (users, rest) = split_part(rest)?;
-        let (groups, sync_state) = split_part(rest)?;
+        let (groups, rest) = split_part(rest)?;
         let users = VersionStamps::from_json(users)?;
         let groups = VersionStamps::from_json(groups)?;
-        if *version != CONTENT_VERSION {
-            return None;
-        }
-        Some(Self { loaded, published, window, users, groups, sync_state })
+        let (scopes, sync_state) = match *version {
+            CONTENT_VERSION => split_scopes(rest)?,
+            VERSION_WITHOUT_SCOPES => (HashMap::new(), rest),
+            _ => return None,
+        };
+        Some(Self { loaded, published, window, users, groups, scopes, sync_state })
     }
 
     /// Returns the time since publication.
@@ -148,6 +173,24 @@ fn split_time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
 fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
+}
+
+/// Splits off the stamps of what scopes showed.
+fn split_scopes(bytes: &[u8]) -> Option<(HashMap<Digest, ScopeStamps>, &[u8])> {
+    let (count, mut rest) = bytes.split_first_chunk()?;
+    let mut scopes = HashMap::new();
+    for _ in 0..u64::from_be_bytes(*count) {
+        let (scope, after_scope) = rest.split_first_chunk()?;
+        let (users, after_users) = split_part(after_scope)?;
+        let (groups, after_groups) = split_part(after_users)?;
+        let stamps = ScopeStamps {
+            users: VersionStamps::from_json(users)?,
+            groups: VersionStamps::from_json(groups)?,
+        };
+        scopes.insert(*scope, stamps);
+        rest = after_groups;
+    }
+    Some((scopes, rest))
 }
 
 /// Returns the error for content that this version cannot decode.

@@ -2,6 +2,7 @@
 //! unchanged after a restart keeps them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,20 @@ impl VersionStamps {
         for resource in resources.all() {
             if let Some(stamp) = VersionStamp::of(resource) {
                 stamps.insert(resource.id().into_owned(), stamp);
+            }
+        }
+        Self(stamps)
+    }
+
+    /// Returns the stamps of the resources that are not the very ones of `others`.
+    #[must_use]
+    pub fn of_other_than(resources: &ResourceSet, others: &ResourceSet) -> Self {
+        let mut stamps = HashMap::new();
+        for resource in resources.all() {
+            let id = resource.id();
+            let is_shared = others.find(&id).is_some_and(|other| Arc::ptr_eq(other, resource));
+            if !is_shared && let Some(stamp) = VersionStamp::of(resource) {
+                stamps.insert(id.into_owned(), stamp);
             }
         }
         Self(stamps)
