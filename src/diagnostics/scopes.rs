@@ -30,7 +30,7 @@ pub(super) fn scope_finding(
     let visible = bound.schema_registry().types.user.paths().len();
     let all = registry.types.user.paths().len();
     let description = format!(
-        "The client {} sees {seen} of the {} users looked at, and {visible} of {all} attributes.",
+        "the client {} sees {seen} of the {} users looked at, and {visible} of {all} attributes",
         named.client,
         users.len()
     );
