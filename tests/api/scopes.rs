@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use personio_scim::auth::{AuthSettings, Client, ClientName, ScopeId, TokenHash};
 use personio_scim::config::{ClientScope, StateFileSettings};
+use personio_scim::directory::ChangeKind;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::filter::FilterLimits;
 use personio_scim::scim::{
@@ -42,7 +43,10 @@ enum Selection {
     AllBut(&'static str),
 }
 
-const CLIENTS: [ScopedClient; 7] = [
+/// Number of persons whom the client `externals` sees.
+const EXTERNALS: usize = 8;
+
+const CLIENTS: [ScopedClient; 8] = [
     ScopedClient {
         name: "internals",
         filter: Some("P:employmentType eq \"INTERNAL\" and active eq true"),
@@ -65,13 +69,20 @@ const CLIENTS: [ScopedClient; 7] = [
     },
     ScopedClient {
         name: "ids",
-        filter: Some("id co \"1\""),
-        attributes: Selection::Only("groups.value emails P:managerEmail meta.created externalId"),
+        filter: Some("id ew \"1\" or id ew \"4\" or id ew \"7\""),
+        attributes: Selection::Only(
+            "groups.value emails P:managerEmail E:manager meta.created externalId",
+        ),
     },
     ScopedClient {
         name: "without_extension",
         filter: None,
         attributes: Selection::AllBut("P: displayName groups.display name"),
+    },
+    ScopedClient {
+        name: "externals",
+        filter: Some("title eq \"External\""),
+        attributes: Selection::All,
     },
     ScopedClient { name: "nobody", filter: Some("id eq \"none\""), attributes: Selection::All },
 ];
@@ -119,7 +130,8 @@ impl ScopedClient {
             "phonebook" | "without_extension" => true,
             "without_addresses" => !department.starts_with('s'),
             "managers" => !text(&user["title"]).is_empty(),
-            "ids" => text(&user["id"]).contains('1'),
+            "ids" => text(&user["id"]).ends_with(['1', '4', '7']),
+            "externals" => user["title"] == "External",
             "nobody" => false,
             other => panic!("{other}"),
         }
@@ -176,6 +188,9 @@ fn world() -> World {
         person.last_name = None;
         person.preferred_name = None;
     }
+    for person in world.persons.iter_mut().take(EXTERNALS) {
+        person.employments.iter_mut().for_each(|it| it.position = Some("External".to_owned()));
+    }
     world
 }
 
@@ -198,6 +213,8 @@ struct Reference {
     group_type: Arc<ResourceType>,
     users: ResourceSet,
     groups: ResourceSet,
+    /// Number of visible users whose manager is hidden.
+    hidden_managers: usize,
 }
 
 impl Reference {
@@ -243,6 +260,7 @@ impl Reference {
         let is_visible = |id: &Value| visible.contains(id.as_str().unwrap_or_default());
 
         let mut users = Vec::new();
+        let mut hidden_managers = 0;
         for mut user in all_users {
             if !is_visible(&user["id"]) {
                 continue;
@@ -252,6 +270,7 @@ impl Reference {
             }
             let manager = user[ENTERPRISE_USER_SCHEMA]["manager"]["value"].clone();
             if manager.is_string() && !is_visible(&manager) {
+                hidden_managers += 1;
                 remove(&mut user[ENTERPRISE_USER_SCHEMA], "manager");
                 remove(&mut user[PERSONIO_USER_SCHEMA], "managerEmail");
             } else if hides_names_of(&manager) {
@@ -274,7 +293,7 @@ impl Reference {
         }
         let users = resources(&user_type, &users);
         let groups = resources(&group_type, &groups);
-        Self { users, groups, user_type, group_type }
+        Self { users, groups, user_type, group_type, hidden_managers }
     }
 
     /// Runs a query, and returns the page or the detail of the error.
@@ -554,6 +573,9 @@ async fn a_scope_is_a_server_with_only_the_visible_users_and_attributes() {
     let queries = query(values);
     for client in &CLIENTS {
         let reference = Reference::of(&server, client).await;
+        if client.name == "ids" {
+            assert!(reference.hidden_managers > 5, "{}", reference.hidden_managers);
+        }
         let (mut pages, mut errors) = (0, 0);
         for _ in 0..QUERIES {
             let query = queries.new_tree(&mut runner).unwrap().current();
@@ -725,7 +747,12 @@ async fn tags_and_cursors_move_with_visible_changes_only() {
     let start: Change =
         |person| person.employments[0].employment_start_date = Some("2001-02-03".parse().unwrap());
     let name: Change = |person| person.preferred_name = Some("Another Name".to_owned());
+    let created: Change = |person| {
+        let second = jiff::SignedDuration::from_secs(1);
+        person.created_at = person.created_at.map(|moment| moment + second);
+    };
     for (who, change, moves_phonebook, moves_internals) in [
+        (&shown, created, false, true),
         (&hidden, title, false, false),
         (&hidden, start, false, false),
         (&hidden, name, true, false),
@@ -1020,7 +1047,23 @@ async fn a_load_that_would_empty_a_scope_is_held_until_it_is_approved() {
     server.reloaded().await;
     let held = server.directory().held_change().expect("the load is held");
     let kinds: Vec<_> = held.losses.kinds().collect();
-    assert_eq!(kinds, [(personio_scim::directory::ChangeKind::OutOfScope, before.len())]);
+    assert_eq!(kinds, [(ChangeKind::OutOfScope, before.len())]);
+    assert_eq!(visible_ids(&server, &token, "/Users").await, before);
+    server.approve().await;
+    assert_eq!(visible_ids(&server, &token, "/Users").await.len(), 0);
+
+    // The scope of another client has few users, so that the number of all users is of no help.
+    let token = client("externals").token();
+    let before = visible_ids(&server, &token, "/Users").await;
+    assert_eq!(before.len(), EXTERNALS);
+    server.simulator.with_world(|world| {
+        for person in world.persons.iter_mut().take(EXTERNALS) {
+            person.employments.iter_mut().for_each(|it| it.position = Some("Changed".to_owned()));
+        }
+    });
+    server.reloaded().await;
+    let held = server.directory().held_change().expect("the load is held");
+    assert_eq!(held.losses.users_with(ChangeKind::OutOfScope), EXTERNALS);
     assert_eq!(visible_ids(&server, &token, "/Users").await, before);
     server.approve().await;
     assert_eq!(visible_ids(&server, &token, "/Users").await.len(), 0);
@@ -1138,4 +1181,37 @@ async fn a_restart_serves_scopes_from_the_state_file() {
         after.push(get_as(&second, &client(name).token(), "/Groups").await.json());
     }
     assert_eq!(after, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_who_becomes_visible_again_is_a_change_of_the_user() {
+    let mut setup = setup();
+    setup.cache_ttl = SHORT_TTL;
+    let server = setup.start();
+    server.reloaded().await;
+    let token = client("internals").token();
+    let users = all(&get_as(&server, &token, "/Users").await.json());
+    let with_manager = |user: &&Value| user[ENTERPRISE_USER_SCHEMA]["manager"]["value"].is_string();
+    let user = users.iter().find(with_manager).unwrap();
+    let id = user["id"].as_str().unwrap().to_owned();
+    let manager = user[ENTERPRISE_USER_SCHEMA]["manager"]["value"].as_str().unwrap().to_owned();
+    let set_type = |kind: &str| {
+        server.simulator.with_world(|world| {
+            let manager = world.persons.iter_mut().find(|person| person.id == manager).unwrap();
+            for employment in &mut manager.employments {
+                employment.employment_type = Some(kind.to_owned());
+            }
+        });
+    };
+    let read = async || get_as(&server, &token, &format!("/Users/{id}")).await.json();
+    let mut dates = vec![user["meta"]["lastModified"].as_str().unwrap().to_owned()];
+    for (kind, is_visible) in [("EXTERNAL", false), ("INTERNAL", true)] {
+        server.clock.pass(Duration::from_secs(60));
+        set_type(kind);
+        server.reloaded().await;
+        let user = read().await;
+        assert_eq!(user[ENTERPRISE_USER_SCHEMA].get("manager").is_some(), is_visible);
+        dates.push(user["meta"]["lastModified"].as_str().unwrap().to_owned());
+    }
+    assert!(dates.is_sorted() && dates[0] < dates[1] && dates[1] < dates[2], "{dates:?}");
 }
