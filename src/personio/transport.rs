@@ -90,7 +90,9 @@ impl UpstreamTransport {
             permit.record_rate_limited(response.headers(), retry_after);
             return Err(Error::RateLimited { endpoint, retry_after });
         }
-        if !status.is_server_error() {
+        if status.is_server_error() {
+            permit.record_server_error(response.headers());
+        } else {
             permit.record_success(response.headers());
         }
         if status.is_redirection() {

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::simulator::route::{SimulatedEndpoint, SimulatedRoute};
 
@@ -67,6 +68,29 @@ impl InjectedFault {
     }
 }
 
+/// Gate at which responses wait until it is opened. Clones are the same gate.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseGate(watch::Sender<bool>);
+
+impl ResponseGate {
+    /// Creates a closed gate.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::default()
+    }
+
+    /// Lets all responses pass, from now on.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until the gate is open.
+    pub(super) async fn opened(&self) {
+        // `self` has a sender, so that the channel stays open.
+        let _ = self.0.subscribe().wait_for(|is_open| *is_open).await;
+    }
+}
+
 /// Kind of failure that a fault causes.
 #[derive(Debug, Clone)]
 pub enum FaultAction {
@@ -82,6 +106,8 @@ pub enum FaultAction {
     NotFoundRoute,
     /// Normal response after a delay.
     Delay(Duration),
+    /// Normal response once the gate is open.
+    Hold(ResponseGate),
     /// Request that stays open without a response.
     Hang,
     /// Connection that is closed without a response.

@@ -127,6 +127,10 @@ impl AdmittedRequest<'_> {
                 sleep(delay).await;
                 broken_response::complete(self.normal_response())
             }
+            Some(FaultAction::Hold(gate)) => {
+                gate.opened().await;
+                broken_response::complete(self.normal_response())
+            }
             Some(FaultAction::Hang) => std::future::pending().await,
             Some(FaultAction::ConnectionReset) => broken_response::connection_reset(),
             Some(FaultAction::TruncatedJson) => {

@@ -43,7 +43,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
-pub use crate::simulator::fault::{FaultAction, InjectedFault};
+pub use crate::simulator::fault::{FaultAction, InjectedFault, ResponseGate};
 pub use crate::simulator::options::{NextLinkForm, Quirks, SimulatedRateLimit, SimulatorOptions};
 pub use crate::simulator::request_history::ReceivedRequest;
 pub use crate::simulator::route::SimulatedEndpoint;

@@ -449,7 +449,7 @@ impl Campaign {
             0 => FaultAction::TooManyRequests { retry_after: self.random.pick(&[None, Some(1)]) },
             1 => FaultAction::Oversized(17 << 20),
             2..5 => FaultAction::Hang,
-            5..16 => FaultAction::Delay(Duration::from_millis(self.random.below(200) as u64)),
+            5..16 => FaultAction::Delay(Duration::from_millis(self.random.below(50) as u64)),
             16..30 => FaultAction::ShortListing(self.random.pick(&[1, 20, 40, 45, 49])),
             30..42 => FaultAction::EmptyListing,
             42..52 => FaultAction::Status(self.random.pick(&[500, 502, 503, 504])),
@@ -675,7 +675,7 @@ impl Campaign {
         // Listing persons takes longer than reading single users.
         self.bridge.simulator.add_fault(InjectedFault::on(
             SimulatedEndpoint::Persons,
-            FaultAction::Delay(Duration::from_millis(200)),
+            FaultAction::Delay(Duration::from_millis(100)),
         ));
         let mut setup = setup(self.bridge.clock.clone(), World::empty());
         setup.tuning.cool_down = Duration::from_secs(1);

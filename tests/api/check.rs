@@ -16,7 +16,7 @@ use personio_scim::simulator::{
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, TOKEN, by_id, http};
-use crate::process::{Ended, file, run};
+use crate::process::{Ended, Program, file, run};
 
 const MARKER: &str = "MARKER-7d21";
 
@@ -752,6 +752,7 @@ async fn a_base_url_with_the_wrong_scheme_is_named_with_the_right_one() {
 async fn an_unreachable_proxy_is_reported_by_its_variable_without_password() {
     // Tests never bind such a low port, and the host name does not resolve.
     let upstream = "https://personio.invalid";
+    let mut programs = Vec::new();
     for (variables, part) in [
         (
             &[("HTTPS_PROXY", "http://me:hidden@127.0.0.1:1")][..],
@@ -766,7 +767,11 @@ async fn an_unreachable_proxy_is_reported_by_its_variable_without_password() {
         (&[("HTTPS_PROXY", "")], None),
     ] {
         let all = [&settings(upstream)[..], variables].concat();
-        let ended = run(&["check"], &all).await;
+        programs.push((variables, part, Program::start(&["check"], &all)));
+    }
+    // The programs wait before they try again. They do so at the same time.
+    for (variables, part, program) in programs {
+        let ended = program.ended().await;
         assert_eq!(ended.status.code(), Some(1), "{variables:?}: {ended:?}");
         let text = words(&ended.out);
         assert!(!text.contains("hidden") && !text.contains("me:"), "{text}");

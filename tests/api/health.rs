@@ -1,5 +1,7 @@
 //! Tests of health: before, during and after loads.
 
+use std::time::Duration;
+
 use personio_scim::simulator::{FaultAction, InjectedFault, SimulatedEndpoint};
 use serde_json::json;
 
@@ -7,7 +9,8 @@ use crate::harness::{AFTER_COOL_DOWN, SHORT_TTL, Setup, send_request, wait_until
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_follows_the_snapshot_and_liveness_does_not() {
-    let setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
+    let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::persons(30) };
+    setup.tuning.upstream_timeout = Duration::from_secs(1);
     let simulator = setup.simulator();
     simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang));
     let bridge = setup.start_with(simulator);

@@ -7,8 +7,10 @@ use jiff::tz::TimeZone;
 use personio_scim::directory::ChangeKind;
 use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{
-    FaultAction, InjectedFault, SimulatedEmployment, SimulatedEndpoint, SimulatedPerson,
+    FaultAction, InjectedFault, ResponseGate, SimulatedEmployment, SimulatedEndpoint,
+    SimulatedPerson,
 };
+use reqwest::Method;
 
 use crate::harness::{
     AFTER_COOL_DOWN, SHORT_TTL, Setup, TestClock, TestServer, by_id, first_page, wait_until,
@@ -374,11 +376,11 @@ async fn approved_unverified_deletions_are_not_held_once_verified() {
 
 /// Approves the held change while a load is running that has already requested the missing persons.
 async fn approve_in_flight(bridge: &TestServer) {
-    let page = InjectedFault::on(
+    let gate = ResponseGate::closed();
+    bridge.simulator.add_fault(InjectedFault::on(
         SimulatedEndpoint::Employments,
-        FaultAction::Delay(Duration::from_millis(1500)),
-    );
-    bridge.simulator.add_fault(page);
+        FaultAction::Hold(gate.clone()),
+    ));
     bridge.simulator.reset_history();
     tokio::join!(bridge.reloaded(), async {
         wait_until("employments", async || {
@@ -386,6 +388,7 @@ async fn approve_in_flight(bridge: &TestServer) {
         })
         .await;
         bridge.approve().await;
+        gate.open();
     });
 }
 
@@ -401,11 +404,11 @@ async fn a_running_load_does_not_restore_approved_deletions() {
     assert!(bridge.directory().held_change().is_some());
     // The load must read one person's employments, so that it lasts.
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
-    let page = InjectedFault::on(
+    let gate = ResponseGate::closed();
+    bridge.simulator.add_fault(InjectedFault::on(
         SimulatedEndpoint::Employments,
-        FaultAction::Delay(Duration::from_millis(1500)),
-    );
-    bridge.simulator.add_fault(page);
+        FaultAction::Hold(gate.clone()),
+    ));
     bridge.simulator.reset_history();
     let left = || -> Vec<String> {
         let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
@@ -417,7 +420,9 @@ async fn a_running_load_does_not_restore_approved_deletions() {
         })
         .await;
         bridge.approve().await;
-        left()
+        let left_by_approval = left();
+        gate.open();
+        left_by_approval
     });
     let back = left().into_iter().filter(|id| !approved.contains(id)).count();
     assert_eq!(
@@ -441,12 +446,9 @@ async fn a_running_load_does_not_revert_approved_deactivations() {
     bridge.reloaded().await;
     assert!(bridge.directory().held_change().is_some());
     bridge.simulator.reset_history();
+    let gate = ResponseGate::closed();
     bridge.simulator.add_fault(
-        InjectedFault::on(
-            SimulatedEndpoint::Employments,
-            FaultAction::Delay(Duration::from_millis(1500)),
-        )
-        .times(1),
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Hold(gate.clone())).times(1),
     );
     bridge
         .simulator
@@ -463,6 +465,7 @@ async fn a_running_load_does_not_revert_approved_deactivations() {
         bridge
             .simulator
             .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Status(403)));
+        gate.open();
     });
     let now = count().await;
     assert_eq!(now, 0, "all were inactive when it was approved");
@@ -545,15 +548,16 @@ async fn results_of_a_failed_load_are_known_during_the_next() {
     );
     bridge.simulator.add_fault(InjectedFault::on(
         SimulatedEndpoint::Employments,
-        FaultAction::Delay(Duration::from_millis(400)),
+        FaultAction::Delay(Duration::from_millis(100)),
     ));
     bridge.simulator.reset_history();
-    let (_, ()) = tokio::join!(bridge.get("/Users"), async {
-        wait_until("employments", async || {
-            bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0
-        })
-        .await;
-        let answer = bridge.get(&format!("/Users/{id}")).await;
-        assert!(answer.status != 200 || answer.json().get(PERSONIO).is_some(), "{}", answer.text);
-    });
+    // The response does not matter: the request starts the load.
+    let load = tokio::spawn(bridge.request(Method::GET, "/Users").send());
+    wait_until("employments", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::Employments) > 0
+    })
+    .await;
+    let answer = bridge.get(&format!("/Users/{id}")).await;
+    assert!(answer.status != 200 || answer.json().get(PERSONIO).is_some(), "{}", answer.text);
+    load.abort();
 }

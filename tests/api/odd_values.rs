@@ -1,6 +1,8 @@
 //! Tests of values that are valid JSON but unexpected, or almost JSON: each affects at most one
 //! value of one person, or keeps that person unchanged, and health reports it.
 
+use std::time::Duration;
+
 use personio_scim::scim::ENTERPRISE_USER_SCHEMA as ENTERPRISE;
 use personio_scim::simulator::{
     FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEndpoint, World,
@@ -42,6 +44,16 @@ fn company() -> (World, String) {
 /// Starts a server whose every list request causes a load, and returns the users of the first load.
 async fn start_always_loading(world: World) -> (TestServer, Vec<Value>) {
     let bridge = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world) }.start();
+    let users = bridge.all_users().await;
+    (bridge, users)
+}
+
+/// Starts a server like [`start_always_loading`], but a load reads the employments of those persons
+/// only who have changed.
+async fn start_loading_persons(world: World) -> (TestServer, Vec<Value>) {
+    let employment_recheck = Duration::from_secs(3600);
+    let setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(world) };
+    let bridge = Setup { employment_recheck, ..setup }.start();
     let users = bridge.all_users().await;
     (bridge, users)
 }
@@ -182,7 +194,7 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
     ] {
         let text = format!("{attribute} {}", &value.to_string()[..value.to_string().len().min(40)]);
         let (world, id) = company();
-        let (bridge, users) = start_always_loading(world).await;
+        let (bridge, users) = start_loading_persons(world).await;
         bridge.simulator.with_world(|world| {
             let mut hired = world.persons[3].clone();
             (hired.id, hired.email) = ("9000001".to_owned(), Some("new@example.com".to_owned()));
@@ -351,7 +363,7 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
     let (world, _) = company();
     let other_person = world.persons[7].id.clone();
     for action in unreadable_employments(&other_person) {
-        let (bridge, users) = start_always_loading(world.clone()).await;
+        let (bridge, users) = start_loading_persons(world.clone()).await;
         let id = "9000001";
         bridge.simulator.with_world(|world| {
             let mut hired = world.persons[3].clone();

@@ -403,7 +403,8 @@ async fn private_data_is_in_no_response_and_no_log() {
     simulator
         .add_fault(InjectedFault::on(SimulatedEndpoint::CostCenters, FaultAction::Status(403)));
     simulator.add_fault(
-        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::Status(500)).person(&ids[5]),
+        InjectedFault::on(SimulatedEndpoint::Employments, FaultAction::TruncatedJson)
+            .person(&ids[5]),
     );
     let mut program = LoggedProgram::start(&simulator).await;
     // All users except the one whose employments cannot be read.

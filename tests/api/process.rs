@@ -149,6 +149,12 @@ impl Program {
     #[track_caller]
     pub fn log(&self) -> Vec<Value> {
         wait_for_log();
+        self.log_so_far()
+    }
+
+    /// Returns the lines that have been written so far. The log can lag behind the events.
+    #[track_caller]
+    fn log_so_far(&self) -> Vec<Value> {
         let lines = self.err.so_far();
         // The last line may be incomplete, because lines are written in batches.
         let lines = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
@@ -182,8 +188,10 @@ impl Program {
     pub async fn base_url(&self) -> String {
         let mut base_url = None;
         wait_until("the server listens", async || {
-            base_url =
-                self.log().iter().find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
+            base_url = self
+                .log_so_far()
+                .iter()
+                .find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
             base_url.is_some()
         })
         .await;
@@ -852,33 +860,44 @@ async fn an_invalid_variable_stops_only_the_commands_that_use_it() {
             "http://127.0.0.1:1/health/ready does not answer",
         ),
     ];
+    // Some of the programs wait before they try again. They do so at the same time.
+    let mut programs = Vec::new();
     for (args, variables, code, part) in rows {
-        let ended = run(args, variables).await;
+        programs.push((args, code, part, Program::start(args, variables)));
+    }
+    for (args, code, part, program) in programs {
+        let ended = program.ended().await;
         assert_eq!(ended.status.code(), *code, "{args:?}: {ended:?}");
         assert!(ended.err.contains(part), "{args:?}: {ended:?}");
     }
     // `export` uses the settings for Personio, the mapping, the public URL, the guard and the log.
     let mut unused = settings("http://127.0.0.1:9");
     for (name, value) in all {
-        let is_used =
-            name.starts_with("PERSONIO_") || ["SCIM_PUBLIC_URL", "SCIM_MAX_CHANGE"].contains(&name);
+        if !is_used_by_export(name) {
+            unused.retain(|(other, _)| *other != name);
+            unused.push((name, value));
+        }
+    }
+    let export_with_unused = Program::start(&["export"], &unused);
+    for (name, value) in all {
         let mut variables = settings("http://127.0.0.1:9");
         variables.retain(|(other, _)| *other != name);
         variables.push((name, value));
-        if is_used {
+        if is_used_by_export(name) {
             run(&["export"], &variables).await.complains(64, name);
-        } else {
-            unused.retain(|(other, _)| *other != name);
-            unused.push((name, value));
         }
         // `check` also uses the settings of a server, but no flag of it.
         run(&["check"], &variables).await.complains(64, name);
     }
-    run(&["export"], &unused).await.complains(1, "Personio");
+    export_with_unused.ended().await.complains(1, "Personio");
     let mut variables = settings("http://127.0.0.1:9");
     variables.push(("SCIM_LOG_LEVEL", "loud"));
     run(&["export"], &variables).await.complains(64, "(SCIM_LOG_LEVEL): invalid value `loud`");
     run(&["check"], &variables).await.complains(64, "(SCIM_LOG_LEVEL): invalid value `loud`");
+}
+
+fn is_used_by_export(variable: &str) -> bool {
+    variable.starts_with("PERSONIO_") || ["SCIM_PUBLIC_URL", "SCIM_MAX_CHANGE"].contains(&variable)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,8 @@ use personio_scim::scim::{
     AttributeType, CustomAttributeDefinition as Served, PERSONIO_USER_SCHEMA as EXTENSION,
 };
 use personio_scim::simulator::{
-    FaultAction, InjectedFault, SimulatedCustomAttribute, SimulatedEndpoint, Simulator, World,
+    FaultAction, InjectedFault, ResponseGate, SimulatedCustomAttribute, SimulatedEndpoint,
+    Simulator, World,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -594,13 +595,11 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         fs::write(folder.path(), &bytes).unwrap();
         let upstream = if client == "demo" { &simulator } else { &other };
         upstream.clear_faults();
-        upstream.add_fault(
-            InjectedFault::on(
-                SimulatedEndpoint::Persons,
-                FaultAction::Delay(Duration::from_millis(300)),
-            )
-            .times(1),
-        );
+        let gate = ResponseGate::closed();
+        upstream.add_fault(InjectedFault::on(
+            SimulatedEndpoint::Persons,
+            FaultAction::Hold(gate.clone()),
+        ));
         let (base_url, path) = (upstream.base_url(), folder.path());
         let mut variables = settings(&base_url);
         variables.extend([
@@ -627,6 +626,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
             503,
             "{what}: it starts cold"
         );
+        gate.open();
         assert_eq!(
             get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"],
             users.len(),

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use crate::simulator::tests::{
     FORM_MEDIA_TYPE, SimulatedEndpoint, SimulatorProbe, VALID_TOKEN_REQUEST, ids,
 };
-use crate::simulator::{FaultAction, InjectedFault};
+use crate::simulator::{FaultAction, InjectedFault, ResponseGate};
 
 #[tokio::test]
 async fn fault_returns_its_status_media_type_and_body() {
@@ -82,6 +82,20 @@ async fn delay_returns_the_normal_response_later() {
     let start = Instant::now();
     assert_eq!(probe.get("/v2/persons").await.1["_data"].as_array().unwrap().len(), 1);
     assert!(start.elapsed() >= Duration::from_millis(150));
+}
+
+#[tokio::test]
+async fn held_response_is_sent_once_the_gate_is_open() {
+    let probe = SimulatorProbe::start_without_rate_limit(1).await;
+    let gate = ResponseGate::closed();
+    probe
+        .simulator
+        .add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hold(gate.clone())));
+    let held = timeout(Duration::from_millis(100), probe.get("/v2/persons")).await;
+    assert!(held.is_err(), "{held:?}");
+    gate.open();
+    let (status, page) = probe.get("/v2/persons").await;
+    assert_eq!((status, page["_data"].as_array().unwrap().len()), (200, 1));
 }
 
 #[tokio::test]

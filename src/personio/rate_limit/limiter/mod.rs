@@ -183,16 +183,30 @@ impl RatePermit<'_> {
     pub(in crate::personio) fn record_success(&self, headers: &HeaderMap) {
         let advertised = self.limiter.plausible_limit(headers);
         let mut bucket = self.limiter.bucket();
-        let now = Instant::now();
-        if let Some(AdvertisedRate { limit, remaining }) = advertised {
-            bucket.adopt_limit(limit, now);
-            if let Some(remaining) = remaining {
-                bucket.adopt_remaining(remaining, self.sent, now);
-            }
-        }
+        self.adopt(advertised, &mut bucket);
         bucket.increase_rate();
         drop(bucket);
         self.limiter.changed.notify_one();
+    }
+
+    /// Records a server error. Its headers advertise the limit as others do, but the response does
+    /// not show that a higher rate is possible.
+    pub(in crate::personio) fn record_server_error(&self, headers: &HeaderMap) {
+        let Some(advertised) = self.limiter.plausible_limit(headers) else { return };
+        let mut bucket = self.limiter.bucket();
+        self.adopt(Some(advertised), &mut bucket);
+        drop(bucket);
+        self.limiter.changed.notify_one();
+    }
+
+    /// Adopts the limit that a response advertises, if there is one.
+    fn adopt(&self, advertised: Option<AdvertisedRate>, bucket: &mut Bucket) {
+        let Some(AdvertisedRate { limit, remaining }) = advertised else { return };
+        let now = Instant::now();
+        bucket.adopt_limit(limit, now);
+        if let Some(remaining) = remaining {
+            bucket.adopt_remaining(remaining, self.sent, now);
+        }
     }
 
     /// Records a 429, which pauses the endpoint.

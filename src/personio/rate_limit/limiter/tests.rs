@@ -312,6 +312,25 @@ async fn rate_burst_and_remaining_tokens_are_divided_by_the_cost_of_a_request() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn server_error_advertises_a_limit_and_restores_no_rate() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    acquire(&limiter).await.record_server_error(&headers("60", "100", "49"));
+    let limit = RateLimit { per_second: 60.0, burst: 100.0 };
+    assert_eq!(limiter.advertised_limits(), [(Endpoint::Persons, limit)]);
+    assert_eq!(milliseconds_to_send(&limiter, 48).await, 0, "49 of which one is reserved");
+    let next = milliseconds_to_send(&limiter, 1).await;
+    assert!((15..=25).contains(&next), "60 a second: {next}");
+
+    let silent = RateLimiter::new(CONCURRENCY);
+    milliseconds_to_send(&silent, 10).await;
+    for _ in 0..5 {
+        acquire(&silent).await.record_server_error(&HeaderMap::new());
+    }
+    let milliseconds = milliseconds_to_send(&silent, 10).await;
+    assert!((990..=1010).contains(&milliseconds), "still ten a second: {milliseconds}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn low_advertised_limit_is_respected() {
     let limiter = RateLimiter::new(CONCURRENCY);
     acquire(&limiter).await.record_success(&headers("0.1", "1", "0"));
