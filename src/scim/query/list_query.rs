@@ -533,3 +533,43 @@ impl<T: ListItem> ListResponse<T> {
         json
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::{Discovery, ResourceUrls};
+
+    fn set_of(user_type: &Arc<ResourceType>, ids: [&str; 2]) -> ResourceSet {
+        let mut users = Vec::new();
+        for id in ids {
+            let user = json!({"id": id, "userName": id});
+            users.push(Arc::new(Resource::new(user_type, &user).unwrap()));
+        }
+        ResourceSet::new(user_type, users)
+    }
+
+    /// Two sets in which a user has different indexes show whose candidates are used.
+    #[test]
+    fn candidates_are_looked_up_when_the_query_is_planned_and_not_again() {
+        let urls = ResourceUrls::new("https://scim.example.com");
+        let discovery = Discovery::new(&urls, 1000, &[]).unwrap();
+        let user_type = discovery.compile_types().unwrap().user;
+        let sets = [set_of(&user_type, ["a", "b"]), set_of(&user_type, ["b", "a"])];
+        let [planned, other] = &sets;
+        let query = || {
+            let request =
+                SearchRequest { filter: Some("id eq \"b\"".to_owned()), ..Default::default() };
+            let paging = PageRequest::at_offset(0, 10);
+            ListQuery::new(&request, &[&user_type], filter::FilterLimits::default(), paging)
+                .unwrap()
+        };
+        let plan = query().plan(&[planned]);
+        assert_eq!(plan.candidates, [Some(vec![1])]);
+        assert_eq!(plan.run(&[planned], None).unwrap().total_results(), 1);
+        assert_eq!(plan.run(&[other], None).unwrap().total_results(), 0, "index 1 is user a");
+        assert!(!plan.is_expensive(&[planned]));
+        assert!(query().plan(&[]).is_expensive(&[planned]), "it was planned without candidates");
+    }
+}
