@@ -321,6 +321,17 @@ async fn server_error_advertises_a_limit_and_restores_no_rate() {
     let next = milliseconds_to_send(&limiter, 1).await;
     assert!((15..=25).contains(&next), "60 a second: {next}");
 
+    // The rate that a 429 has halved stays halved.
+    let halved = RateLimiter::new(CONCURRENCY);
+    let empty = headers("60", "100", "0");
+    acquire(&halved).await.record_rate_limited(&empty, None);
+    for _ in 0..5 {
+        acquire(&halved).await.record_server_error(&empty);
+    }
+    acquire(&halved).await;
+    let milliseconds = milliseconds_to_send(&halved, 60).await;
+    assert!((1950..=2100).contains(&milliseconds), "thirty a second: {milliseconds}");
+
     let silent = RateLimiter::new(CONCURRENCY);
     milliseconds_to_send(&silent, 10).await;
     for _ in 0..5 {
