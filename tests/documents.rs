@@ -314,6 +314,7 @@ const FOREIGN_FLAGS: &[&str] = &[
     "--data-urlencode",
     "--etag-save",
     "--etag-compare",
+    "--validate-config-only",
     "--scim-config",
     "--scim-config-file",
     "--provisioning",

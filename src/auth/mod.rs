@@ -66,6 +66,18 @@ pub struct Client {
     pub networks: Option<Networks>,
     /// Scope that limits what the client sees.
     pub scope: Option<ScopeId>,
+    /// Paging of lists that are requested without a position.
+    pub default_paging: DefaultPaging,
+}
+
+/// Paging of a list that a client requests with neither `startIndex` nor `cursor`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DefaultPaging {
+    /// By index (RFC 7644 §3.4.2.4).
+    #[default]
+    Index,
+    /// By cursor (RFC 9865): the first page has a cursor for the next one.
+    Cursor,
 }
 
 /// Client whose request may be answered.
@@ -75,6 +87,8 @@ pub struct AuthenticatedClient {
     pub name: ClientName,
     /// Scope that limits what the client sees.
     pub scope: Option<ScopeId>,
+    /// Paging of lists that are requested without a position.
+    pub default_paging: DefaultPaging,
 }
 
 /// Identity of a scope. What it limits is not known here.
@@ -270,8 +284,11 @@ impl Authenticator {
             return Err(AuthFailure { client: None, address, reason });
         };
         let (name, scope) = (owner.name.clone(), owner.scope);
+        let default_paging = owner.default_paging;
         match owner.verdict {
-            Ok(()) if owner.is_accepted_from(address) => Ok(AuthenticatedClient { name, scope }),
+            Ok(()) if owner.is_accepted_from(address) => {
+                Ok(AuthenticatedClient { name, scope, default_paging })
+            }
             Ok(()) => {
                 Err(AuthFailure { client: Some(name), address, reason: FailureReason::Network })
             }
@@ -297,6 +314,7 @@ struct TokenOwner<'a> {
     /// Networks from which the token is accepted.
     networks: Option<&'a Networks>,
     scope: Option<ScopeId>,
+    default_paging: DefaultPaging,
     verdict: Result<(), FailureReason>,
 }
 
@@ -347,7 +365,13 @@ impl ActiveSettings {
         let expired = client.has_expired(clock.now());
         let verdict = if expired { Err(FailureReason::Expired) } else { Ok(()) };
         let networks = client.networks.as_ref();
-        Some(TokenOwner { name: &client.name, networks, scope: client.scope, verdict })
+        Some(TokenOwner {
+            name: &client.name,
+            networks,
+            scope: client.scope,
+            default_paging: client.default_paging,
+            verdict,
+        })
     }
 
     /// Returns the issuer that has signed one of these tokens.
@@ -390,7 +414,13 @@ impl ActiveSettings {
             }
             let networks = issuer.networks.as_ref();
             let scope = issuer.client_scope;
-            owner = Some(TokenOwner { name: &issuer.name, networks, scope, verdict });
+            owner = Some(TokenOwner {
+                name: &issuer.name,
+                networks,
+                scope,
+                default_paging: DefaultPaging::Index,
+                verdict,
+            });
             if verdict.is_ok() {
                 break;
             }
@@ -416,7 +446,14 @@ impl Client {
     /// Creates a client whose token does not expire and is accepted from every address.
     #[must_use]
     pub fn unrestricted(name: ClientName, token: TokenHash) -> Self {
-        Self { name, token, expires: None, networks: None, scope: None }
+        Self {
+            name,
+            token,
+            expires: None,
+            networks: None,
+            scope: None,
+            default_paging: DefaultPaging::Index,
+        }
     }
 
     fn has_expired(&self, now: Timestamp) -> bool {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::value::Datetime;
 
 use crate::auth::{
-    Algorithm, AuthSettings, Client, ClientName, Issuer, Networks, ScopeId, TokenHash,
+    Algorithm, AuthSettings, Client, ClientName, DefaultPaging, Issuer, Networks, ScopeId, TokenHash,
 };
 use crate::config::parsers;
 use crate::config::settings::tokens::{BEARER_TOKEN, WEBHOOK_TOKEN};
@@ -31,9 +31,18 @@ pub(super) struct ClientTable {
     token_sha256: Option<TokenText>,
     expires: Option<Expiry>,
     networks: Option<Vec<String>>,
+    paging: Option<PagingSetting>,
     filter: Option<String>,
     attributes: Option<Vec<String>>,
     excluded_attributes: Option<Vec<String>>,
+}
+
+/// Default paging of a client, as it is written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PagingSetting {
+    Index,
+    Cursor,
 }
 
 /// Scope of a client, or of all clients of an issuer.
@@ -276,7 +285,7 @@ fn claim_name(
 }
 
 fn check_client(table: ClientTable) -> Result<Client, String> {
-    let ClientTable { name, token, token_sha256, expires, networks, .. } = table;
+    let ClientTable { name, token, token_sha256, expires, networks, paging, .. } = table;
     let client_name =
         ClientName::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
     let label = format!("client `{client_name}`");
@@ -308,7 +317,11 @@ fn check_client(table: ClientTable) -> Result<Client, String> {
         Some(expiry) => Some(parse_expiry(expiry).map_err(|error| format!("{label}: {error}"))?),
     };
     let networks = check_networks(&label, networks)?;
-    Ok(Client { name: client_name, token, expires, networks, scope: None })
+    let default_paging = match paging {
+        None | Some(PagingSetting::Index) => DefaultPaging::Index,
+        Some(PagingSetting::Cursor) => DefaultPaging::Cursor,
+    };
+    Ok(Client { name: client_name, token, expires, networks, scope: None, default_paging })
 }
 
 fn check_issuer(table: IssuerTable) -> Result<Issuer, String> {
@@ -413,6 +426,7 @@ mod tests {
             [[client]]
             name = "c1.prod_2-a"
             token = "a-secret-of-a-client"
+            paging = "cursor"
             [[issuer]]
             name = "entra"
             issuer = "https://login.example.com/v2.0"
@@ -431,6 +445,8 @@ mod tests {
         assert_eq!(okta.expires, "2027-12-31T00:00:00Z".parse().ok());
         assert!(okta.networks.as_ref().unwrap().contains("192.0.2.9".parse().unwrap()));
         assert!(c1.expires.is_none() && c1.networks.is_none());
+        let paging = (okta.default_paging, c1.default_paging);
+        assert_eq!(paging, (DefaultPaging::Index, DefaultPaging::Cursor));
         let [issuer] = &auth_settings.issuers[..] else { panic!("{auth_settings:?}") };
         assert_eq!((issuer.name.as_str(), issuer.audience.as_str()), ("entra", "api://scim"));
         assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
@@ -569,6 +585,10 @@ mod tests {
             (
                 client(&format!("{token}\nattributes = []")),
                 "client `okta`: attributes is empty; list one or remove the key",
+            ),
+            (
+                client(&format!("{token}\npaging = 'cursors'")),
+                "unknown variant `cursors`, expected `index` or `cursor`; did you mean `cursor`?",
             ),
             (
                 client(&format!("{token}\nexcluded_attributes = []")),

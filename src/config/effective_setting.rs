@@ -3,7 +3,7 @@
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory};
 
-use crate::auth::{AuthSettings, ClientName};
+use crate::auth::{AuthSettings, ClientName, DefaultPaging};
 use crate::config::{Args, ClientScope};
 use crate::mapping::{AttributeOverride, CustomSource, MappingPolicy, ServedEmployments};
 use crate::scim::AttributeSelection;
@@ -113,6 +113,9 @@ pub(super) fn file_settings(
         }
         if let Some(networks) = &client.networks {
             limits.push(format!("from {networks}"));
+        }
+        if client.default_paging == DefaultPaging::Cursor {
+            limits.push("paged by cursor".to_owned());
         }
         limits.extend(visible_part(&client.name, scopes));
         let value = joined(&limits).unwrap_or_else(|| "a token".to_owned());

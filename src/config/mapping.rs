@@ -42,6 +42,7 @@ const TABLE_KEYS: &[(&str, &str)] = &[
     ("token", "a [[client]]"),
     ("token_sha256", "a [[client]]"),
     ("expires", "a [[client]]"),
+    ("paging", "a [[client]]"),
     ("filter", "a [[client]]"),
     ("excluded_attributes", "a [[client]]"),
     ("audience", "an [[issuer]]"),

@@ -3,12 +3,16 @@
 
 use std::collections::HashSet;
 
+use personio_scim::auth::DefaultPaging;
 use personio_scim::mapping::GroupKind;
 use personio_scim::simulator::SimulatedEndpoint;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, TOKEN, TestResponse, TestServer, encoded, http, ids, send_request};
+use crate::harness::{
+    SHORT_TTL, Setup, TOKEN, TestResponse, TestServer, auth_settings, encoded, http, ids,
+    send_request,
+};
 
 /// Reads the parts of a list that every client needs: the numbers as integers and the resources as
 /// an array.
@@ -129,6 +133,139 @@ async fn conductorone_synchronises_all_users_one_by_one() {
         cost,
         "a whole synchronisation costs Personio nothing beyond the load"
     );
+}
+
+/// Returns a server whose client pages by cursor if it asks for no position.
+fn paged_by_cursor(persons: usize) -> TestServer {
+    let mut auth_settings = auth_settings(None);
+    auth_settings.clients[0].default_paging = DefaultPaging::Cursor;
+    let mut setup = Setup {
+        cache_ttl: SHORT_TTL,
+        auth_settings: Some(auth_settings),
+        ..Setup::persons(persons)
+    };
+    setup.policy.groups = vec![GroupKind::Department, GroupKind::Team];
+    setup.start()
+}
+
+/// Reads all pages as a client that adds the cursor of the next page to `first`, the query of the
+/// first page. The data of every person changes after each page.
+async fn read_by_cursor(bridge: &TestServer, path: &str, first: &str) -> Vec<Value> {
+    let mut read = Vec::new();
+    let mut query = first.to_owned();
+    loop {
+        let page = get_with_headers(bridge, &format!("{path}?{query}"), &[]).await.json();
+        read.extend(page["Resources"].as_array().unwrap().iter().cloned());
+        let Some(cursor) = page.get("nextCursor") else {
+            assert_eq!(page["totalResults"], read.len(), "{path}?{query}");
+            return read;
+        };
+        query = format!("{first}&cursor={}", cursor.as_str().unwrap());
+        bridge.simulator.with_world(|world| {
+            world.persons.rotate_left(1);
+            world.persons.iter_mut().for_each(|person| person.last_name = Some("New".to_owned()));
+        });
+        bridge.reloaded().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conductorone_http_reads_everybody_by_cursor() {
+    for total in [1, 99, 100, 101, 200] {
+        // The first request can have no cursor or an empty one, which later requests can repeat.
+        for first in ["count=100", "count=100&cursor="] {
+            let bridge = paged_by_cursor(total);
+            let read = read_by_cursor(&bridge, "/Users", first).await;
+            read.iter().for_each(user);
+            let ids: HashSet<_> = read.iter().map(|user| user["id"].as_str().unwrap()).collect();
+            assert_eq!((read.len(), ids.len()), (total, total), "{first}");
+        }
+    }
+    let bridge = paged_by_cursor(30);
+    let provider = bridge.get("/ServiceProviderConfig").await.json();
+    assert_eq!(provider["pagination"]["defaultPaginationMethod"], "cursor");
+    for (query, by_cursor) in [
+        ("count=10", true),
+        ("count=10&filter=id+pr&sortBy=userName", true),
+        ("count=10&startIndex=1", false),
+        ("count=10&startIndex=11", false),
+    ] {
+        let page = get_with_headers(&bridge, &format!("/Users?{query}"), &[]).await.json();
+        assert_eq!(page.get("nextCursor").is_some(), by_cursor, "{query}");
+    }
+    // A client without this setting gets a cursor only if it asks for one.
+    let bridge = Setup::persons(30).start();
+    let page = get_with_headers(&bridge, "/Users?count=10", &[]).await.json();
+    assert!(page.get("nextCursor").is_none());
+    let provider = bridge.get("/ServiceProviderConfig").await.json();
+    assert_eq!(provider["pagination"]["defaultPaginationMethod"], "index");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conductorone_http_reads_the_members_of_every_group() {
+    let bridge = paged_by_cursor(250);
+    let users = read_by_cursor(&bridge, "/Users", "count=100").await;
+    let groups = read_by_cursor(&bridge, "/Groups", "count=5").await;
+    let mut grants = 0;
+    for group in &groups {
+        let id = group["id"].as_str().unwrap();
+        assert_eq!(group["externalId"], id.split_once('-').unwrap().1);
+        let alone = get_with_headers(&bridge, &format!("/Groups/{id}"), &[]).await.json();
+        for member in alone["members"].as_array().unwrap() {
+            let user = users.iter().find(|user| user["id"] == member["value"]).unwrap();
+            let mut memberships = user["groups"].as_array().unwrap().iter();
+            assert!(memberships.any(|membership| membership["value"] == id), "{user}");
+            assert_eq!(member["type"], "User");
+            grants += 1;
+        }
+    }
+    let memberships = users.iter().filter_map(|user| user.get("groups")?.as_array());
+    assert_eq!(grants, memberships.map(Vec::len).sum::<usize>());
+    assert!(groups.len() > 5 && grants > 250, "{} groups, {grants} grants", groups.len());
+}
+
+/// Checks that the configuration of baton-http names attributes that exist, and all simple ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn conductorone_http_configuration_names_every_simple_attribute() {
+    let configuration = include_str!("../../docs/clients/c1-baton-http.yaml");
+    let schemas = Setup::persons(1).start().get("/Schemas").await.json();
+    let mut simple = HashSet::new();
+    let mut all = HashSet::new();
+    for schema in schemas["Resources"].as_array().unwrap() {
+        let urn = schema["id"].as_str().unwrap();
+        if urn.ends_with(":Group") {
+            continue;
+        }
+        let is_core = urn.contains(":core:");
+        let prefix = if is_core { "item".to_owned() } else { format!("item[\"{urn}\"]") };
+        for attribute in schema["attributes"].as_array().unwrap() {
+            let path = format!("{prefix}.{}", attribute["name"].as_str().unwrap());
+            if attribute["type"] != "complex" {
+                simple.insert(path.clone());
+            }
+            all.insert(path);
+        }
+    }
+    all.insert("item.id".to_owned());
+    let mut named = HashSet::new();
+    let (users, _) = configuration.split_once("\n  group:\n").unwrap();
+    for part in users.split("item").skip(1) {
+        let path = part.split_once("].").map_or(part, |(urn, _)| urn);
+        let (start, rest) = if part.starts_with("[\"") {
+            (format!("item{path}]."), &part[path.len() + 2..])
+        } else if let Some(rest) = part.strip_prefix('.') {
+            ("item.".to_owned(), rest)
+        } else {
+            continue;
+        };
+        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+        let path = format!("{start}{name}");
+        assert!(all.contains(&path), "{path} does not exist");
+        named.insert(path);
+    }
+    for path in &simple {
+        assert!(named.contains(path), "add a line for {path} to docs/clients/c1-baton-http.yaml");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

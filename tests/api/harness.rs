@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use personio_scim::app::{Application, ReloadHandle, Tuning};
-use personio_scim::auth::{AuthSettings, Client, ClientName, TokenHash};
+use personio_scim::auth::{AuthSettings, Client, ClientName, DefaultPaging, TokenHash};
 use personio_scim::clock::Clock;
 use personio_scim::config;
 use personio_scim::config::{
@@ -231,6 +231,7 @@ pub fn auth_settings(webhook_token: Option<&str>) -> AuthSettings {
         expires: None,
         networks: None,
         scope: None,
+        default_paging: DefaultPaging::Index,
     };
     let webhook_token = webhook_token.map(|token| TokenHash::from_token(token.as_bytes()));
     AuthSettings { clients: vec![client], webhook_token, ..AuthSettings::default() }

@@ -74,6 +74,7 @@ impl SearchRequest {
                 single_valued.push((name, value));
             }
         }
+        drop_empty_cursors(&mut single_valued);
         for (name, value) in known_parameters(single_valued)? {
             request.set(name, value);
         }
@@ -167,6 +168,15 @@ fn known_parameters<N: AsRef<str>, V>(
         known.push((name, value));
     }
     Ok(known)
+}
+
+/// Removes empty cursors next to a cursor with a value. Some clients add the cursor of the next page
+/// to the parameters of the first one, instead of replacing the empty cursor there.
+fn drop_empty_cursors<N: AsRef<str>>(parameters: &mut Vec<(N, String)>) {
+    let is_cursor = |name: &N| usual_spelling(name.as_ref()) == Some("cursor");
+    if parameters.iter().any(|(name, value)| is_cursor(name) && !value.is_empty()) {
+        parameters.retain(|(name, value)| !is_cursor(name) || !value.is_empty());
+    }
 }
 
 fn usual_spelling(name: &str) -> Option<&'static str> {

@@ -4,6 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
+use crate::auth::DefaultPaging;
 use crate::scim::ListResponse;
 use crate::server::middleware::authenticate;
 use crate::server::{Error, State, request, response};
@@ -17,6 +18,12 @@ pub(in crate::server) async fn provider_config(
     let mut document = schema_registry.discovery.service_provider_config.clone();
     if let (Value::Object(members), false) = (&mut document, state.lists.announces_pagination) {
         members.shift_remove("pagination");
+    }
+    let client = authenticate::client(&request)?;
+    if client.default_paging == DefaultPaging::Cursor
+        && let Some(pagination) = document.get_mut("pagination")
+    {
+        pagination["defaultPaginationMethod"] = "cursor".into();
     }
     response::document(&request, &state, document.to_string()).await
 }

@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::auth::{AuthenticatedClient, ScopeId};
+use crate::auth::{AuthenticatedClient, DefaultPaging, ScopeId};
 use crate::directory::{PagedList, PinnedSnapshot, RequestedPage, Snapshot};
 use crate::scim;
 use crate::scim::{InvalidQuery, ListQuery, PageRequest, SchemaRegistry, SearchRequest};
@@ -153,6 +153,11 @@ impl ListPageRequest {
                 let page_size = CONNECTION_TEST_PAGE_SIZE.min(state.lists.max_results);
                 (PageRequest::at_offset(0, page_size), PagePosition::Index)
             }
+            None if is_by_cursor(&client, &search) => {
+                let (paging, position) =
+                    request::cursor_paging(state, &search, "", &client.name, &list_id)?;
+                (paging, PagePosition::Cursor(position))
+            }
             None => (request::paging(&search, state.lists.max_results)?, PagePosition::Index),
             Some(cursor) => {
                 let (paging, position) =
@@ -269,6 +274,12 @@ fn list_id(search: &SearchRequest, target: ListTarget, client: &AuthenticatedCli
         Some(ScopeId(scope)) => format!("{} {query}", hex::encode(scope)),
         None => query,
     }
+}
+
+/// Reports whether a list without a cursor is paged by cursor: the server chooses the method if the
+/// client does not (RFC 9865).
+fn is_by_cursor(client: &AuthenticatedClient, search: &SearchRequest) -> bool {
+    client.default_paging == DefaultPaging::Cursor && search.start_index.is_none()
 }
 
 /// Reports whether a query at the root has no parameter that selects resources or a page. Any other
