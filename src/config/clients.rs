@@ -12,7 +12,8 @@ use serde::Deserialize;
 use toml::value::Datetime;
 
 use crate::auth::{
-    Algorithm, AuthSettings, Client, ClientName, DefaultPaging, Issuer, Networks, ScopeId, TokenHash,
+    Algorithm, AuthSettings, Client, ClientName, DefaultPaging, Issuer, Networks, ScopeId,
+    TokenHash,
 };
 use crate::config::parsers;
 use crate::config::settings::tokens::{BEARER_TOKEN, WEBHOOK_TOKEN};
