@@ -812,7 +812,7 @@ mod tests {
     }
 
     /// Policy that overrides every attribute: those with an even index by a custom attribute of the
-    /// full person, the others by one that nobody has.
+    /// full person, the others by one that no person has.
     fn overriding(has_fallback: bool) -> MappingPolicy {
         let mut policy = MappingPolicy::default();
         for (index, attribute) in OverridableAttribute::ALL.into_iter().enumerate() {
