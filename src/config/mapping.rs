@@ -228,6 +228,8 @@ enum GroupKindSetting {
     Team,
     LegalEntity,
     Office,
+    CostCenter,
+    Job,
 }
 
 #[derive(Debug, Deserialize)]
@@ -465,6 +467,8 @@ fn group_kind(unit: GroupKindSetting) -> GroupKind {
         GroupKindSetting::Team => GroupKind::Team,
         GroupKindSetting::LegalEntity => GroupKind::LegalEntity,
         GroupKindSetting::Office => GroupKind::Office,
+        GroupKindSetting::CostCenter => GroupKind::CostCenter,
+        GroupKindSetting::Job => GroupKind::Job,
     }
 }
 

@@ -1,11 +1,12 @@
-//! Groups that a company configured: one for each department, team, legal entity or office with at
-//! least one user. The primary employment decides the membership. Inactive users remain members.
+//! Groups that a company configured: one for each department, team, legal entity, office, cost
+//! centre or job with at least one user. The primary employment decides the membership. Inactive
+//! users remain members.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::mapping::context::MappingContext;
-use crate::mapping::employment::{compare_ids, legal_entity, office};
+use crate::mapping::employment::{compare_ids, job_id, legal_entity, office};
 use crate::mapping::person_header::{DisplayNameRule, PersonHeader};
 use crate::personio::model::{Employment, OrgUnitType};
 use crate::personio::{LookupKind, LookupNames};
@@ -22,10 +23,21 @@ pub enum GroupKind {
     LegalEntity,
     /// Offices; Personio's look-up calls them workplaces.
     Office,
+    /// Cost centres, with any share.
+    CostCenter,
+    /// Jobs.
+    Job,
 }
 
 impl GroupKind {
-    const ALL: [Self; 4] = [Self::Department, Self::Team, Self::LegalEntity, Self::Office];
+    const ALL: [Self; 6] = [
+        Self::Department,
+        Self::Team,
+        Self::LegalEntity,
+        Self::Office,
+        Self::CostCenter,
+        Self::Job,
+    ];
 
     /// Returns the prefix of the ids of these groups.
     #[must_use]
@@ -35,6 +47,8 @@ impl GroupKind {
             Self::Team => "team",
             Self::LegalEntity => "legalEntity",
             Self::Office => "office",
+            Self::CostCenter => "costCenter",
+            Self::Job => "job",
         }
     }
 
@@ -44,6 +58,8 @@ impl GroupKind {
             Self::Team => LookupKind::Team,
             Self::LegalEntity => LookupKind::LegalEntity,
             Self::Office => LookupKind::Workplace,
+            Self::CostCenter => LookupKind::CostCenter,
+            Self::Job => LookupKind::Job,
         }
     }
 
@@ -54,6 +70,10 @@ impl GroupKind {
             Self::Team => org_units(employment, &OrgUnitType::Team),
             Self::LegalEntity => legal_entity(employment).into_iter().collect(),
             Self::Office => office(employment).into_iter().collect(),
+            Self::CostCenter => {
+                employment.cost_centers.iter().map(|center| center.id.as_str()).collect()
+            }
+            Self::Job => job_id(employment).into_iter().collect(),
         }
     }
 }

@@ -968,7 +968,7 @@ const MAPPING: &str = "active_before_start_days = 14\n\
     preferredLanguage = \"dynamic_905\"\ntimezone = \"dynamic_906\"\n\
     [values.title]\n\"Pilot\" = \"Captain\"\n\
     [values.userType]\n\"Employee\" = \"Staff\"\n\
-    [groups]\nfrom = [\"department\", \"team\", \"legalEntity\", \"office\"]\n\
+    [groups]\nfrom = [\"department\", \"team\", \"legalEntity\", \"office\", \"costCenter\", \"job\"]\n\
     [[custom_attribute]]\nid = \"dynamic_900\"\nname = \"badges\"\nmulti_valued = true\n\
     [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"floor\"\ntype = \"integer\"\n\
     [[custom_attribute]]\nid = \"dynamic_902\"\nname = \"isRemote\"\ntype = \"boolean\"\n\

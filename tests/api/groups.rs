@@ -18,8 +18,16 @@ fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
     setup
 }
 
-const ALL: [GroupKind; 4] =
-    [GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
+const ALL: [GroupKind; 6] = [
+    GroupKind::Department,
+    GroupKind::Team,
+    GroupKind::LegalEntity,
+    GroupKind::Office,
+    GroupKind::CostCenter,
+    GroupKind::Job,
+];
+/// Prefixes of the ids of these groups.
+const WORDS: [&str; 6] = ["department", "team", "legalEntity", "office", "costCenter", "job"];
 
 async fn groups(bridge: &TestServer) -> Vec<Value> {
     bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone()
@@ -88,7 +96,7 @@ async fn members_and_memberships_agree() {
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_come_in_the_order_of_their_kinds_and_numbers_and_only_those_that_were_asked_for() {
     for (kinds, words) in [
-        (&ALL[..], &["department", "team", "legalEntity", "office"][..]),
+        (&ALL[..], &WORDS[..]),
         (&[GroupKind::Office, GroupKind::Department][..], &["department", "office"][..]),
         (&[GroupKind::Team][..], &["team"][..]),
     ] {
@@ -224,7 +232,16 @@ fn unit_names(world: &World) -> BTreeMap<String, String> {
         .map(|entity| (format!("legalEntity-{}", entity.id), &entity.name));
     let offices =
         world.workplaces.iter().map(|office| (format!("office-{}", office.id), &office.name));
-    units.chain(entities).chain(offices).map(|(id, name)| (id, name.clone())).collect()
+    let centers =
+        world.cost_centers.iter().map(|center| (format!("costCenter-{}", center.id), &center.name));
+    let jobs = world.jobs.iter().map(|job| (format!("job-{}", job.id), &job.name));
+    units
+        .chain(entities)
+        .chain(offices)
+        .chain(centers)
+        .chain(jobs)
+        .map(|(id, name)| (id, name.clone()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +250,7 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
     let names = unit_names(&setup.world);
     let bridge = setup.start();
     let groups = groups(&bridge).await;
-    for word in ["department", "team", "legalEntity", "office"] {
+    for word in WORDS {
         let found = groups
             .iter()
             .filter(|group| group["id"].as_str().unwrap().split('-').next() == Some(word));
@@ -270,6 +287,15 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
             "{user}"
         );
         assert!(entity.len() <= 1);
+        let centers = user[EXTENSION]["costCenters"].as_array().into_iter().flatten();
+        let mut centers: Vec<&str> =
+            centers.map(|center| center["display"].as_str().unwrap()).collect();
+        let mut of_centers = of_kind("costCenter", "display");
+        centers.sort_unstable();
+        of_centers.sort();
+        assert_eq!(of_centers, centers, "{user}");
+        let job = of_kind("job", "display");
+        assert_eq!(job.first().map(String::as_str), user[EXTENSION]["job"].as_str(), "{user}");
     }
 }
 

@@ -131,13 +131,15 @@ const ACCOUNT: &[Attribute] = &[
     Attribute::list("groups", GROUP, |it| {
         to_json(&groups::map_memberships(it.employment(), it.context))
     })
-    .needs(&[fields::DEPARTMENT, fields::TEAM, fields::LEGAL_ENTITY, fields::OFFICE])
-    .with_names_of(&[
-        LookupKind::Department,
-        LookupKind::Team,
-        LookupKind::LegalEntity,
-        LookupKind::Workplace,
-    ]),
+    .needs(&[
+        fields::DEPARTMENT,
+        fields::TEAM,
+        fields::LEGAL_ENTITY,
+        fields::OFFICE,
+        fields::COST_CENTER,
+        fields::JOB,
+    ])
+    .with_names_of(&LookupKind::ALL),
 ];
 
 const EMAIL: &[SubAttribute] = &[
@@ -149,17 +151,17 @@ const EMAIL: &[SubAttribute] = &[
 const GROUP: &[SubAttribute] = &[
     SubAttribute::new(
         "value",
-        "employment.org_units, employment.legal_entity, employment.office",
+        "the units in the employment of which the company makes groups",
         Extraction::Element(AttributeType::String),
     ),
     SubAttribute::new(
         "$ref",
-        "the public URL and employment.org_units, employment.legal_entity, employment.office",
+        "the public URL and the units in the employment",
         Extraction::Element(AttributeType::Reference),
     ),
     SubAttribute::new(
         "display",
-        "the names of employment.org_units, employment.legal_entity, employment.office",
+        "the names of the units in the employment",
         Extraction::Element(AttributeType::String),
     )
     .described_by(group_name_source),
@@ -584,7 +586,7 @@ fn active_source(input: &MappingInput<'_>) -> String {
 
 /// Returns the source of `name`, the name of a group of the user.
 fn group_name_source(input: &MappingInput<'_>, name: &Value) -> String {
-    let units = "employment.org_units, employment.legal_entity, employment.office";
+    let units = "the units in the employment";
     let mut groups = groups::map_memberships(input.employment(), input.context).into_iter();
     if groups.any(|group| group.value == group.display && *name == *group.display) {
         return format!("{units}, without a name");
@@ -852,7 +854,7 @@ mod tests {
         let policy = MappingPolicy {
             standard_attributes,
             employments: ServedEmployments::All,
-            groups: vec![GroupKind::Department, GroupKind::Office],
+            groups: vec![GroupKind::Department, GroupKind::Office, GroupKind::Job],
             ..MappingPolicy::default()
         };
         let (full_employments, bare_employments) = ([employment], [bare]);
