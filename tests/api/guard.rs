@@ -50,6 +50,8 @@ fn company(persons: usize) -> World {
     world.org_units = kinds.into_iter().flat_map(unit).collect();
     world.cost_centers = vec![named("c1", "Costs one"), named("c2", "Costs two")];
     world.legal_entities = vec![named("l1", "Entity one"), named("l2", "Entity two")];
+    world.workplaces = vec![named("o1", "Office one"), named("o2", "Office two")];
+    world.jobs = vec![named("j1", "Job one"), named("j2", "Job two")];
     for person in &mut world.persons {
         person.custom_attributes = vec![SimulatedCustomAttribute {
             id: "dynamic_1".to_owned(),
@@ -69,6 +71,8 @@ fn company(persons: usize) -> World {
             employment.org_units = kinds.map(|kind| (kind, "u1".to_owned())).into();
             employment.cost_centers = vec![("c1".to_owned(), 1.0)];
             employment.legal_entity = Some("l1".to_owned());
+            (employment.office, employment.job) = (Some("o1".to_owned()), Some("j1".to_owned()));
+            employment.employment_type = Some("INTERNAL".to_owned());
             employment.supervisor = Some(boss.clone());
         }
     }
@@ -95,7 +99,7 @@ async fn directory(bridge: &TestServer) -> Value {
 type MassChange = fn(&TestServer);
 
 /// Each kind of change: the key of its number in health, and a function that causes it.
-const MASS_CHANGES: [(&str, MassChange); 24] = [
+const MASS_CHANGES: [(&str, MassChange); 36] = [
     ("disappeared", |bridge| bridge.simulator.with_world(|world| world.persons.truncate(20))),
     ("deactivated", |bridge| {
         change_all_persons(bridge, |person| {
@@ -165,6 +169,24 @@ const MASS_CHANGES: [(&str, MassChange); 24] = [
     ("otherOrganization", |bridge| {
         employments(bridge, |it| it.legal_entity = Some("l2".to_owned()))
     }),
+    // Units that were created again, with the names of earlier ones, and look-ups that are read
+    // again after a day.
+    ("otherDepartment", |bridge| created_again(bridge)),
+    ("otherOrganization", |bridge| created_again(bridge)),
+    ("otherCostCenter", |bridge| created_again(bridge)),
+    ("otherJob", |bridge| created_again(bridge)),
+    ("withoutJob", |bridge| employments(bridge, |it| it.job = None)),
+    ("otherJob", |bridge| employments(bridge, |it| it.job = Some("j2".to_owned()))),
+    ("withoutOffice", |bridge| employments(bridge, |it| it.office = None)),
+    ("otherOffice", |bridge| employments(bridge, |it| it.office = Some("o2".to_owned()))),
+    ("withoutTeam", |bridge| employments(bridge, |it| it.org_units.clear())),
+    ("otherTeam", |bridge| {
+        employments(bridge, |it| it.org_units = vec![(SimulatedOrgUnitType::Team, "u2".to_owned())])
+    }),
+    ("withoutUserType", |bridge| employments(bridge, |it| it.employment_type = None)),
+    ("otherUserType", |bridge| {
+        employments(bridge, |it| it.employment_type = Some("EXTERNAL".to_owned()))
+    }),
     ("withoutName", |bridge| {
         change_all_persons(bridge, |person| (person.first_name, person.last_name) = (None, None));
     }),
@@ -188,6 +210,7 @@ const MASS_CHANGES: [(&str, MassChange); 24] = [
 async fn overridden_values_are_guarded_as_they_are_served() {
     for (has_fallback, kind) in [(true, "otherDepartment"), (false, "withoutDepartment")] {
         let mut setup = Setup { cache_ttl: SHORT_TTL, max_change: 0.2, ..Setup::of(company(50)) };
+        setup.max_stale = Duration::from_secs(100 * 3600);
         setup.policy.standard_attributes = StandardAttributePolicy::default().with_source(
             OverridableAttribute::Department,
             "dynamic_1",
@@ -195,20 +218,44 @@ async fn overridden_values_are_guarded_as_they_are_served() {
         );
         let bridge = setup.start();
         let users = bridge.all_users().await;
-        // Personio's own department is not served.
-        employments(&bridge, |it| it.org_units.clear());
+        // The name of Personio's own department is not served, and is read again after a day.
+        bridge.simulator.with_world(|world| {
+            for unit in &mut world.org_units {
+                if unit.unit_type == SimulatedOrgUnitType::Department {
+                    unit.name.push('!');
+                }
+            }
+        });
+        bridge.clock.pass(Duration::from_secs(25 * 3600));
         assert_eq!(bridge.reloaded().await.len(), 50);
         assert!(directory(&bridge).await.get("heldBack").is_none());
-        employments(&bridge, |it| {
-            it.org_units = vec![(SimulatedOrgUnitType::Department, "u2".to_owned())]
-        });
-        assert_eq!(bridge.reloaded().await.len(), 50);
         change_all_persons(&bridge, |person| person.custom_attributes.clear());
         let after = bridge.reloaded().await;
         let held = directory(&bridge).await["heldBack"].clone();
         assert_eq!(held[kind], 50, "{held}");
         assert_eq!(after[0][ENTERPRISE]["department"], users[0][ENTERPRISE]["department"]);
     }
+}
+
+/// Gives the names of all first units to the second ones, and all persons the second ones.
+fn created_again(bridge: &TestServer) {
+    bridge.simulator.with_world(|world| {
+        for unit in &mut world.org_units {
+            unit.name = format!("{} one", unit.unit_type.as_str());
+        }
+        for list in [&mut world.legal_entities, &mut world.cost_centers, &mut world.jobs] {
+            let name = list[0].name.clone();
+            list.iter_mut().for_each(|entry| entry.name.clone_from(&name));
+        }
+    });
+    employments(bridge, |it| {
+        for (_, id) in &mut it.org_units {
+            "u2".clone_into(id);
+        }
+        it.cost_centers = vec![("c2".to_owned(), 1.0)];
+        (it.legal_entity, it.job) = (Some("l2".to_owned()), Some("j2".to_owned()));
+    });
+    bridge.clock.pass(Duration::from_secs(25 * 3600));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,10 +414,15 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
     let organization = ("otherOrganization", "60 would have another organization");
     let group = ("renamedGroup", "60 would be in a group with another name");
     let cost_center = ("otherCostCenter", "60 would have another costCenter");
+    let team = ("otherTeam", "60 would have another team");
+    let office = ("otherOffice", "60 would have another office");
+    let job = ("otherJob", "60 would have another job");
     for (endpoint, kinds) in [
-        (SimulatedEndpoint::OrgUnits, &[department, division, group][..]),
+        (SimulatedEndpoint::OrgUnits, &[department, division, team, group][..]),
         (SimulatedEndpoint::LegalEntities, &[organization, group]),
         (SimulatedEndpoint::CostCenters, &[cost_center]),
+        (SimulatedEndpoint::Workplaces, &[office]),
+        (SimulatedEndpoint::Jobs, &[job]),
     ] {
         let (bridge, users) = guarded(60).await;
         bridge.simulator.add_fault(InjectedFault::on(endpoint, FaultAction::OtherNames));
@@ -401,9 +453,11 @@ async fn a_lookup_with_other_names_for_most_ids_is_held() {
         bridge.approve().await;
         let approved = bridge.all_users().await;
         let name = |user: &Value| {
-            let enterprise = &user[ENTERPRISE];
-            ["department", "division", "organization", "costCenter"]
-                .map(|name| enterprise[name].clone())
+            let mut names = ["department", "division", "organization", "costCenter"]
+                .map(|name| user[ENTERPRISE][name].clone())
+                .to_vec();
+            names.extend(["team", "office", "job"].map(|name| user[PERSONIO][name].clone()));
+            names
         };
         for (user, was) in approved.iter().zip(&users) {
             let others =

@@ -41,11 +41,19 @@ pub enum ChangeKind {
     OtherEmail,
     MoreGroups,
     OutOfScope,
+    WithoutJob,
+    OtherJob,
+    WithoutOffice,
+    OtherOffice,
+    WithoutTeam,
+    OtherTeam,
+    WithoutUserType,
+    OtherUserType,
 }
 
 impl ChangeKind {
     /// All kinds, in the order of reports.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 34] = [
         Self::Disappeared,
         Self::Deactivated,
         Self::Renamed,
@@ -72,10 +80,18 @@ impl ChangeKind {
         Self::OtherEmail,
         Self::MoreGroups,
         Self::OutOfScope,
+        Self::WithoutJob,
+        Self::OtherJob,
+        Self::WithoutOffice,
+        Self::OtherOffice,
+        Self::WithoutTeam,
+        Self::OtherTeam,
+        Self::WithoutUserType,
+        Self::OtherUserType,
     ];
     /// Kinds that depend on the mapping. A new mapping is a decision of the operator, so these
     /// changes do not count then.
-    const OF_MAPPING: [Self; 14] = [
+    const OF_MAPPING: [Self; 16] = [
         Self::WithoutDepartment,
         Self::OtherDepartment,
         Self::WithoutEmployeeNumber,
@@ -90,6 +106,8 @@ impl ChangeKind {
         Self::RenamedGroup,
         Self::MoreGroups,
         Self::OutOfScope,
+        Self::WithoutUserType,
+        Self::OtherUserType,
     ];
     /// Kinds that give something.
     const GAINS: [Self; 3] = [Self::Activated, Self::New, Self::MoreGroups];
@@ -124,6 +142,14 @@ impl ChangeKind {
             Self::OtherEmail => "otherEmail",
             Self::MoreGroups => "moreGroups",
             Self::OutOfScope => "outOfScope",
+            Self::WithoutJob => "withoutJob",
+            Self::OtherJob => "otherJob",
+            Self::WithoutOffice => "withoutOffice",
+            Self::OtherOffice => "otherOffice",
+            Self::WithoutTeam => "withoutTeam",
+            Self::OtherTeam => "otherTeam",
+            Self::WithoutUserType => "withoutUserType",
+            Self::OtherUserType => "otherUserType",
         }
     }
 
@@ -157,27 +183,35 @@ impl ChangeKind {
             Self::OtherEmail => "would have another e-mail address",
             Self::MoreGroups => "would join a group",
             Self::OutOfScope => "would leave the scope of a client",
+            Self::WithoutJob => "would have no job",
+            Self::OtherJob => "would have another job",
+            Self::WithoutOffice => "would have no office",
+            Self::OtherOffice => "would have another office",
+            Self::WithoutTeam => "would have no team",
+            Self::OtherTeam => "would have another team",
+            Self::WithoutUserType => "would have no userType",
+            Self::OtherUserType => "would have another userType",
         }
     }
 }
 
 /// Set of kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ChangeKinds(u32);
+pub struct ChangeKinds(u64);
 
 impl ChangeKinds {
     /// Restores a set from [`ChangeKinds::bits`].
-    pub(super) fn from_bits(bits: u32) -> Self {
+    pub(super) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// Returns the set as a bit mask.
-    pub(super) fn bits(self) -> u32 {
+    pub(super) fn bits(self) -> u64 {
         self.0
     }
 
     pub(super) fn add(&mut self, kind: ChangeKind) {
-        self.0 |= 1 << kind as u32;
+        self.0 |= 1_u64 << kind as u32;
     }
 
     /// Returns the union of both sets.
@@ -200,7 +234,7 @@ impl ChangeKinds {
     }
 
     fn contains(self, kind: ChangeKind) -> bool {
-        self.0 & (1 << kind as u32) != 0
+        self.0 & (1_u64 << kind as u32) != 0
     }
 
     /// Returns the kinds in the set.
@@ -275,7 +309,7 @@ pub struct GroupLosses {
 }
 
 /// Numbers of harmed users and groups.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Losses {
     /// Largest number of users in the window; losses are compared with it.
     pub largest_total: usize,
@@ -287,6 +321,18 @@ pub struct Losses {
     pub groups: GroupLosses,
     /// Number of users for each kind, in the order of [`ChangeKind::ALL`].
     kinds: [usize; KIND_COUNT],
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self {
+            largest_total: 0,
+            smallest_total: 0,
+            users: 0,
+            groups: GroupLosses::default(),
+            kinds: [0; KIND_COUNT],
+        }
+    }
 }
 
 impl Losses {

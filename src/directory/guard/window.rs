@@ -58,7 +58,7 @@ struct EncodedStep {
     largest_total: usize,
     smallest_total: usize,
     largest_group_total: usize,
-    users: Vec<(Box<str>, u32)>,
+    users: Vec<(Box<str>, u64)>,
     disappeared: Vec<Box<str>>,
     renamed: Vec<Box<str>>,
 }

@@ -118,6 +118,13 @@ impl AttributeValues {
         self.values.iter().any(|(known, _)| &**known == name)
     }
 
+    /// Returns the value of an attribute that is a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.values.iter().find(|(known, _)| &**known == name)?;
+        value.as_str()
+    }
+
     /// Adds an attribute that has a value.
     pub fn push(&mut self, name: &Arc<str>, value: Value) {
         self.values.push((Arc::clone(name), value));

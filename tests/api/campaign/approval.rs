@@ -8,7 +8,7 @@ use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SC
 use serde_json::Value;
 
 /// Attributes whose loss or change is shown, by the suffix of the change's key.
-const VALUES: [(&str, &[&str]); 7] = [
+const VALUES: [(&str, &[&str]); 16] = [
     ("Department", &[ENTERPRISE, "department"]),
     ("Manager", &[ENTERPRISE, "manager", "value"]),
     ("EmployeeNumber", &[ENTERPRISE, "employeeNumber"]),
@@ -16,6 +16,15 @@ const VALUES: [(&str, &[&str]); 7] = [
     ("Organization", &[ENTERPRISE, "organization"]),
     ("Division", &[ENTERPRISE, "division"]),
     ("Name", &["name", "formatted"]),
+    ("Department", &[PERSONIO, "departmentId"]),
+    ("CostCenter", &[PERSONIO, "costCenterId"]),
+    ("Organization", &[PERSONIO, "legalEntityId"]),
+    ("Job", &[PERSONIO, "job"]),
+    ("Job", &[PERSONIO, "jobId"]),
+    ("Office", &[PERSONIO, "office"]),
+    ("Office", &[PERSONIO, "officeId"]),
+    ("Team", &[PERSONIO, "team"]),
+    ("UserType", &["userType"]),
 ];
 
 /// Keys of the kinds of change, by user.
