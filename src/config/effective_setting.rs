@@ -63,6 +63,7 @@ pub(super) fn file_settings(
         ServedEmployments::Primary => None,
         ServedEmployments::All => Some("all".to_owned()),
     };
+    let manager_levels = if policy.manager_levels { Some("true".to_owned()) } else { None };
     let mut groups = Vec::new();
     for group in &policy.groups {
         groups.push(group.id_prefix().to_owned());
@@ -100,6 +101,7 @@ pub(super) fn file_settings(
         of_key("display_name", standard.display_name.as_str().map(str::to_owned)),
         of_key("users.require", require),
         of_key("users.employments", employments),
+        of_key("users.manager_levels", manager_levels),
         of_key("groups.from", joined(&groups)),
         of_key("attributes", joined(&sources)),
         of_key("values", joined(&values)),

@@ -38,6 +38,7 @@ const TOP_LEVEL_KEYS: &[&str] = &[
 const TABLE_KEYS: &[(&str, &str)] = &[
     ("require", "[users]"),
     ("employments", "[users]"),
+    ("manager_levels", "[users]"),
     ("from", "[groups]"),
     ("token", "a [[client]]"),
     ("token_sha256", "a [[client]]"),
@@ -204,6 +205,8 @@ struct UsersTable {
     require: Vec<RequiredAttribute>,
     #[serde(default)]
     employments: EmploymentsSetting,
+    #[serde(default)]
+    manager_levels: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -339,6 +342,7 @@ fn check_policy(mut file: ConfigFile) -> Result<MappingPolicy, String> {
         standard_attributes,
         require_email: file.users.require.iter().any(|RequiredAttribute::Email| true),
         employments: served_employments(file.users.employments),
+        manager_levels: file.users.manager_levels,
         groups: file.groups.from.into_iter().map(group_kind).collect(),
         ..MappingPolicy::default()
     };
@@ -552,6 +556,7 @@ mod tests {
             [users]
             require = ["email"]
             employments = "all"
+            manager_levels = true
             [groups]
             from = ["office", "legalEntity"]
             [[custom_attribute]]
@@ -570,6 +575,7 @@ mod tests {
         assert_eq!(policy.active_until, Some(mapping::ActiveUntil::LastWorkingDay));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.standard_attributes.team_is_division && policy.require_email);
+        assert!(policy.manager_levels);
         assert_eq!(policy.employments, ServedEmployments::All);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
         assert_eq!(
@@ -727,6 +733,7 @@ mod tests {
                 "`trusted_proxies` is read as a key of [users]",
             ),
             ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
+            ("manager_levels = true".to_owned(), "line 1: `manager_levels` belongs below [users]"),
             ("employments = \"all\"".to_owned(), "line 1: `employments` belongs below [users]"),
             ("[users]\nemployments = \"every\"".to_owned(), "unknown variant `every`"),
             (

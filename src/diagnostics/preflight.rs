@@ -5,7 +5,7 @@
 //! takes a few dozen requests and changes nothing in Personio.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -47,6 +47,9 @@ use crate::sync::refresh::check_response;
 /// Minimum number of persons whose employments are read, if the first page has as many. The sample
 /// is large enough to find attributes that are always missing.
 const MIN_EMPLOYMENT_SAMPLE: usize = 20;
+
+/// Maximum number of managers above an explained user. Each costs two requests.
+const MAX_EXPLAINED_LEVELS: usize = 16;
 
 /// Preflight that is ready to run.
 pub struct Preflight {
@@ -283,16 +286,20 @@ impl Preflight {
             }
         }
         let explained = selected.get(..persons).unwrap_or(&selected);
-        let supervisors = self.read_supervisors(explained, &headers).await;
+        let supervisors = self.read_supervisors(explained, &served).await;
         let mut managers = HashMap::with_capacity(headers.len() + supervisors.len());
-        for (header, user_name) in headers.iter().zip(&user_names) {
-            managers
-                .insert(header.id, ManagerCard { header: *header, user_name: user_name.clone() });
+        for ((header, user_name), record) in headers.iter().zip(&user_names).zip(&served) {
+            let (header, user_name) = (*header, user_name.clone());
+            let supervisor = self.known_supervisor(record);
+            managers.insert(header.id, ManagerCard { header, user_name, supervisor });
         }
-        for person in &supervisors {
-            if self.is_served(person) {
-                managers
-                    .insert(person.id.as_str(), supervisor_card(PersonHeader::from_person(person)));
+        for read in &supervisors {
+            let supervisor = read.supervisor.as_deref();
+            if let Some(card) = managers.get_mut(read.person.id.as_str()) {
+                card.supervisor = supervisor;
+            } else if self.is_served(&read.person) {
+                let card = supervisor_card(PersonHeader::from_person(&read.person), supervisor);
+                managers.insert(read.person.id.as_str(), card);
             }
         }
         let context = MappingContext {
@@ -345,36 +352,72 @@ impl Preflight {
         DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
     }
 
-    /// Reads the supervisors of `selected` who are not among `headers`. A server reads all persons,
-    /// and serves only managers who are users.
+    /// Reads the supervisors of `selected` who are not among `served`. A server reads all persons,
+    /// and serves only managers who are users. With manager levels, those above them are read too.
     async fn read_supervisors(
         &self,
         selected: &[SelectedUser<'_>],
-        headers: &[PersonHeader<'_>],
-    ) -> Vec<Person> {
-        let rules = self.date_rules();
-        let mut ids: Vec<&str> = Vec::new();
+        served: &[&DecodedRecord],
+    ) -> Vec<ReadSupervisor> {
+        let levels = if self.policy.manager_levels { MAX_EXPLAINED_LEVELS } else { 1 };
+        let mut supervisors: Vec<ReadSupervisor> = Vec::new();
+        let mut known: HashSet<String> = HashSet::new();
+        let mut ids: Vec<String> = Vec::new();
         for SelectedUser { record, .. } in selected {
-            if let Some(employments) = &record.employments
-                && let Some(employment) = rules.primary_employment(employments)
-            {
-                ids.extend(supervisor(employment));
-            }
+            ids.extend(self.known_supervisor(record).map(str::to_owned));
         }
-        ids.sort_unstable();
-        ids.dedup();
-        ids.retain(|id| headers.iter().all(|header| header.id != *id));
-        let reads = stream::iter(ids)
-            .map(|id| self.client.person(id, &[]))
-            .buffered(self.client.max_concurrency());
-        let reads: Vec<_> = reads.collect().await;
-        let mut supervisors = Vec::with_capacity(reads.len());
-        for read in reads {
-            let Ok(Some(supervisor)) = read else { continue };
-            supervisors.push(supervisor.value);
+        for _ in 0..levels {
+            let mut above = Vec::new();
+            let mut unread = Vec::new();
+            ids.sort_unstable();
+            for id in ids {
+                if !known.insert(id.clone()) {
+                    continue;
+                }
+                match served.iter().find(|record| record.person.id == id) {
+                    Some(record) if record.employments.is_some() => {
+                        above.extend(self.known_supervisor(record).map(str::to_owned));
+                    }
+                    Some(_) if !self.policy.manager_levels => {}
+                    Some(_) | None => unread.push(id),
+                }
+            }
+            let reads = stream::iter(unread)
+                .map(|id| self.read_supervisor(id))
+                .buffered(self.client.max_concurrency());
+            let reads: Vec<_> = reads.collect().await;
+            for read in reads.into_iter().flatten() {
+                above.extend(read.supervisor.clone());
+                supervisors.push(read);
+            }
+            ids = above;
         }
         supervisors
     }
+
+    /// Reads one supervisor, and with manager levels the supervisor above.
+    async fn read_supervisor(&self, id: String) -> Option<ReadSupervisor> {
+        let person = self.client.person(&id, &[]).await.ok()??.value;
+        if !self.policy.manager_levels {
+            return Some(ReadSupervisor { person, supervisor: None });
+        }
+        let employments = self.employments(&person).await.ok()?.employments;
+        let employment = self.date_rules().primary_employment(&employments);
+        let supervisor = employment.and_then(supervisor).map(str::to_owned);
+        Some(ReadSupervisor { person, supervisor })
+    }
+
+    /// Returns the supervisor of the primary employment, if the employments are known.
+    fn known_supervisor<'p>(&self, record: &'p DecodedRecord) -> Option<&'p str> {
+        supervisor(self.date_rules().primary_employment(record.employments.as_deref()?)?)
+    }
+}
+
+/// Supervisor who was read for the explanations.
+struct ReadSupervisor {
+    person: Person,
+    /// Supervisor of this person, if it is needed.
+    supervisor: Option<String>,
 }
 
 /// User whose attributes are explained.
@@ -429,10 +472,10 @@ fn claim(persons: &[&DecodedRecord], id: &str, rules: &DateRules<'_>) -> Address
 
 /// Returns the card of a supervisor outside the first page. The e-mail address is assumed to be
 /// unique.
-fn supervisor_card(header: PersonHeader<'_>) -> ManagerCard<'_> {
+fn supervisor_card<'a>(header: PersonHeader<'a>, supervisor: Option<&'a str>) -> ManagerCard<'a> {
     let user_name = match header.email {
         Some(email) => Cow::Borrowed(email),
         None => Cow::Owned(user_name::fallback_user_name(header.id)),
     };
-    ManagerCard { header, user_name }
+    ManagerCard { header, user_name, supervisor }
 }

@@ -39,6 +39,9 @@ impl MappingContext<'_> {
 pub(crate) struct ManagerCard<'a> {
     pub(crate) header: PersonHeader<'a>,
     pub(crate) user_name: Cow<'a, str>,
+    /// Supervisor of the primary employment, who is a user or not. `None` also while the manager
+    /// levels are not served.
+    pub(crate) supervisor: Option<&'a str>,
 }
 
 impl ManagerCard<'_> {

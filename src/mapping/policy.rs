@@ -24,6 +24,8 @@ pub struct MappingPolicy {
     pub require_email: bool,
     /// Employments that are served as a list.
     pub employments: ServedEmployments,
+    /// Switch for serving the managers of each person up to the top.
+    pub manager_levels: bool,
     /// Kinds of units that become groups. An empty list means no groups.
     pub groups: Vec<GroupKind>,
     /// Custom attributes that are served.
@@ -104,6 +106,7 @@ impl Default for MappingPolicy {
             standard_attributes: StandardAttributePolicy::default(),
             require_email: false,
             employments: ServedEmployments::Primary,
+            manager_levels: false,
             groups: Vec::new(),
             custom_attributes: Vec::new(),
         }

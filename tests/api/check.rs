@@ -963,7 +963,7 @@ fn mark(person: &mut SimulatedPerson) {
 const MAPPING: &str = "active_before_start_days = 14\n\
     employee_number = \"dynamic_777\"\n\
     division = \"team\"\n\
-    [users]\nemployments = \"all\"\n\
+    [users]\nemployments = \"all\"\nmanager_levels = true\n\
     [attributes]\ntitle = \"dynamic_904\"\nlocale = \"dynamic_905\"\n\
     preferredLanguage = \"dynamic_905\"\ntimezone = \"dynamic_906\"\n\
     [values.title]\n\"Pilot\" = \"Captain\"\n\

@@ -262,6 +262,22 @@ async fn a_missing_person_returns_404_only_when_personio_confirms_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_manager_levels_a_user_with_a_manager_is_served_after_the_first_load() {
+    let mut setup = never_loading(Setup::persons(60));
+    setup.policy.manager_levels = true;
+    let (chief, report) = (setup.world.persons[0].id.clone(), setup.world.persons[1].id.clone());
+    let simulator = setup.simulator();
+    simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));
+    let bridge = setup.start_with(simulator);
+    wait_until("the load has begun", async || {
+        bridge.simulator.request_count(SimulatedEndpoint::Persons) == 1
+    })
+    .await;
+    bridge.get(&format!("/Users/{report}")).await.scim_error(503, None);
+    assert_eq!(bridge.get(&format!("/Users/{chief}")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_single_reads_do_not_starve_the_load() {
     let setup = never_loading(Setup::persons(60));
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();

@@ -1158,6 +1158,106 @@ async fn hire_dates_consider_all_employments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn manager_levels_end_at_the_top_at_a_circle_and_at_a_person_who_is_no_user() {
+    let led_by = |id: &str, supervisor: &str| {
+        let mut person = ann(id);
+        person.employments[0].supervisor = Some(supervisor.to_owned());
+        person
+    };
+    let mut persons = vec![ann("1")];
+    for (id, supervisor) in [
+        ("2", "1"),
+        ("3", "2"),
+        ("4", "4"),
+        ("5", "4"),
+        ("6", "7"),
+        ("7", "6"),
+        ("8", "6"),
+        ("9", "10"),
+        ("10", "11"),
+        ("11", "9"),
+        ("12", "9"),
+        ("13", "4711"),
+        ("14", "13"),
+        ("15", "1"),
+        ("16", "15"),
+    ] {
+        persons.push(led_by(id, supervisor));
+    }
+    persons[14].email = None;
+    persons[1].preferred_name = Some("The Boss".to_owned());
+    persons.extend((101..=160).map(|id| led_by(&id.to_string(), &(id - 1).to_string())));
+    for require_email in [false, true] {
+        let mut setup = Setup::of(company(persons.clone()));
+        setup.policy.require_email = require_email;
+        setup.policy.manager_levels = true;
+        let users = served(setup).await;
+        let levels = |id: &str| {
+            let levels = by_id(&users, id)[PERSONIO].get("managerLevels").cloned();
+            levels.map_or_else(Vec::new, |levels| levels.as_array().unwrap().clone())
+        };
+        for (id, managers) in [
+            ("1", &[][..]),
+            ("2", &["1"]),
+            ("3", &["2", "1"]),
+            ("4", &[]),
+            ("5", &["4"]),
+            ("6", &["7"]),
+            ("8", &["6", "7"]),
+            ("9", &["10", "11"]),
+            ("12", &["9", "10", "11"]),
+            ("13", &[]),
+            ("14", &["13"]),
+            ("16", if require_email { &[] } else { &["15", "1"] }),
+            ("101", &[]),
+            ("103", &["102", "101"]),
+        ] {
+            let mut expected = Vec::new();
+            for (level, manager) in (1..).zip(managers) {
+                let display = if *manager == "2" { "The Boss" } else { "Ann Lee" };
+                expected.push(json!({"value": manager, "display": display, "level": level}));
+            }
+            assert_eq!(levels(id), expected, "{id}");
+        }
+        let line = levels("160");
+        assert_eq!(
+            (line.len(), &line[49]["value"], &line[49]["level"]),
+            (50, &json!("110"), &json!(50))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manager_levels_of_a_company_follow_its_supervisors() {
+    let now = NOW.parse().unwrap();
+    let world = World::generate(400, 1, now).with_rare_changes(1, now);
+    let mut setup = Setup::of(world.clone());
+    setup.policy.manager_levels = true;
+    let users = setup.start().all_users().await;
+    let supervisors: HashMap<&str, &str> = world
+        .persons
+        .iter()
+        .filter_map(|person| Some((person.id.as_str(), current(person)?.supervisor.as_deref()?)))
+        .collect();
+    let mut longest = 0;
+    for user in &users {
+        let mut expected = Vec::new();
+        let mut id = user["id"].as_str().unwrap();
+        while let Some(above) = supervisors.get(id) {
+            id = above;
+            let display = &by_id(&users, id)["displayName"];
+            let level = expected.len() + 1;
+            expected.push(json!({"value": id, "display": display, "level": level}));
+        }
+        longest = longest.max(expected.len());
+        let levels = user[PERSONIO].get("managerLevels").cloned();
+        let expected = Some(json!(expected)).filter(|levels| levels != &json!([]));
+        assert_eq!(levels, expected, "{user}");
+    }
+    assert!(longest > 3, "{longest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_employments_are_served_if_the_company_chose_them() {
     let now = NOW.parse().unwrap();
     let mut world = World::generate(200, 1, now).with_rare_changes(1, now);

@@ -1,5 +1,6 @@
 //! Elements of the attributes with several values, in the form in which they are served.
 
+use std::collections::HashSet;
 use std::ptr;
 
 use jiff::civil::Date;
@@ -7,11 +8,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::mapping::ServedEmployments;
-use crate::mapping::attributes::input::MappingInput;
+use crate::mapping::attributes::input::{ManagerReference, MappingInput};
 use crate::mapping::employment;
 use crate::mapping::employment::{compare_ids, cost_centers_by_weight};
 use crate::personio::LookupKind;
 use crate::personio::model::{Employment, Status};
+
+/// Maximum number of managers of one person. A reporting line of thousands of persons would make
+/// users of megabytes.
+const MAX_MANAGER_LEVELS: usize = 50;
 
 /// Cost centre of a person.
 #[derive(Serialize)]
@@ -41,6 +46,14 @@ struct EmploymentElement<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     legal_entity: Option<&'a str>,
     primary: bool,
+}
+
+/// Manager of a person, at some distance.
+#[derive(Serialize)]
+struct ManagerLevel<'a> {
+    value: &'a str,
+    display: String,
+    level: usize,
 }
 
 /// Returns the cost centres with their shares, the largest share first.
@@ -82,6 +95,26 @@ pub(super) fn map_employments(input: &MappingInput<'_>) -> Vec<Value> {
         });
     }
     to_json(&elements)
+}
+
+/// Returns the managers from the nearest to the top, if the company chose to serve them. A circle
+/// ends before the first person in it occurs again.
+pub(super) fn map_manager_levels(input: &MappingInput<'_>) -> Vec<Value> {
+    if !input.context.policy.manager_levels {
+        return Vec::new();
+    }
+    let mut known = HashSet::from([input.person.id.as_str()]);
+    let mut levels = Vec::new();
+    let mut next = input.manager;
+    while let Some(manager) = next
+        && levels.len() < MAX_MANAGER_LEVELS
+        && known.insert(manager.id)
+    {
+        let (display, level) = (manager.card.display_name(), levels.len() + 1);
+        levels.push(ManagerLevel { value: manager.id, display, level });
+        next = ManagerReference::find(manager.card.supervisor, input.context);
+    }
+    to_json(&levels)
 }
 
 /// Returns the JSON of each element.

@@ -41,6 +41,7 @@ impl<'a> MappingInput<'a> {
         let primary = context.date_rules().evaluate(person, employments);
         let header = PersonHeader::from_person(person);
         let display_name_rule = context.policy.standard_attributes.display_name;
+        let supervisor = primary.employment.and_then(supervisor);
         Self {
             person,
             employments,
@@ -48,7 +49,7 @@ impl<'a> MappingInput<'a> {
             primary,
             user_name,
             display_name: header.display_name(user_name, display_name_rule),
-            manager: find_manager(primary.employment, context),
+            manager: ManagerReference::find(supervisor, context),
             context,
         }
     }
@@ -65,10 +66,10 @@ impl<'a> MappingInput<'a> {
     }
 }
 
-fn find_manager<'a>(
-    employment: Option<&'a Employment>,
-    context: &'a MappingContext<'a>,
-) -> Option<ManagerReference<'a>> {
-    let id = supervisor(employment?)?;
-    Some(ManagerReference { id, card: context.managers.get(id)? })
+impl<'a> ManagerReference<'a> {
+    /// Returns the person with this id, if that person is a user.
+    pub(crate) fn find(id: Option<&'a str>, context: &'a MappingContext<'a>) -> Option<Self> {
+        let id = id?;
+        Some(Self { id, card: context.managers.get(id)? })
+    }
 }

@@ -7,7 +7,9 @@
 use serde_json::{Map, Value};
 
 use crate::mapping::OverridableAttribute;
-use crate::mapping::attributes::elements::{map_cost_centers, map_employments, to_json};
+use crate::mapping::attributes::elements::{
+    map_cost_centers, map_employments, map_manager_levels, to_json,
+};
 use crate::mapping::attributes::fields;
 use crate::mapping::attributes::input::MappingInput;
 use crate::mapping::attributes::{
@@ -375,6 +377,12 @@ pub(crate) const EXTENSION: &[Attribute] = &[
         Extraction::Date(|it| it.primary.next_start),
     )
     .needs(&[fields::HIRE_DATE, fields::EMPLOYMENT_STATUS]),
+    Attribute::list("managerLevels", MANAGER_LEVEL, map_manager_levels).needs(&[
+        fields::SUPERVISOR,
+        fields::FIRST_NAME,
+        fields::LAST_NAME,
+        fields::PREFERRED_NAME,
+    ]),
     Attribute::list("employments", EMPLOYMENT, map_employments)
         .needs(&[
             fields::EMPLOYMENT_STATUS,
@@ -385,6 +393,25 @@ pub(crate) const EXTENSION: &[Attribute] = &[
             fields::LEGAL_ENTITY,
         ])
         .with_names_of(&[LookupKind::LegalEntity]),
+];
+
+const MANAGER_LEVEL: &[SubAttribute] = &[
+    SubAttribute::new(
+        "value",
+        "the employment.supervisor of the person and of each manager",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "display",
+        "the displayName of each manager",
+        Extraction::Element(AttributeType::String),
+    ),
+    SubAttribute::new(
+        "level",
+        "the distance to the manager",
+        Extraction::Element(AttributeType::Integer),
+    )
+    .sensitivity(Sensitivity::SmallSet),
 ];
 
 const EMPLOYMENT: &[SubAttribute] = &[
@@ -753,6 +780,7 @@ mod tests {
         let card = ManagerCard {
             header: PersonHeader::from_person(&manager),
             user_name: "bo@example.com".into(),
+            supervisor: Some("9"),
         };
         let names: LookupNames = [
             (LookupKind::Department, "1", "Research"),
@@ -854,6 +882,7 @@ mod tests {
         let policy = MappingPolicy {
             standard_attributes,
             employments: ServedEmployments::All,
+            manager_levels: true,
             groups: vec![GroupKind::Department, GroupKind::Office, GroupKind::Job],
             ..MappingPolicy::default()
         };

@@ -67,11 +67,18 @@ struct PersonState<'a> {
     record: &'a Arc<PersonRecord>,
     user_name: Option<UserNameSource>,
     today: Date,
-    /// Ids of the users whose name or address as a manager differs from the base.
+    /// Ids of the users who differ from the base as managers.
     changed_managers: &'a HashSet<&'a str>,
 }
 
 impl MappedPerson {
+    /// Reports whether the person was a user, and `record` gives the same primary employment.
+    fn has_same_employment(&self, record: &Arc<PersonRecord>, today: Date) -> bool {
+        let is_same = Arc::ptr_eq(&self.record, record)
+            || self.record.encoded.has_same_employments(&record.encoded);
+        is_same && self.user_name.is_some() && self.validity.contains(today)
+    }
+
     /// Reports whether the person gives the same user as before. This is the only rule of the
     /// mapping for it. The mapping in force and the look-up names must be those of the base.
     fn gives_same_user(&self, now: &PersonState<'_>) -> bool {
@@ -116,15 +123,44 @@ struct ListedPerson<'a> {
     record: &'a Arc<PersonRecord>,
     /// `userName`; `None` if the person is not a user.
     user_name: Option<Cow<'a, str>>,
+    /// Supervisor of the primary employment, if the person is a user and manager levels are served.
+    supervisor: Option<Cow<'a, str>>,
     /// Same person in the base.
     earlier: Option<&'a MappedPerson>,
 }
 
-impl ListedPerson<'_> {
+impl<'a> ListedPerson<'a> {
+    /// Determines the supervisor. A record that gives the same user as in the base has the same.
+    fn find_supervisor(&mut self, rules: &DateRules<'_>) -> Result<(), CodecError> {
+        self.supervisor = match self.earlier {
+            _ if self.user_name.is_none() => None,
+            Some(earlier) if earlier.has_same_employment(self.record, rules.today) => {
+                earlier.supervisor.as_deref().map(Cow::Borrowed)
+            }
+            Some(_) | None => {
+                let employments = self.record.encoded.decode_employments()?.unwrap_or_default();
+                let supervisor =
+                    rules.primary_employment(&employments).and_then(employment::supervisor);
+                supervisor.map(|id| Cow::Owned(id.to_owned()))
+            }
+        };
+        Ok(())
+    }
+
     fn user_name_source(&self) -> Option<UserNameSource> {
         let user_name = self.user_name.as_deref()?;
         let is_address = self.header.email == Some(user_name);
         Some(if is_address { UserNameSource::Address } else { UserNameSource::Id })
+    }
+
+    /// Reports whether a user has the same supervisor as in the base.
+    fn has_same_supervisor(&self) -> bool {
+        match self.earlier {
+            Some(earlier) if self.user_name.is_some() => {
+                earlier.supervisor.as_deref() == self.supervisor.as_deref()
+            }
+            Some(_) | None => true,
+        }
     }
 
     /// Reports whether the person appears as a manager as in the base.
@@ -141,7 +177,8 @@ impl ListedPerson<'_> {
 /// Differences from the base that concern other persons.
 #[derive(Default)]
 struct Changes<'a> {
-    /// Ids of the users whose name or address as a manager differs, or who came or left.
+    /// Ids of the users who differ as managers: their name or address differs, or they came or
+    /// left. With manager levels, their supervisor differs, or one of the managers above them.
     managers: HashSet<&'a str>,
     /// Ids of the groups with a member that differs, came or left.
     groups: HashSet<Box<str>>,
@@ -156,11 +193,7 @@ impl RecordMapper<'_> {
         find_earlier(&mut listed, base.unwrap_or_default(), &mut changes)?;
         let claims = Claims { mapper: self, decoded: RefCell::default() };
         self.assign_user_names(&mut listed, &claims)?;
-        for person in &listed {
-            if !person.is_same_manager()? {
-                changes.managers.insert(person.header.id);
-            }
-        }
+        self.find_changed_managers(&mut listed, &mut changes)?;
         let context = self.context(&listed);
         let today = context.today;
         let mut mapped = MappedPersons::new(listed.len(), base.unwrap_or_default());
@@ -186,6 +219,32 @@ impl RecordMapper<'_> {
         }
         let groups = self.groups(&listed, &mapped.persons, &changes);
         Ok(self.finish(mapped, groups, &listed))
+    }
+
+    /// Finds the users who differ from the base as managers. With manager levels, the name and the
+    /// id of a manager are in the users of all persons below.
+    fn find_changed_managers<'a>(
+        &self,
+        listed: &mut [ListedPerson<'a>],
+        changes: &mut Changes<'a>,
+    ) -> Result<(), CodecError> {
+        let serves_levels = self.mapping.policy.manager_levels;
+        if serves_levels {
+            let rules = self.date_rules();
+            for person in &mut *listed {
+                person.find_supervisor(&rules)?;
+            }
+        }
+        for person in &*listed {
+            let has_same_supervisor = !serves_levels || person.has_same_supervisor();
+            if !has_same_supervisor || !person.is_same_manager()? {
+                changes.managers.insert(person.header.id);
+            }
+        }
+        if serves_levels {
+            changes.add_managers_below(listed);
+        }
+        Ok(())
     }
 
     /// Determines who is a user, and assigns the user names.
@@ -220,7 +279,8 @@ impl RecordMapper<'_> {
             let Some(user_name) = &person.user_name else { continue };
             let user_name = Cow::Borrowed(&**user_name);
             let header = person.header;
-            managers.insert(header.id, ManagerCard { header, user_name });
+            let supervisor = person.supervisor.as_deref();
+            managers.insert(header.id, ManagerCard { header, user_name, supervisor });
         }
         self.mapping.context(self.urls, &self.records.names, managers, self.now)
     }
@@ -445,7 +505,13 @@ fn add_listed<'a>(
 ) -> Result<(), CodecError> {
     if record.is_complete() {
         let header = record.encoded.decode_header()?;
-        listed.push(ListedPerson { header, record, user_name: None, earlier: None });
+        listed.push(ListedPerson {
+            header,
+            record,
+            user_name: None,
+            supervisor: None,
+            earlier: None,
+        });
     }
     Ok(())
 }
@@ -487,6 +553,27 @@ fn find_earlier<'a>(
 }
 
 impl<'a> Changes<'a> {
+    /// Adds the users below the managers that differ, at any distance.
+    fn add_managers_below(&mut self, listed: &[ListedPerson<'a>]) {
+        if self.managers.is_empty() {
+            return;
+        }
+        let mut reports: HashMap<&str, Vec<&'a str>> = HashMap::new();
+        for person in listed {
+            if let Some(supervisor) = person.supervisor.as_deref() {
+                reports.entry(supervisor).or_default().push(person.header.id);
+            }
+        }
+        let mut pending: Vec<&'a str> = self.managers.iter().copied().collect();
+        while let Some(manager) = pending.pop() {
+            for report in reports.remove(manager).unwrap_or_default() {
+                if self.managers.insert(report) {
+                    pending.push(report);
+                }
+            }
+        }
+    }
+
     /// Notes a person of the base who is not found among the listed persons.
     fn add_left(&mut self, earlier: &'a MappedPerson) {
         self.managers.insert(&earlier.record.id);

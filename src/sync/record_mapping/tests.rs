@@ -13,7 +13,8 @@ use super::*;
 use crate::clock::Clock;
 use crate::directory::{PreviousState, Snapshot, TestAccountStates};
 use crate::mapping::{
-    ActiveUntil, CustomAttributePolicy, GroupKind, MappingPolicy, StandardAttributePolicy,
+    ActiveUntil, CustomAttributePolicy, GroupKind, MappingPolicy, ServedEmployments,
+    StandardAttributePolicy,
 };
 use crate::personio::model::Employment;
 use crate::personio::{LookupKind, LookupNames};
@@ -325,7 +326,7 @@ impl Company {
     }
 }
 
-fn policy(require_email: bool, active_until: bool) -> MappingPolicy {
+fn policy(require_email: bool, active_until: bool, manager_levels: bool) -> MappingPolicy {
     let definition = CustomAttributeDefinition {
         name: "desk".into(),
         attribute_type: AttributeType::Integer,
@@ -333,6 +334,8 @@ fn policy(require_email: bool, active_until: bool) -> MappingPolicy {
     };
     MappingPolicy {
         require_email,
+        manager_levels,
+        employments: ServedEmployments::All,
         active_before_start_days: Some(2),
         active_until: active_until.then_some(ActiveUntil::LastWorkingDay),
         standard_attributes: StandardAttributePolicy {
@@ -421,9 +424,9 @@ proptest! {
     fn incremental_mapping_equals_full_mapping(
         persons in prop::collection::btree_map(0..PERSONS, generated_person(), 0..8),
         loads in prop::collection::vec(prop::collection::vec(edit(), 0..3), 1..8),
-        (require_email, active_until) in any::<(bool, bool)>(),
+        (require_email, active_until, manager_levels) in any::<(bool, bool, bool)>(),
     ) {
-        let policy = policy(require_email, active_until);
+        let policy = policy(require_email, active_until, manager_levels);
         let mut mapping = new_mapping(&policy);
         let names = BTreeMap::from([((0, 0), 0), ((0, 1), 1), ((1, 0), 2), ((1, 1), 0)]);
         let mut company =
@@ -503,11 +506,25 @@ fn records(first_names: &[u8]) -> Records {
     company(persons).load()
 }
 
+/// Returns the records of persons with these first names and supervisors, each in a team of their
+/// own.
+fn records_of(first_names: &[u8], supervisors: &[u8]) -> Records {
+    let mut persons = Vec::new();
+    for ((id, first_name), supervisor) in (0..).zip(first_names).zip(supervisors) {
+        let mut person = employed(id + 3, Some(*first_name), 0, id);
+        for employment in person.employments.iter_mut().flatten() {
+            employment.supervisor = Some(*supervisor);
+        }
+        persons.push(person);
+    }
+    company(persons).load()
+}
+
 /// The display name of a manager without a name is the userName, and that can change without the
 /// manager's own record: another person gets precedence for the address.
 #[test]
 fn reports_of_a_manager_who_loses_the_address_are_mapped() {
-    let mapping = new_mapping(&policy(false, false));
+    let mapping = new_mapping(&policy(false, false, false));
     let clock = NoonClock(FIRST_DAY);
     let mut company =
         company(vec![employed(3, None, -1, 0), employed(3, None, -2, 1), employed(4, None, 0, 2)]);
@@ -525,7 +542,7 @@ fn reports_of_a_manager_who_loses_the_address_are_mapped() {
 
 #[test]
 fn only_changed_persons_and_their_groups_are_mapped() {
-    let mapping = new_mapping(&policy(false, false));
+    let mapping = new_mapping(&policy(false, false, false));
     let urls = urls();
     let now = NoonClock(FIRST_DAY).now();
     let before = records(&[0, 0, 0]);
@@ -553,5 +570,46 @@ fn only_changed_persons_and_their_groups_are_mapped() {
             }
         }
         assert_eq!(mapped, expected, "{first_names:?}");
+    }
+}
+
+#[test]
+fn all_below_a_changed_manager_are_mapped_if_manager_levels_are_served() {
+    let urls = urls();
+    let now = NoonClock(FIRST_DAY).now();
+    // The persons 1, 2 and 4 are below 0, and 3 is below 2. Two persons are a circle.
+    let supervisors = [0, 0, 1, 2, 0, 6, 5];
+    let names = [0; 7];
+    let other_line = [0, 0, 4, 2, 0, 6, 5];
+    let renamed = |id: usize| {
+        let mut names = names;
+        names[id] = 1;
+        names
+    };
+    for (manager_levels, names_now, supervisors_now, expected) in [
+        (true, names, supervisors, &[][..]),
+        (true, renamed(0), supervisors, &["0", "1", "2", "4", "text-3"]),
+        (true, renamed(1), supervisors, &["1", "2", "text-3"]),
+        (true, renamed(3), supervisors, &["text-3"]),
+        (true, renamed(5), supervisors, &["5", "6"]),
+        // Another manager of 2.
+        (true, names, other_line, &["2", "text-3"]),
+        (false, names, other_line, &["2"]),
+        (false, renamed(0), supervisors, &["0", "1", "4"]),
+    ] {
+        let mapping = new_mapping(&policy(false, false, manager_levels));
+        let before = records_of(&names, &supervisors);
+        let mapper = RecordMapper { mapping: &mapping, urls: &urls, records: &before, now };
+        let base = mapper.map(None).unwrap().persons;
+        let later = records_of(&names_now, &supervisors_now);
+        let mapper = RecordMapper { mapping: &mapping, urls: &urls, records: &later, now };
+        let MappedLoad { directory, .. } = mapper.map(Some(&base)).unwrap();
+        let mut mapped = Vec::new();
+        for user in &directory.users {
+            if let LoadedContent::Mapped(user) = user {
+                mapped.push(user.id.as_str());
+            }
+        }
+        assert_eq!(mapped, expected, "{names_now:?} {supervisors_now:?}");
     }
 }

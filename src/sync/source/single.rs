@@ -38,6 +38,10 @@ impl PersonioSource {
             lookup_ids.add_legal_entities(&employments);
         }
         let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
+        if mapping.policy.manager_levels && supervisor.is_some() {
+            let reason = "the managers of a person are known after the first load";
+            return Err(unreadable_error(Endpoint::Employments, reason).into());
+        }
         let (unique, names, manager) = tokio::join!(
             self.require_unique(&person.id, email),
             self.read_all_names(&lookup_ids),
@@ -50,7 +54,11 @@ impl PersonioSource {
             let user_name = user_name::fallback_user_name(&manager.id).into();
             cards.insert(
                 manager.id.as_str(),
-                ManagerCard { header: PersonHeader::from_person(manager), user_name },
+                ManagerCard {
+                    header: PersonHeader::from_person(manager),
+                    user_name,
+                    supervisor: None,
+                },
             );
         }
         let context = mapping.context(&self.urls, &names, cards, now);
