@@ -64,6 +64,7 @@ pub(super) fn file_settings(
         ServedEmployments::All => Some("all".to_owned()),
     };
     let manager_levels = if policy.manager_levels { Some("true".to_owned()) } else { None };
+    let nested_groups = if policy.nested_groups { Some("true".to_owned()) } else { None };
     let mut groups = Vec::new();
     for group in &policy.groups {
         groups.push(group.id_prefix().to_owned());
@@ -103,6 +104,7 @@ pub(super) fn file_settings(
         of_key("users.employments", employments),
         of_key("users.manager_levels", manager_levels),
         of_key("groups.from", joined(&groups)),
+        of_key("groups.nested", nested_groups),
         of_key("attributes", joined(&sources)),
         of_key("values", joined(&values)),
         of_key("custom_attribute", joined(&custom)),

@@ -40,6 +40,7 @@ const TABLE_KEYS: &[(&str, &str)] = &[
     ("employments", "[users]"),
     ("manager_levels", "[users]"),
     ("from", "[groups]"),
+    ("nested", "[groups]"),
     ("token", "a [[client]]"),
     ("token_sha256", "a [[client]]"),
     ("expires", "a [[client]]"),
@@ -222,6 +223,8 @@ enum EmploymentsSetting {
 struct GroupsTable {
     #[serde(default)]
     from: Vec<GroupKindSetting>,
+    #[serde(default)]
+    nested: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -344,8 +347,12 @@ fn check_policy(mut file: ConfigFile) -> Result<MappingPolicy, String> {
         employments: served_employments(file.users.employments),
         manager_levels: file.users.manager_levels,
         groups: file.groups.from.into_iter().map(group_kind).collect(),
+        nested_groups: file.groups.nested,
         ..MappingPolicy::default()
     };
+    if policy.nested_groups && !policy.groups.iter().copied().any(GroupKind::is_nestable) {
+        return Err("groups.nested: needs \"department\" or \"team\" in groups.from".to_owned());
+    }
     if let Some(name) = file.time_zone {
         policy.time_zone = time_zone(&name)?;
     }
@@ -733,6 +740,11 @@ mod tests {
                 "`trusted_proxies` is read as a key of [users]",
             ),
             ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
+            ("nested = true".to_owned(), "line 1: `nested` belongs below [groups]"),
+            (
+                "[groups]\nfrom = [\"office\"]\nnested = true".to_owned(),
+                "groups.nested: needs \"department\" or \"team\" in groups.from",
+            ),
             ("manager_levels = true".to_owned(), "line 1: `manager_levels` belongs below [users]"),
             ("employments = \"all\"".to_owned(), "line 1: `employments` belongs below [users]"),
             ("[users]\nemployments = \"every\"".to_owned(), "unknown variant `every`"),

@@ -1,16 +1,21 @@
 //! Groups that a company configured: one for each department, team, legal entity, office, cost
 //! centre or job with at least one user. The primary employment decides the membership. Inactive
-//! users remain members.
+//! users remain members. If the company chose it, a group is also a member of the group of the unit
+//! above.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::mapping::MappingPolicy;
 use crate::mapping::context::MappingContext;
 use crate::mapping::employment::{compare_ids, job_id, legal_entity, office};
 use crate::mapping::person_header::{DisplayNameRule, PersonHeader};
 use crate::personio::model::{Employment, OrgUnitType};
 use crate::personio::{LookupKind, LookupNames};
 use crate::scim::{Group, GroupMember, GroupMembership, ResourceMeta, ResourceUrls};
+
+/// Maximum number of units above a unit. The units below such a line are at the top.
+const MAX_NESTING_DEPTH: usize = 100;
 
 /// Kind of organisational unit that can become a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +65,14 @@ impl GroupKind {
             Self::Office => LookupKind::Workplace,
             Self::CostCenter => LookupKind::CostCenter,
             Self::Job => LookupKind::Job,
+        }
+    }
+
+    /// Reports whether units of this kind can belong to other units.
+    pub(crate) fn is_nestable(self) -> bool {
+        match self {
+            Self::Department | Self::Team => true,
+            Self::LegalEntity | Self::Office | Self::CostCenter | Self::Job => false,
         }
     }
 
@@ -144,15 +157,30 @@ impl GroupMembers {
         }
     }
 
+    /// Adds a group to the group of the unit above.
+    pub(crate) fn add_group(
+        &mut self,
+        parent: &str,
+        group: &str,
+        names: &LookupNames,
+        urls: &ResourceUrls,
+    ) {
+        let member = GroupMember {
+            value: group.to_owned(),
+            reference: urls.group(group),
+            kind: "Group",
+            display: display_name(group, names).to_owned(),
+        };
+        self.0.entry(parent.into()).or_default().push(member);
+    }
+
     /// Returns the groups in any order.
     pub(crate) fn into_groups(self, names: &LookupNames, urls: &ResourceUrls) -> Vec<Group> {
         let mut groups = Vec::with_capacity(self.0.len());
         for (id, members) in self.0 {
-            let (kind, unit) = split_group_id(&id);
-            let name = kind.and_then(|kind| names.get(kind.lookup_kind(), unit));
             groups.push(Group {
-                external_id: unit.to_owned(),
-                display_name: name.unwrap_or(&id).to_owned(),
+                external_id: split_group_id(&id).1.to_owned(),
+                display_name: display_name(&id, names).to_owned(),
                 members,
                 meta: ResourceMeta::of_group(urls.group(&id)),
                 id: id.into_string(),
@@ -160,6 +188,57 @@ impl GroupMembers {
         }
         groups
     }
+}
+
+/// Units above the units of groups.
+pub(crate) struct GroupNesting<'a> {
+    pub(crate) names: &'a LookupNames,
+    pub(crate) policy: &'a MappingPolicy,
+}
+
+impl GroupNesting<'_> {
+    /// Returns the id of the group of the unit above. If units are a circle, one of them is at the
+    /// top: the one whose group comes first in the list.
+    pub(crate) fn parent(&self, group: &str) -> Option<String> {
+        let parent = self.listed_parent(group)?;
+        let mut is_first = true;
+        let mut above = parent.clone();
+        for _ in 0..MAX_NESTING_DEPTH {
+            if above == group {
+                return if is_first { None } else { Some(parent) };
+            }
+            is_first &= compare_group_ids(group, &above).is_lt();
+            match self.listed_parent(&above) {
+                Some(next) => above = next,
+                None => return Some(parent),
+            }
+        }
+        None
+    }
+
+    /// Returns the id of the group of the unit that Personio names as the parent. Its type is that
+    /// of the unit, or else another one that has the id.
+    fn listed_parent(&self, group: &str) -> Option<String> {
+        if !self.policy.nested_groups {
+            return None;
+        }
+        let (kind, unit) = split_group_id(group);
+        let kind = kind.filter(|kind| kind.is_nestable())?;
+        let parent = self.names.parent(kind.lookup_kind(), unit)?;
+        for other in [kind, GroupKind::Department] {
+            if self.names.contains(other.lookup_kind(), parent) {
+                let id = format!("{}-{parent}", other.id_prefix());
+                return Some(id).filter(|_| self.policy.groups.contains(&other));
+            }
+        }
+        None
+    }
+}
+
+/// Returns the name of the unit of a group, or the id of the group without a readable name.
+fn display_name<'n>(group: &'n str, names: &'n LookupNames) -> &'n str {
+    let (kind, unit) = split_group_id(group);
+    kind.and_then(|kind| names.get(kind.lookup_kind(), unit)).unwrap_or(group)
 }
 
 /// Compares groups by kind and id of the unit, the order of the list.

@@ -28,6 +28,8 @@ pub struct MappingPolicy {
     pub manager_levels: bool,
     /// Kinds of units that become groups. An empty list means no groups.
     pub groups: Vec<GroupKind>,
+    /// Switch for groups as members of the groups of the units above them.
+    pub nested_groups: bool,
     /// Custom attributes that are served.
     pub custom_attributes: Vec<CustomAttributePolicy>,
 }
@@ -108,6 +110,7 @@ impl Default for MappingPolicy {
             employments: ServedEmployments::Primary,
             manager_levels: false,
             groups: Vec::new(),
+            nested_groups: false,
             custom_attributes: Vec::new(),
         }
     }

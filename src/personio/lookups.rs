@@ -100,16 +100,40 @@ impl fmt::Display for LookupKind {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LookupNames {
     by_kind: HashMap<LookupKind, Arc<NamesById>>,
+    /// Parents of the units, of the kinds that have any. Earlier state files have none.
+    #[serde(default)]
+    parents: HashMap<LookupKind, Arc<ParentsById>>,
 }
 
 /// Names of one kind by id. `None` marks an id whose name Personio did not return.
 type NamesById = HashMap<String, Option<String>>;
+/// Ids of the parents of the units of one kind, by the id of the unit.
+type ParentsById = HashMap<String, String>;
 
 impl LookupNames {
     /// Returns the name of a unit, if it is known.
     #[must_use]
     pub fn get(&self, kind: LookupKind, id: &str) -> Option<&str> {
         self.by_kind.get(&kind)?.get(id)?.as_deref()
+    }
+
+    /// Reports whether Personio has returned a unit with this id.
+    #[must_use]
+    pub fn contains(&self, kind: LookupKind, id: &str) -> bool {
+        self.by_kind.get(&kind).is_some_and(|names| names.contains_key(id))
+    }
+
+    /// Returns the id of the unit to which a unit belongs.
+    #[must_use]
+    pub fn parent(&self, kind: LookupKind, id: &str) -> Option<&str> {
+        self.parents.get(&kind)?.get(id).map(String::as_str)
+    }
+
+    /// Sets the unit to which a unit belongs.
+    #[cfg(test)]
+    pub(crate) fn set_parent(&mut self, kind: LookupKind, id: &str, parent: &str) {
+        let parents = Arc::make_mut(self.parents.entry(kind).or_default());
+        parents.insert(id.to_owned(), parent.to_owned());
     }
 
     /// Reports whether a unit may have a name that could not be read.
@@ -134,14 +158,22 @@ impl FromIterator<(LookupKind, String, String)> for LookupNames {
         for (kind, id, name) in names {
             Arc::make_mut(by_kind.entry(kind).or_default()).insert(id, Some(name));
         }
-        Self { by_kind }
+        Self { by_kind, parents: HashMap::new() }
     }
+}
+
+/// Names and parents of one kind.
+struct NamesOfKind {
+    kind: LookupKind,
+    by_id: Arc<NamesById>,
+    parents: Arc<ParentsById>,
 }
 
 /// State of one look-up. All times are monotonic times of the clock.
 #[derive(Debug, Default)]
 struct CachedLookup {
     names: Arc<NamesById>,
+    parents: Arc<ParentsById>,
     list: ListState,
     units: UnitState,
     /// True if a warning was logged since names could last be read.
@@ -269,8 +301,10 @@ impl CachedLookup {
     /// still refer to the unit.
     fn adopt_list(&mut self, list: Vec<LookupEntry>, now: Duration) {
         let mut names = NamesById::clone(&self.names);
+        let mut parents = ParentsById::clone(&self.parents);
         let mut named_count = 0;
-        for LookupEntry { id, name } in list {
+        for LookupEntry { id, name, parent } in list {
+            set_parent(&mut parents, &id, parent);
             if name.is_some() {
                 named_count += 1;
                 self.units.requested_at.remove(&id);
@@ -280,6 +314,7 @@ impl CachedLookup {
             }
         }
         self.names = Arc::new(names);
+        self.parents = Arc::new(parents);
         self.list = ListState {
             read_at: Some(now),
             named_count,
@@ -324,7 +359,10 @@ impl CachedLookup {
         now: Duration,
     ) -> Result<(), Error> {
         let name = match response {
-            Ok(unit) => unit.name,
+            Ok(unit) => {
+                set_parent(Arc::make_mut(&mut self.parents), &id, unit.parent);
+                unit.name
+            }
             Err(Error::NotFound { .. }) => None,
             Err(error) => {
                 // A missing route is a final outcome: another request would fail in the same way.
@@ -354,6 +392,14 @@ impl CachedLookup {
             for id in used_ids {
                 names.entry(id.clone()).or_default();
             }
+        }
+    }
+
+    /// Restores the parents of `trusted` if they have changed, and makes the list due.
+    fn restore_trusted_parents(&mut self, trusted: &Arc<ParentsById>) {
+        if self.parents != *trusted {
+            self.parents = Arc::clone(trusted);
+            self.list.read_at = None;
         }
     }
 
@@ -418,6 +464,14 @@ impl UnitState {
     }
 }
 
+/// Sets the parent of a unit, or removes it.
+fn set_parent(parents: &mut ParentsById, id: &str, parent: Option<String>) {
+    match parent {
+        Some(parent) => drop(parents.insert(id.to_owned(), parent)),
+        None => drop(parents.remove(id)),
+    }
+}
+
 /// Reports whether less than `span` has passed between `moment` and `now`.
 fn is_within(moment: Duration, span: Duration, now: Duration) -> bool {
     now.saturating_sub(moment) < span
@@ -446,6 +500,9 @@ impl PersonioClient {
             if let (Some(restored), Ok(mut lookup)) = (names.by_kind.get(&kind), lookup.try_lock())
             {
                 lookup.names = Arc::clone(restored);
+                if let Some(parents) = names.parents.get(&kind) {
+                    lookup.parents = Arc::clone(parents);
+                }
             }
         }
     }
@@ -455,9 +512,11 @@ impl PersonioClient {
     /// alone.
     pub fn restore_trusted_names(&self, trusted: &LookupNames) {
         for (kind, lookup) in self.lookups.iter() {
-            if let (Some(trusted), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock())
-            {
-                lookup.restore_trusted(trusted);
+            if let (Some(names), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock()) {
+                lookup.restore_trusted(names);
+                if let Some(parents) = trusted.parents.get(&kind) {
+                    lookup.restore_trusted_parents(parents);
+                }
             }
         }
     }
@@ -493,7 +552,14 @@ impl PersonioClient {
         for (kind, lookup) in self.lookups.iter() {
             updates.push(self.updated_names(kind, lookup, used_ids.get(&kind)));
         }
-        LookupNames { by_kind: join_all(updates).await.into_iter().collect() }
+        let mut names = LookupNames::default();
+        for NamesOfKind { kind, by_id, parents } in join_all(updates).await {
+            names.by_kind.insert(kind, by_id);
+            if kind.org_unit_type().is_some() {
+                names.parents.insert(kind, parents);
+            }
+        }
+        names
     }
 
     /// Updates the names of one kind if ids are wanted, and returns them.
@@ -502,12 +568,13 @@ impl PersonioClient {
         kind: LookupKind,
         lookup: &Mutex<CachedLookup>,
         used_ids: Option<&HashSet<String>>,
-    ) -> (LookupKind, Arc<NamesById>) {
+    ) -> NamesOfKind {
         let mut lookup = lookup.lock().await;
         if let Some(ids) = used_ids {
             self.update(kind, &mut lookup, ids).await;
         }
-        (kind, Arc::clone(&lookup.names))
+        let (by_id, parents) = (Arc::clone(&lookup.names), Arc::clone(&lookup.parents));
+        NamesOfKind { kind, by_id, parents }
     }
 
     /// Returns the outcome of each look-up so far.

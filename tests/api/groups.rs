@@ -423,3 +423,144 @@ async fn group_timestamps_have_milliseconds_and_are_not_too_early() {
         "{groups:?}"
     );
 }
+
+/// Returns the ids of the groups that are members of each group.
+fn nested(groups: &[Value]) -> BTreeMap<&str, Vec<&str>> {
+    let mut all = BTreeMap::new();
+    for group in groups {
+        let members = group["members"].as_array().unwrap().iter();
+        let below = members.filter(|member| member["type"] == "Group");
+        let below: Vec<&str> = below.map(|member| member["value"].as_str().unwrap()).collect();
+        if !below.is_empty() {
+            all.insert(group["id"].as_str().unwrap(), below);
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_members_of_the_groups_of_the_units_above() {
+    let plain = with_groups(300, &ALL).start();
+    let mut setup = with_groups(300, &ALL);
+    setup.policy.nested_groups = true;
+    let units = setup.world.org_units.clone();
+    let bridge = setup.start();
+    assert!(nested(&groups(&plain).await).is_empty(), "the company has to choose it");
+    let (plain_groups, nested_groups) = (groups(&plain).await, groups(&bridge).await);
+    let mut edges = 0;
+    for (plain, group) in plain_groups.iter().zip(&nested_groups) {
+        let (word, unit) = group["id"].as_str().unwrap().split_once('-').unwrap();
+        assert_eq!(group["externalId"], unit);
+        let mut members = plain["members"].as_array().unwrap().clone();
+        for below in &units {
+            if below.unit_type.as_str() != word || below.parent.as_deref() != Some(unit) {
+                continue;
+            }
+            edges += 1;
+            let id = format!("{word}-{}", below.id);
+            members.push(json!({
+                "value": id,
+                "$ref": by_id(&nested_groups, &id)["meta"]["location"],
+                "type": "Group",
+                "display": below.name,
+            }));
+        }
+        let own = group["members"].as_array().unwrap();
+        assert_eq!(own.len(), members.len());
+        for (member, expected) in own.iter().zip(&members) {
+            for name in ["value", "type", "display"] {
+                assert_eq!(member[name], expected[name]);
+            }
+        }
+    }
+    assert_eq!((nested_groups.len(), edges), (plain_groups.len(), 3));
+    for (filter, expected) in [
+        ("members eq \"department-1002\"", &["department-1006"][..]),
+        ("members[type eq \"Group\"]", &["department-1003", "department-1004", "department-1006"]),
+    ] {
+        assert_eq!(ids(&bridge.list("/Groups", &[("filter", filter)]).await), expected, "{filter}");
+    }
+    // Memberships of users are direct.
+    let memberships = |user: &Value| -> Vec<Value> {
+        let groups = user["groups"].as_array().into_iter().flatten();
+        groups.map(|group| group["value"].clone()).collect()
+    };
+    for (user, plain) in bridge.all_users().await.iter().zip(plain.all_users().await) {
+        assert_eq!(memberships(user), memberships(&plain));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nested_groups_follow_units_without_users_circles_and_unknown_parents() {
+    let (department, team) = (SimulatedOrgUnitType::Department, SimulatedOrgUnitType::Team);
+    let unit = |id: &str, kind, parent: Option<&str>| SimulatedOrgUnit {
+        parent: parent.map(str::to_owned),
+        ..SimulatedOrgUnit::new(id, &format!("Unit {id}"), kind)
+    };
+    let mut world = World::generate(6, 1, NOW.parse().unwrap());
+    world.org_units = vec![
+        unit("1", department, None),
+        unit("2", department, Some("1")),
+        unit("3", department, Some("99")),
+        unit("4", department, Some("5")),
+        unit("5", department, Some("4")),
+        unit("6", department, Some("6")),
+        // There is no team 1.
+        unit("2", team, Some("1")),
+    ];
+    let of_persons = [
+        (department, "2"),
+        (department, "3"),
+        (department, "4"),
+        (department, "5"),
+        (department, "6"),
+        (team, "2"),
+    ];
+    for (person, (kind, id)) in world.persons.iter_mut().zip(of_persons) {
+        for employment in &mut person.employments {
+            employment.org_units = vec![(kind, id.to_owned())];
+        }
+    }
+    for (kinds, expected) in [
+        (
+            &[GroupKind::Department, GroupKind::Team][..],
+            vec![
+                ("department-1", vec!["department-2", "team-2"]),
+                ("department-4", vec!["department-5"]),
+            ],
+        ),
+        (&[GroupKind::Team], vec![]),
+    ] {
+        let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::of(world.clone()) };
+        setup.policy.groups = kinds.to_vec();
+        setup.policy.nested_groups = true;
+        let bridge = setup.start();
+        let found = groups(&bridge).await;
+        assert_eq!(nested(&found).into_iter().collect::<Vec<_>>(), expected);
+        if kinds.len() == 1 {
+            continue;
+        }
+        let top = by_id(&found, "department-1");
+        assert_eq!((&top["displayName"], &top["externalId"]), (&json!("Unit 1"), &json!("1")));
+        // The users of the units below leave, and the group above ends.
+        bridge.simulator.with_world(|world| {
+            for index in [0, 5] {
+                for employment in &mut world.persons[index].employments {
+                    employment.org_units = vec![(department, "3".to_owned())];
+                }
+            }
+        });
+        bridge.reloaded().await;
+        let left = groups(&bridge).await;
+        assert_eq!(
+            left.iter().map(|group| group["id"].as_str().unwrap()).collect::<Vec<_>>(),
+            ["department-3", "department-4", "department-5", "department-6"]
+        );
+        // Parents are read with the names, once a day.
+        bridge.simulator.with_world(|world| world.org_units[2].parent = Some("1".to_owned()));
+        bridge.clock.pass(Duration::from_secs(25 * 3600));
+        bridge.reloaded().await;
+        let moved = groups(&bridge).await;
+        assert_eq!(nested(&moved)["department-1"], ["department-3"]);
+    }
+}

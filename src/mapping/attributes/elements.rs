@@ -103,6 +103,7 @@ pub(super) fn map_manager_levels(input: &MappingInput<'_>) -> Vec<Value> {
     if !input.context.policy.manager_levels {
         return Vec::new();
     }
+    let policy = input.context.policy;
     let mut known = HashSet::from([input.person.id.as_str()]);
     let mut levels = Vec::new();
     let mut next = input.manager;
@@ -110,7 +111,7 @@ pub(super) fn map_manager_levels(input: &MappingInput<'_>) -> Vec<Value> {
         && levels.len() < MAX_MANAGER_LEVELS
         && known.insert(manager.id)
     {
-        let (display, level) = (manager.card.display_name(), levels.len() + 1);
+        let (display, level) = (manager.card.display_name(policy), levels.len() + 1);
         levels.push(ManagerLevel { value: manager.id, display, level });
         next = ManagerReference::find(manager.card.supervisor, input.context);
     }

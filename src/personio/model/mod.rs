@@ -295,6 +295,8 @@ pub struct LookupEntry {
     pub id: String,
     /// Name.
     pub name: Option<String>,
+    /// Id of the unit to which this one belongs. Only org units have one.
+    pub parent: Option<String>,
 }
 
 /// Employment with what only a load needs to know of its response.
@@ -459,7 +461,11 @@ impl FromObject for Termination {
 
 impl FromObject for LookupEntry {
     fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
-        Ok(Self { id: object.id("id", reader)?, name: object.name("name", reader) })
+        Ok(Self {
+            id: object.id("id", reader)?,
+            name: object.name("name", reader),
+            parent: object.reference("parent_id", reader),
+        })
     }
 }
 

@@ -13,24 +13,24 @@ pub struct Group {
     pub external_id: String,
     /// Name for display.
     pub display_name: String,
-    /// Users in the group.
+    /// Users in the group, and groups below it.
     pub members: Vec<GroupMember>,
     /// Metadata (RFC 7643 §3.1).
     pub meta: ResourceMeta,
 }
 
-/// Member of a group: a user.
+/// Member of a group: a user, or a group below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GroupMember {
-    /// `id` of the user.
+    /// `id` of the member.
     pub value: String,
-    /// Address of the user.
+    /// Address of the member.
     #[serde(rename = "$ref")]
     pub reference: String,
-    /// Type of the member: `User`.
+    /// Type of the member: `User` or `Group`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Display name of the user.
+    /// Display name of the member.
     pub display: String,
 }
 

@@ -20,7 +20,7 @@ use jiff::civil::Date;
 use crate::directory::{LoadQuality, LoadedContent, LoadedDirectory, SkippedCounts};
 use crate::mapping::context::{ManagerCard, MappingContext};
 use crate::mapping::employment;
-use crate::mapping::groups::{self, GroupMembers};
+use crate::mapping::groups::{self, GroupMembers, GroupNesting};
 use crate::mapping::person_header::PersonHeader;
 use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user;
@@ -293,16 +293,25 @@ impl RecordMapper<'_> {
         changes: &Changes<'_>,
     ) -> Vec<LoadedContent<Group>> {
         let rule = self.mapping.policy.standard_attributes.display_name;
+        let nested = self.nested_groups(persons);
+        let changed = self.with_groups_above(&changes.groups);
         let mut members = GroupMembers::default();
         let mut unchanged: HashSet<&str> = HashSet::new();
         for (listed, person) in listed.iter().zip(persons) {
             let Some(user_name) = &listed.user_name else { continue };
             for id in &*person.groups {
-                if changes.groups.contains(id) {
+                if changed.contains(id) {
                     members.add(id, &listed.header, user_name, rule, self.urls);
                 } else {
                     unchanged.insert(id);
                 }
+            }
+        }
+        for NestedGroup { id, parent } in &nested {
+            if changed.contains(parent) {
+                members.add_group(parent, id, &self.records.names, self.urls);
+            } else {
+                unchanged.insert(parent);
             }
         }
         let mut groups = Vec::with_capacity(unchanged.len());
@@ -314,6 +323,51 @@ impl RecordMapper<'_> {
         }
         groups.sort_by(|one, other| groups::compare_group_ids(one.id(), other.id()));
         groups
+    }
+
+    fn nesting(&self) -> GroupNesting<'_> {
+        GroupNesting { names: &self.records.names, policy: &self.mapping.policy }
+    }
+
+    /// Returns the groups that belong to the group of a unit above, in the order of the list. A
+    /// group without users has some below.
+    fn nested_groups(&self, persons: &[MappedPerson]) -> Vec<NestedGroup> {
+        let nesting = self.nesting();
+        let mut known: HashSet<Box<str>> = HashSet::new();
+        let mut pending: Vec<Box<str>> = Vec::new();
+        for person in persons.iter().filter(|person| person.user_name.is_some()) {
+            for id in &*person.groups {
+                if !known.contains(id) {
+                    known.insert(id.clone());
+                    pending.push(id.clone());
+                }
+            }
+        }
+        let mut nested = Vec::new();
+        while let Some(id) = pending.pop() {
+            let Some(parent) = nesting.parent(&id) else { continue };
+            let parent: Box<str> = parent.into();
+            if known.insert(parent.clone()) {
+                pending.push(parent.clone());
+            }
+            nested.push(NestedGroup { id, parent });
+        }
+        nested.sort_by(|one, other| groups::compare_group_ids(&one.id, &other.id));
+        nested
+    }
+
+    /// Returns these groups, and all those of the units above.
+    fn with_groups_above(&self, groups: &HashSet<Box<str>>) -> HashSet<Box<str>> {
+        let nesting = self.nesting();
+        let mut all = groups.clone();
+        for id in groups {
+            let mut next = nesting.parent(id);
+            while let Some(parent) = next {
+                next = nesting.parent(&parent);
+                all.insert(parent.into());
+            }
+        }
+        all
     }
 
     fn finish(
@@ -353,6 +407,12 @@ impl RecordMapper<'_> {
     fn date_rules(&self) -> DateRules<'_> {
         self.mapping.date_rules(self.now)
     }
+}
+
+/// Group that is a member of the group of the unit above.
+struct NestedGroup {
+    id: Box<str>,
+    parent: Box<str>,
 }
 
 /// Claims of persons to an e-mail address that several have. They need the employments, and these

@@ -93,6 +93,8 @@ enum Edit {
     /// Employments are read again, with the same result.
     ReadAgain(u8),
     NameOfUnit(LookupKind, u8, Option<u8>),
+    /// Another unit above a department.
+    Parent(u8, Option<u8>),
     /// The date changes by this number of days.
     Days(i8),
     /// The mapping is put in force again.
@@ -105,6 +107,8 @@ enum Edit {
 struct Company {
     persons: BTreeMap<u8, GeneratedPerson>,
     names: BTreeMap<(u8, u8), u8>,
+    /// Department above each department.
+    parents: BTreeMap<u8, u8>,
     today: Date,
     records: HashMap<u8, Arc<PersonRecord>>,
 }
@@ -169,6 +173,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         (id(), any::<bool>()).prop_map(|(id, to)| Edit::MalformedValue(id, to)),
         id().prop_map(Edit::ReadAgain),
         (kind, 0..3u8, value()).prop_map(|(kind, id, to)| Edit::NameOfUnit(kind, id, to)),
+        (0..3u8, value()).prop_map(|(id, to)| Edit::Parent(id, to)),
         (-2..4i8).prop_map(Edit::Days),
         (-2..4i8).prop_map(Edit::Days),
         Just(Edit::NewMapping),
@@ -280,6 +285,8 @@ impl Company {
                 self.names.insert((kind_number(kind), id), name);
             }
             Edit::NameOfUnit(kind, id, None) => drop(self.names.remove(&(kind_number(kind), id))),
+            Edit::Parent(id, Some(parent)) => drop(self.parents.insert(id, parent)),
+            Edit::Parent(id, None) => drop(self.parents.remove(&id)),
             Edit::Days(days) => self.today += i64::from(days).days(),
             Edit::NewMapping | Edit::Held => {}
         }
@@ -310,7 +317,7 @@ impl Company {
             records.insert(*id, record);
         }
         self.records = records;
-        let names: LookupNames = self
+        let mut names: LookupNames = self
             .names
             .iter()
             .map(|((kind, id), name)| {
@@ -318,6 +325,9 @@ impl Company {
                 (kind, id.to_string(), format!("Unit {name}"))
             })
             .collect();
+        for (id, parent) in &self.parents {
+            names.set_parent(LookupKind::Department, &id.to_string(), &parent.to_string());
+        }
         Records {
             by_id: self.records.values().map(Arc::clone).collect(),
             names,
@@ -335,6 +345,7 @@ fn policy(require_email: bool, active_until: bool, manager_levels: bool) -> Mapp
     MappingPolicy {
         require_email,
         manager_levels,
+        nested_groups: true,
         employments: ServedEmployments::All,
         active_before_start_days: Some(2),
         active_until: active_until.then_some(ActiveUntil::LastWorkingDay),
@@ -424,13 +435,20 @@ proptest! {
     fn incremental_mapping_equals_full_mapping(
         persons in prop::collection::btree_map(0..PERSONS, generated_person(), 0..8),
         loads in prop::collection::vec(prop::collection::vec(edit(), 0..3), 1..8),
+        parents in prop::collection::btree_map(0..3u8, 0..3u8, 0..3),
         (require_email, active_until, manager_levels) in any::<(bool, bool, bool)>(),
     ) {
         let policy = policy(require_email, active_until, manager_levels);
         let mut mapping = new_mapping(&policy);
         let names = BTreeMap::from([((0, 0), 0), ((0, 1), 1), ((1, 0), 2), ((1, 1), 0)]);
         let mut company =
-            Company { persons, names, today: FIRST_DAY, records: HashMap::default() };
+            Company {
+                persons,
+                names,
+                parents,
+                today: FIRST_DAY,
+                records: HashMap::default(),
+            };
         let mut served: Option<ServedState> = None;
         for edits in loads {
             let mut is_held = false;
@@ -492,6 +510,7 @@ fn company(persons: Vec<GeneratedPerson>) -> Company {
     Company {
         persons: (0..).zip(persons).collect(),
         names: BTreeMap::new(),
+        parents: BTreeMap::new(),
         today: FIRST_DAY,
         records: HashMap::default(),
     }
