@@ -38,7 +38,9 @@ const MAPPING: &str = "[attributes]\ntitle = \"dynamic_900\"\nnickName = \"dynam
                        [values.userType]\n\"SENTMARKER\" = \"x\"\n\
                        [values.timezone]\n\"SENTMARKER\" = \"UTC\"\n\
                        [[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
-                       [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n";
+                       [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n\
+                       [users]\nemployments = \"all\"\nmanager_levels = true\n\
+                       [groups]\nfrom = [\"department\", \"team\", \"costCenter\", \"job\"]\nnested = true\n";
 
 pub fn mark(person: &mut SimulatedPerson) {
     let id = &person.id;
