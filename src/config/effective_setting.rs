@@ -59,12 +59,13 @@ pub(super) fn file_settings(
     let standard = &policy.standard_attributes;
     let division = if standard.team_is_division { Some("team".to_owned()) } else { None };
     let require = if policy.require_email { Some("email".to_owned()) } else { None };
-    let employments = match policy.employments {
+    let employments = match policy.optional.employments {
         ServedEmployments::Primary => None,
         ServedEmployments::All => Some("all".to_owned()),
     };
-    let manager_levels = if policy.manager_levels { Some("true".to_owned()) } else { None };
-    let nested_groups = if policy.nested_groups { Some("true".to_owned()) } else { None };
+    let manager_levels =
+        if policy.optional.manager_levels { Some("true".to_owned()) } else { None };
+    let nested_groups = if policy.optional.nested_groups { Some("true".to_owned()) } else { None };
     let mut groups = Vec::new();
     for group in &policy.groups {
         groups.push(group.id_prefix().to_owned());

@@ -19,7 +19,8 @@ use crate::config::{Error, suggestion};
 use crate::mapping;
 use crate::mapping::{
     AttributeOverride, CustomAttributePolicy, CustomSource, DisplayNameRule, GroupKind,
-    MappingPolicy, OverridableAttribute, ServedEmployments, StandardAttributePolicy, personal_data,
+    MappingPolicy, OptionalContent, OverridableAttribute, ServedEmployments,
+    StandardAttributePolicy, personal_data,
 };
 use crate::scim;
 use crate::scim::AttributeType;
@@ -344,13 +345,15 @@ fn check_policy(mut file: ConfigFile) -> Result<MappingPolicy, String> {
         active_until: file.active_until.map(active_until),
         standard_attributes,
         require_email: file.users.require.iter().any(|RequiredAttribute::Email| true),
-        employments: served_employments(file.users.employments),
-        manager_levels: file.users.manager_levels,
+        optional: OptionalContent {
+            employments: served_employments(file.users.employments),
+            manager_levels: file.users.manager_levels,
+            nested_groups: file.groups.nested,
+        },
         groups: file.groups.from.into_iter().map(group_kind).collect(),
-        nested_groups: file.groups.nested,
         ..MappingPolicy::default()
     };
-    if policy.nested_groups && !policy.groups.iter().copied().any(GroupKind::is_nestable) {
+    if policy.optional.nested_groups && !policy.groups.iter().copied().any(GroupKind::is_nestable) {
         return Err("groups.nested: needs \"department\" or \"team\" in groups.from".to_owned());
     }
     if let Some(name) = file.time_zone {
@@ -582,8 +585,8 @@ mod tests {
         assert_eq!(policy.active_until, Some(mapping::ActiveUntil::LastWorkingDay));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.standard_attributes.team_is_division && policy.require_email);
-        assert!(policy.manager_levels);
-        assert_eq!(policy.employments, ServedEmployments::All);
+        assert!(policy.optional.manager_levels);
+        assert_eq!(policy.optional.employments, ServedEmployments::All);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
         assert_eq!(
             policy.required_custom_attribute_ids(),

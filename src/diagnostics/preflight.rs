@@ -359,7 +359,7 @@ impl Preflight {
         selected: &[SelectedUser<'_>],
         served: &[&DecodedRecord],
     ) -> Vec<ReadSupervisor> {
-        let levels = if self.policy.manager_levels { MAX_EXPLAINED_LEVELS } else { 1 };
+        let levels = if self.policy.optional.manager_levels { MAX_EXPLAINED_LEVELS } else { 1 };
         let mut supervisors: Vec<ReadSupervisor> = Vec::new();
         let mut known: HashSet<String> = HashSet::new();
         let mut ids: Vec<String> = Vec::new();
@@ -378,7 +378,7 @@ impl Preflight {
                     Some(record) if record.employments.is_some() => {
                         above.extend(self.known_supervisor(record).map(str::to_owned));
                     }
-                    Some(_) if !self.policy.manager_levels => {}
+                    Some(_) if !self.policy.optional.manager_levels => {}
                     Some(_) | None => unread.push(id),
                 }
             }
@@ -398,7 +398,7 @@ impl Preflight {
     /// Reads one supervisor, and with manager levels the supervisor above.
     async fn read_supervisor(&self, id: String) -> Option<ReadSupervisor> {
         let person = self.client.person(&id, &[]).await.ok()??.value;
-        if !self.policy.manager_levels {
+        if !self.policy.optional.manager_levels {
             return Some(ReadSupervisor { person, supervisor: None });
         }
         let employments = self.employments(&person).await.ok()?.employments;

@@ -219,7 +219,7 @@ impl GroupNesting<'_> {
     /// Returns the id of the group of the unit that Personio names as the parent. Its type is that
     /// of the unit, or else another one that has the id.
     fn listed_parent(&self, group: &str) -> Option<String> {
-        if !self.policy.nested_groups {
+        if !self.policy.optional.nested_groups {
             return None;
         }
         let (kind, unit) = split_group_id(group);

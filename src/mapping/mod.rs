@@ -22,7 +22,8 @@ pub(crate) mod validity;
 pub use crate::mapping::groups::GroupKind;
 pub use crate::mapping::person_header::DisplayNameRule;
 pub use crate::mapping::policy::{
-    ActiveUntil, CustomAttributePolicy, MappingPolicy, ServedEmployments, StandardAttributePolicy,
+    ActiveUntil, CustomAttributePolicy, MappingPolicy, OptionalContent, ServedEmployments,
+    StandardAttributePolicy,
 };
 pub use crate::mapping::standard_attributes::{
     AttributeOverride, CustomSource, OverridableAttribute, ValueForm,

@@ -22,16 +22,23 @@ pub struct MappingPolicy {
     pub standard_attributes: StandardAttributePolicy,
     /// Switch for leaving out persons without an e-mail address.
     pub require_email: bool,
+    /// Content that is served only on request.
+    pub optional: OptionalContent,
+    /// Kinds of units that become groups. An empty list means no groups.
+    pub groups: Vec<GroupKind>,
+    /// Custom attributes that are served.
+    pub custom_attributes: Vec<CustomAttributePolicy>,
+}
+
+/// Content that is served only on request, because it makes resources larger.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OptionalContent {
     /// Employments that are served as a list.
     pub employments: ServedEmployments,
     /// Switch for serving the managers of each person up to the top.
     pub manager_levels: bool,
-    /// Kinds of units that become groups. An empty list means no groups.
-    pub groups: Vec<GroupKind>,
     /// Switch for groups as members of the groups of the units above them.
     pub nested_groups: bool,
-    /// Custom attributes that are served.
-    pub custom_attributes: Vec<CustomAttributePolicy>,
 }
 
 /// Choices for attributes of the standard schemas.
@@ -107,10 +114,8 @@ impl Default for MappingPolicy {
             time_zone: TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC),
             standard_attributes: StandardAttributePolicy::default(),
             require_email: false,
-            employments: ServedEmployments::Primary,
-            manager_levels: false,
+            optional: OptionalContent::default(),
             groups: Vec::new(),
-            nested_groups: false,
             custom_attributes: Vec::new(),
         }
     }

@@ -264,7 +264,7 @@ async fn a_missing_person_returns_404_only_when_personio_confirms_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_manager_levels_a_user_with_a_manager_is_served_after_the_first_load() {
     let mut setup = never_loading(Setup::persons(60));
-    setup.policy.manager_levels = true;
+    setup.policy.optional.manager_levels = true;
     let (chief, report) = (setup.world.persons[0].id.clone(), setup.world.persons[1].id.clone());
     let simulator = setup.simulator();
     simulator.add_fault(InjectedFault::on(SimulatedEndpoint::Persons, FaultAction::Hang).times(1));

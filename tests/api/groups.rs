@@ -442,7 +442,7 @@ fn nested(groups: &[Value]) -> BTreeMap<&str, Vec<&str>> {
 async fn groups_are_members_of_the_groups_of_the_units_above() {
     let plain = with_groups(300, &ALL).start();
     let mut setup = with_groups(300, &ALL);
-    setup.policy.nested_groups = true;
+    setup.policy.optional.nested_groups = true;
     let units = setup.world.org_units.clone();
     let bridge = setup.start();
     assert!(nested(&groups(&plain).await).is_empty(), "the company has to choose it");
@@ -533,7 +533,7 @@ async fn nested_groups_follow_units_without_users_circles_and_unknown_parents() 
     ] {
         let mut setup = Setup { cache_ttl: SHORT_TTL, ..Setup::of(world.clone()) };
         setup.policy.groups = kinds.to_vec();
-        setup.policy.nested_groups = true;
+        setup.policy.optional.nested_groups = true;
         let bridge = setup.start();
         let found = groups(&bridge).await;
         assert_eq!(nested(&found).into_iter().collect::<Vec<_>>(), expected);

@@ -1190,7 +1190,7 @@ async fn manager_levels_end_at_the_top_at_a_circle_and_at_a_person_who_is_no_use
     for require_email in [false, true] {
         let mut setup = Setup::of(company(persons.clone()));
         setup.policy.require_email = require_email;
-        setup.policy.manager_levels = true;
+        setup.policy.optional.manager_levels = true;
         let users = served(setup).await;
         let levels = |id: &str| {
             let levels = by_id(&users, id)[PERSONIO].get("managerLevels").cloned();
@@ -1232,7 +1232,7 @@ async fn manager_levels_of_a_company_follow_its_supervisors() {
     let now = NOW.parse().unwrap();
     let world = World::generate(400, 1, now).with_rare_changes(1, now);
     let mut setup = Setup::of(world.clone());
-    setup.policy.manager_levels = true;
+    setup.policy.optional.manager_levels = true;
     let users = setup.start().all_users().await;
     let supervisors: HashMap<&str, &str> = world
         .persons
@@ -1271,7 +1271,7 @@ async fn all_employments_are_served_if_the_company_chose_them() {
     ];
     for served in [ServedEmployments::Primary, ServedEmployments::All] {
         let mut setup = Setup::of(world.clone());
-        setup.policy.employments = served;
+        setup.policy.optional.employments = served;
         let users = setup.start().all_users().await;
         let mut lengths = BTreeSet::new();
         for person in &world.persons {

@@ -72,7 +72,7 @@ pub(super) fn map_cost_centers(input: &MappingInput<'_>) -> Vec<Value> {
 
 /// Returns all employments, the latest start first, if the company chose to serve them.
 pub(super) fn map_employments(input: &MappingInput<'_>) -> Vec<Value> {
-    if input.context.policy.employments == ServedEmployments::Primary {
+    if input.context.policy.optional.employments == ServedEmployments::Primary {
         return Vec::new();
     }
     let mut employments: Vec<&Employment> = input.employments.iter().collect();
@@ -100,7 +100,7 @@ pub(super) fn map_employments(input: &MappingInput<'_>) -> Vec<Value> {
 /// Returns the managers from the nearest to the top, if the company chose to serve them. A circle
 /// ends before the first person in it occurs again.
 pub(super) fn map_manager_levels(input: &MappingInput<'_>) -> Vec<Value> {
-    if !input.context.policy.manager_levels {
+    if !input.context.policy.optional.manager_levels {
         return Vec::new();
     }
     let policy = input.context.policy;

@@ -673,8 +673,8 @@ mod tests {
     use crate::mapping::context::{ManagerCard, MappingContext};
     use crate::mapping::person_header::PersonHeader;
     use crate::mapping::{
-        AttributeOverride, GroupKind, MappingPolicy, OverridableAttribute, ServedEmployments,
-        StandardAttributePolicy,
+        AttributeOverride, GroupKind, MappingPolicy, OptionalContent, OverridableAttribute,
+        ServedEmployments, StandardAttributePolicy,
     };
     use crate::personio::LookupNames;
     use crate::personio::model::{Employment, Person};
@@ -881,8 +881,11 @@ mod tests {
         };
         let policy = MappingPolicy {
             standard_attributes,
-            employments: ServedEmployments::All,
-            manager_levels: true,
+            optional: OptionalContent {
+                employments: ServedEmployments::All,
+                manager_levels: true,
+                nested_groups: true,
+            },
             groups: vec![GroupKind::Department, GroupKind::Office, GroupKind::Job],
             ..MappingPolicy::default()
         };

@@ -464,7 +464,8 @@ impl FromObject for LookupEntry {
         Ok(Self {
             id: object.id("id", reader)?,
             name: object.name("name", reader),
-            parent: object.reference("parent_id", reader),
+            // Only nested groups need it, so that a malformed one is no defect.
+            parent: object.reference("parent_id", &mut EntryReader::with_rules_of(reader)),
         })
     }
 }

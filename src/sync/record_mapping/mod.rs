@@ -228,7 +228,7 @@ impl RecordMapper<'_> {
         listed: &mut [ListedPerson<'a>],
         changes: &mut Changes<'a>,
     ) -> Result<(), CodecError> {
-        let serves_levels = self.mapping.policy.manager_levels;
+        let serves_levels = self.mapping.policy.optional.manager_levels;
         if serves_levels {
             let rules = self.date_rules();
             for person in &mut *listed {

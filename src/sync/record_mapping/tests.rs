@@ -13,8 +13,8 @@ use super::*;
 use crate::clock::Clock;
 use crate::directory::{PreviousState, Snapshot, TestAccountStates};
 use crate::mapping::{
-    ActiveUntil, CustomAttributePolicy, GroupKind, MappingPolicy, ServedEmployments,
-    StandardAttributePolicy,
+    ActiveUntil, CustomAttributePolicy, GroupKind, MappingPolicy, OptionalContent,
+    ServedEmployments, StandardAttributePolicy,
 };
 use crate::personio::model::Employment;
 use crate::personio::{LookupKind, LookupNames};
@@ -344,9 +344,11 @@ fn policy(require_email: bool, active_until: bool, manager_levels: bool) -> Mapp
     };
     MappingPolicy {
         require_email,
-        manager_levels,
-        nested_groups: true,
-        employments: ServedEmployments::All,
+        optional: OptionalContent {
+            manager_levels,
+            nested_groups: true,
+            employments: ServedEmployments::All,
+        },
         active_before_start_days: Some(2),
         active_until: active_until.then_some(ActiveUntil::LastWorkingDay),
         standard_attributes: StandardAttributePolicy {

@@ -34,11 +34,11 @@ impl PersonioSource {
         if let Some(employment) = employment {
             lookup_ids.add_one(employment);
         }
-        if mapping.policy.employments == ServedEmployments::All {
+        if mapping.policy.optional.employments == ServedEmployments::All {
             lookup_ids.add_legal_entities(&employments);
         }
         let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
-        if mapping.policy.manager_levels && supervisor.is_some() {
+        if mapping.policy.optional.manager_levels && supervisor.is_some() {
             let reason = "the managers of a person are known after the first load";
             return Err(unreadable_error(Endpoint::Employments, reason).into());
         }
