@@ -11,6 +11,8 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 TEXT = ("eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le")
 ORDER = ("eq", "ne", "gt", "ge", "lt", "le")
 OPERATORS = {"string": TEXT, "reference": TEXT, "boolean": ("eq", "ne"), "dateTime": ORDER, "decimal": ORDER, "integer": ORDER}
+# Literals for attributes that no resource has.
+UNKNOWN = {"integer": 1, "decimal": 0.5}
 COMMON = [
     {"name": "id", "type": "string", "multiValued": False},
     {"name": "externalId", "type": "string", "multiValued": False},
@@ -62,7 +64,7 @@ class Attributes:
 
     def literal(self, chance, kind, way):
         known = [value for resource in self.resources for value in values(resource, way)]
-        value = chance.choice(known) if known else "2026-01-01T00:00:00Z"
+        value = chance.choice(known) if known else UNKNOWN.get(kind, "2026-01-01T00:00:00Z")
         if kind == "boolean":
             return chance.choice(("true", "false"))
         if kind in ("string", "reference") and isinstance(value, str):
