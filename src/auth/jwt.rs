@@ -78,9 +78,9 @@ struct UnverifiedClaims {
 struct Claims {
     exp: f64,
     nbf: Option<f64>,
-    scope: Option<Scopes>,
-    scp: Option<Scopes>,
-    roles: Option<Scopes>,
+    scope: Option<ScopeClaim>,
+    scp: Option<ScopeClaim>,
+    roles: Option<ScopeClaim>,
 }
 
 impl Claims {
@@ -98,12 +98,12 @@ impl Claims {
 /// Scopes: one text separated by spaces (RFC 8693 §4.2), or a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Scopes {
+enum ScopeClaim {
     Text(String),
     List(Vec<String>),
 }
 
-impl Scopes {
+impl ScopeClaim {
     fn contains(&self, required: &str) -> bool {
         match self {
             Self::Text(text) => text.split(' ').any(|scope| scope == required),

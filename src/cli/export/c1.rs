@@ -14,8 +14,8 @@ use crate::scim::{ENTERPRISE_USER_SCHEMA, ListItem, PERSONIO_USER_SCHEMA};
 /// Separator between the groups of a user.
 const GROUP_SEPARATOR: &str = ", ";
 
-/// Column of the table.
-struct Column {
+/// CsvColumn of the table.
+struct CsvColumn {
     heading: &'static str,
     cell: Cell,
 }
@@ -33,17 +33,17 @@ enum Cell {
 }
 
 /// All columns. C1 knows the first ten. The others need a mapping in C1.
-const COLUMNS: [Column; 22] = [
+const COLUMNS: [CsvColumn; 22] = [
     attribute("User ID", &["id"]),
-    Column { heading: "Email Address", cell: Cell::Address },
+    CsvColumn { heading: "Email Address", cell: Cell::Address },
     attribute("Username", &["userName"]),
     attribute("First Name", &["name", "givenName"]),
     attribute("Last Name", &["name", "familyName"]),
     attribute("Full Name", &["displayName"]),
-    Column { heading: "User Status", cell: Cell::Status },
+    CsvColumn { heading: "User Status", cell: Cell::Status },
     attribute("Manager ID", &[ENTERPRISE_USER_SCHEMA, "manager", "value"]),
     attribute("Manager Email", &[PERSONIO_USER_SCHEMA, "managerEmail"]),
-    Column { heading: "Groups", cell: Cell::Groups },
+    CsvColumn { heading: "Groups", cell: Cell::Groups },
     attribute("Employee ID", &[ENTERPRISE_USER_SCHEMA, "employeeNumber"]),
     attribute("Department", &[ENTERPRISE_USER_SCHEMA, "department"]),
     attribute("Job Title", &["title"]),
@@ -58,8 +58,8 @@ const COLUMNS: [Column; 22] = [
     attribute("Department ID", &[PERSONIO_USER_SCHEMA, "departmentId"]),
 ];
 
-const fn attribute(heading: &'static str, names: &'static [&'static str]) -> Column {
-    Column { heading, cell: Cell::Attribute(names) }
+const fn attribute(heading: &'static str, names: &'static [&'static str]) -> CsvColumn {
+    CsvColumn { heading, cell: Cell::Attribute(names) }
 }
 
 /// Writes a heading and one row for each user.
@@ -127,7 +127,7 @@ mod tests {
     fn columns_come_from_attributes_of_the_schemas() {
         let urls = ResourceUrls::new("https://scim.example.com");
         let registry = SchemaRegistry::new(&urls, 1000, &[]).unwrap();
-        for Column { heading, cell } in &COLUMNS {
+        for CsvColumn { heading, cell } in &COLUMNS {
             let Cell::Attribute(names) = cell else { continue };
             let path = match names {
                 [urn, names @ ..] if urn.contains(':') => format!("{urn}:{}", names.join(".")),

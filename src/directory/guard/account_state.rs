@@ -27,53 +27,32 @@ struct WatchedValue {
     changed_kind: ChangeKind,
 }
 
+impl WatchedValue {
+    const fn new(lost_kind: ChangeKind, changed_kind: ChangeKind) -> Self {
+        Self { lost_kind, changed_kind }
+    }
+}
+
 /// Watched values, in the order of [`AccountState::values`]. A unit is watched by its name and by its
 /// id, since rules are made of either, and both have the same kinds.
 const WATCHED_VALUES: [WatchedValue; 17] = [
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutDepartment,
-        changed_kind: ChangeKind::OtherDepartment,
-    },
-    WatchedValue { lost_kind: ChangeKind::WithoutManager, changed_kind: ChangeKind::OtherManager },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutEmployeeNumber,
-        changed_kind: ChangeKind::OtherEmployeeNumber,
-    },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutCostCenter,
-        changed_kind: ChangeKind::OtherCostCenter,
-    },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutOrganization,
-        changed_kind: ChangeKind::OtherOrganization,
-    },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutDivision,
-        changed_kind: ChangeKind::OtherDivision,
-    },
-    WatchedValue { lost_kind: ChangeKind::WithoutName, changed_kind: ChangeKind::OtherName },
-    WatchedValue { lost_kind: ChangeKind::WithoutEmail, changed_kind: ChangeKind::OtherEmail },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutDepartment,
-        changed_kind: ChangeKind::OtherDepartment,
-    },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutCostCenter,
-        changed_kind: ChangeKind::OtherCostCenter,
-    },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutOrganization,
-        changed_kind: ChangeKind::OtherOrganization,
-    },
-    WatchedValue { lost_kind: ChangeKind::WithoutJob, changed_kind: ChangeKind::OtherJob },
-    WatchedValue { lost_kind: ChangeKind::WithoutJob, changed_kind: ChangeKind::OtherJob },
-    WatchedValue { lost_kind: ChangeKind::WithoutOffice, changed_kind: ChangeKind::OtherOffice },
-    WatchedValue { lost_kind: ChangeKind::WithoutOffice, changed_kind: ChangeKind::OtherOffice },
-    WatchedValue { lost_kind: ChangeKind::WithoutTeam, changed_kind: ChangeKind::OtherTeam },
-    WatchedValue {
-        lost_kind: ChangeKind::WithoutUserType,
-        changed_kind: ChangeKind::OtherUserType,
-    },
+    WatchedValue::new(ChangeKind::WithoutDepartment, ChangeKind::OtherDepartment),
+    WatchedValue::new(ChangeKind::WithoutManager, ChangeKind::OtherManager),
+    WatchedValue::new(ChangeKind::WithoutEmployeeNumber, ChangeKind::OtherEmployeeNumber),
+    WatchedValue::new(ChangeKind::WithoutCostCenter, ChangeKind::OtherCostCenter),
+    WatchedValue::new(ChangeKind::WithoutOrganization, ChangeKind::OtherOrganization),
+    WatchedValue::new(ChangeKind::WithoutDivision, ChangeKind::OtherDivision),
+    WatchedValue::new(ChangeKind::WithoutName, ChangeKind::OtherName),
+    WatchedValue::new(ChangeKind::WithoutEmail, ChangeKind::OtherEmail),
+    WatchedValue::new(ChangeKind::WithoutDepartment, ChangeKind::OtherDepartment),
+    WatchedValue::new(ChangeKind::WithoutCostCenter, ChangeKind::OtherCostCenter),
+    WatchedValue::new(ChangeKind::WithoutOrganization, ChangeKind::OtherOrganization),
+    WatchedValue::new(ChangeKind::WithoutJob, ChangeKind::OtherJob),
+    WatchedValue::new(ChangeKind::WithoutJob, ChangeKind::OtherJob),
+    WatchedValue::new(ChangeKind::WithoutOffice, ChangeKind::OtherOffice),
+    WatchedValue::new(ChangeKind::WithoutOffice, ChangeKind::OtherOffice),
+    WatchedValue::new(ChangeKind::WithoutTeam, ChangeKind::OtherTeam),
+    WatchedValue::new(ChangeKind::WithoutUserType, ChangeKind::OtherUserType),
 ];
 
 /// Account state of one user, without the groups.

@@ -1,3 +1,5 @@
+//! Tests of scopes: names, filters, pruned schemas and cut resources.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -118,7 +118,7 @@ pub(crate) struct RecordMapper<'a> {
 }
 
 /// Person with a complete record, in list order.
-struct ListedPerson<'a> {
+struct CompletePerson<'a> {
     header: PersonHeader<'a>,
     record: &'a Arc<PersonRecord>,
     /// `userName`; `None` if the person is not a user.
@@ -129,7 +129,7 @@ struct ListedPerson<'a> {
     earlier: Option<&'a MappedPerson>,
 }
 
-impl<'a> ListedPerson<'a> {
+impl<'a> CompletePerson<'a> {
     /// Determines the supervisor. A record that gives the same user as in the base has the same.
     fn find_supervisor(&mut self, rules: &DateRules<'_>) -> Result<(), CodecError> {
         self.supervisor = match self.earlier {
@@ -191,7 +191,7 @@ impl RecordMapper<'_> {
         let mut listed = listed_persons(&self.records.by_id, base.unwrap_or_default())?;
         let mut changes = Changes::default();
         find_earlier(&mut listed, base.unwrap_or_default(), &mut changes)?;
-        let claims = Claims { mapper: self, decoded: RefCell::default() };
+        let claims = AddressClaims { mapper: self, decoded: RefCell::default() };
         self.assign_user_names(&mut listed, &claims)?;
         self.find_changed_managers(&mut listed, &mut changes)?;
         let context = self.context(&listed);
@@ -225,7 +225,7 @@ impl RecordMapper<'_> {
     /// id of a manager are in the users of all persons below.
     fn find_changed_managers<'a>(
         &self,
-        listed: &mut [ListedPerson<'a>],
+        listed: &mut [CompletePerson<'a>],
         changes: &mut Changes<'a>,
     ) -> Result<(), CodecError> {
         let serves_levels = self.mapping.policy.optional.manager_levels;
@@ -250,8 +250,8 @@ impl RecordMapper<'_> {
     /// Determines who is a user, and assigns the user names.
     fn assign_user_names<'a>(
         &'a self,
-        listed: &mut [ListedPerson<'a>],
-        claims: &Claims<'a>,
+        listed: &mut [CompletePerson<'a>],
+        claims: &AddressClaims<'a>,
     ) -> Result<(), CodecError> {
         let mut headers = Vec::with_capacity(listed.len());
         for person in &*listed {
@@ -273,7 +273,7 @@ impl RecordMapper<'_> {
     }
 
     /// Returns the input of the mapping in addition to the person.
-    fn context<'a>(&'a self, listed: &'a [ListedPerson<'a>]) -> MappingContext<'a> {
+    fn context<'a>(&'a self, listed: &'a [CompletePerson<'a>]) -> MappingContext<'a> {
         let mut managers = HashMap::with_capacity(listed.len());
         for person in listed {
             let Some(user_name) = &person.user_name else { continue };
@@ -288,7 +288,7 @@ impl RecordMapper<'_> {
     /// Returns all groups in the order of the list. Only those that differ from the base are made.
     fn groups(
         &self,
-        listed: &[ListedPerson<'_>],
+        listed: &[CompletePerson<'_>],
         persons: &[MappedPerson],
         changes: &Changes<'_>,
     ) -> Vec<LoadedContent<Group>> {
@@ -374,7 +374,7 @@ impl RecordMapper<'_> {
         &self,
         mapped: MappedPersons,
         groups: Vec<LoadedContent<Group>>,
-        listed: &[ListedPerson<'_>],
+        listed: &[CompletePerson<'_>],
     ) -> MappedLoad {
         let MappedPersons { persons, users, .. } = mapped;
         let mut completeness = CompletenessCheck::default();
@@ -415,14 +415,14 @@ struct NestedGroup {
     parent: Box<str>,
 }
 
-/// Claims of persons to an e-mail address that several have. They need the employments, and these
-/// records are decoded only once.
-struct Claims<'a> {
+/// Source of the claims of persons to an e-mail address that several have. The claims need the
+/// employments; the records that it decodes are kept for the mapping.
+struct AddressClaims<'a> {
     mapper: &'a RecordMapper<'a>,
     decoded: RefCell<HashMap<Box<str>, DecodedRecord>>,
 }
 
-impl Claims<'_> {
+impl AddressClaims<'_> {
     fn claim(&self, id: &str) -> Result<AddressClaim, CodecError> {
         let mut all = self.decoded.borrow_mut();
         if !all.contains_key(id) {
@@ -467,7 +467,7 @@ impl MappedPersons {
     }
 
     /// Adds a person whose user is the same as in the base.
-    fn add_unchanged(&mut self, listed: &ListedPerson<'_>, earlier: &MappedPerson) {
+    fn add_unchanged(&mut self, listed: &CompletePerson<'_>, earlier: &MappedPerson) {
         if earlier.user_name.is_some() {
             self.users.push(LoadedContent::Unchanged(listed.header.id.into()));
         }
@@ -478,7 +478,7 @@ impl MappedPersons {
     /// Maps a person and adds the user.
     fn add_mapped(
         &mut self,
-        listed: &ListedPerson<'_>,
+        listed: &CompletePerson<'_>,
         decoded: DecodedRecord,
         context: &MappingContext<'_>,
         changes: &mut Changes<'_>,
@@ -537,7 +537,7 @@ impl MappedPersons {
 fn listed_persons<'a>(
     records: &'a RecordsById,
     base: &[MappedPerson],
-) -> Result<Vec<ListedPerson<'a>>, CodecError> {
+) -> Result<Vec<CompletePerson<'a>>, CodecError> {
     let mut listed = Vec::with_capacity(records.iter().len());
     // In the order of the base nearly all are sorted already, which sorting uses.
     let mut known = HashSet::with_capacity(base.len());
@@ -561,11 +561,11 @@ fn listed_persons<'a>(
 /// Adds the person of a record, if it is complete.
 fn add_listed<'a>(
     record: &'a Arc<PersonRecord>,
-    listed: &mut Vec<ListedPerson<'a>>,
+    listed: &mut Vec<CompletePerson<'a>>,
 ) -> Result<(), CodecError> {
     if record.is_complete() {
         let header = record.encoded.decode_header()?;
-        listed.push(ListedPerson {
+        listed.push(CompletePerson {
             header,
             record,
             user_name: None,
@@ -583,7 +583,7 @@ fn compare_in_list(one: &PersonHeader<'_>, other: &PersonHeader<'_>) -> Ordering
 /// Finds the listed persons in the base. Both are in list order, so they are compared side by side.
 /// A person with another creation time is not found, and counts as having left and come.
 fn find_earlier<'a>(
-    listed: &mut [ListedPerson<'a>],
+    listed: &mut [CompletePerson<'a>],
     base: &'a [MappedPerson],
     changes: &mut Changes<'a>,
 ) -> Result<(), CodecError> {
@@ -614,7 +614,7 @@ fn find_earlier<'a>(
 
 impl<'a> Changes<'a> {
     /// Adds the users below the managers that differ, at any distance.
-    fn add_managers_below(&mut self, listed: &[ListedPerson<'a>]) {
+    fn add_managers_below(&mut self, listed: &[CompletePerson<'a>]) {
         if self.managers.is_empty() {
             return;
         }

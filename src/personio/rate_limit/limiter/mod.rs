@@ -189,8 +189,8 @@ impl RatePermit<'_> {
         self.limiter.changed.notify_one();
     }
 
-    /// Records a server error. Its headers advertise the limit as others do, but the response does
-    /// not show that a higher rate is possible.
+    /// Records a server error. Its headers advertise the limit as others do, but without them the
+    /// rate is not raised: the response does not show that the server can bear more.
     pub(in crate::personio) fn record_server_error(&self, headers: &HeaderMap) {
         let Some(advertised) = self.limiter.plausible_limit(headers) else { return };
         let mut bucket = self.limiter.bucket();
